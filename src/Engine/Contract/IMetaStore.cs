@@ -1,0 +1,31 @@
+namespace MetaStore.Engine;
+
+/// <summary>
+/// A replicated, strongly consistent store with etcd's data model. The embedded node and the remote client both implement it,
+/// so a program moves from one to the other by changing the line that creates it. All members may be called from any thread.
+/// Every failure is a <see cref="MetaStoreException"/> (or an <see cref="OperationCanceledException"/>), whose
+/// <see cref="MetaStoreException.Outcome"/> says whether the operation can have taken effect.
+/// </summary>
+public interface IMetaStore : IAsyncDisposable
+{
+    /// <summary>Stores a value. One revision, even if the value is equal.</summary>
+    ValueTask<PutResponse> PutAsync(PutRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>Reads one key or a range, at the current or an earlier revision.</summary>
+    ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>Removes one key or a range. One revision for all of them; none where nothing was there.</summary>
+    ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>Compares, then runs one of two lists of operations, atomically and in one revision.</summary>
+    ValueTask<TxnResponse> TxnAsync(TxnRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>Gives up the history before a revision, which itself stays readable.</summary>
+    ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>How the answering node sees itself and its cluster. Local; asks nobody.</summary>
+    ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>A hash over all keys and their kept history at a revision: equal on every node that has applied it. Local.</summary>
+    ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default);
+}

@@ -1,0 +1,39 @@
+using MetaStore.Raft;
+
+namespace MetaStore.Engine;
+
+/// <summary>
+/// The one seam between a node and its peers. Best effort: messages may be lost, repeated and reordered, and Raft copes.
+/// Production is the peer transport of MetaStore.Net; tests use a seeded fake.
+/// </summary>
+public interface IPeerTransport
+{
+    /// <summary>Hands the message over and returns at once. Where the peer's queue is full, the message is dropped.</summary>
+    void Send(GroupId group, Message message);
+}
+
+/// <summary>Where a transport delivers. May be called from any thread; returns at once.</summary>
+public interface IPeerMessageSink
+{
+    /// <summary>A message of a peer.</summary>
+    void Receive(GroupId group, Message message);
+
+    /// <summary>The peer cannot be reached; messages to it are being lost.</summary>
+    void ReportUnreachable(NodeId peer);
+}
+
+/// <summary>What a door (binary protocol, gRPC) needs to know of the node behind it, beside <see cref="IMetaStore"/>.</summary>
+public interface INodeInfo
+{
+    /// <summary>The cluster.</summary>
+    ulong ClusterId { get; }
+
+    /// <summary>This node.</summary>
+    NodeId NodeId { get; }
+
+    /// <summary>The leader it knows, or <see cref="MetaStore.Raft.NodeId.None"/>.</summary>
+    NodeId LeaderId { get; }
+
+    /// <summary>Raised, on the node's own thread, when <see cref="LeaderId"/> has changed. Handlers return at once.</summary>
+    event Action? LeaderChanged;
+}

@@ -1,0 +1,89 @@
+namespace MetaStore.Engine;
+
+/// <summary>Why an operation failed. Part of the wire format: never renumber.</summary>
+public enum MetaStoreError : ushort
+{
+    /// <summary>An argument is wrong; the message says which and what would be right.</summary>
+    InvalidArgument = 1,
+
+    /// <summary>The key is empty.</summary>
+    EmptyKey = 2,
+
+    /// <summary>IgnoreValue or IgnoreLease on a key that does not exist.</summary>
+    KeyNotFound = 3,
+
+    /// <summary>A value was given together with IgnoreValue.</summary>
+    ValueProvided = 4,
+
+    /// <summary>A lease was given together with IgnoreLease.</summary>
+    LeaseProvided = 5,
+
+    /// <summary>No such lease.</summary>
+    LeaseNotFound = 6,
+
+    /// <summary>The revision is compacted.</summary>
+    Compacted = 7,
+
+    /// <summary>The revision is in the future.</summary>
+    FutureRevision = 8,
+
+    /// <summary>A transaction has too many operations, or is nested too deep.</summary>
+    TooManyOperations = 9,
+
+    /// <summary>A transaction writes a key twice.</summary>
+    DuplicateKey = 10,
+
+    /// <summary>The sort target or order is unknown.</summary>
+    InvalidSortOption = 11,
+
+    /// <summary>The request is larger than the store takes.</summary>
+    RequestTooLarge = 12,
+
+    /// <summary>Too much is under way; nothing was done. Try later.</summary>
+    Busy = 13,
+
+    /// <summary>Nobody leads the cluster.</summary>
+    NoLeader = 14,
+
+    /// <summary>No answer in time.</summary>
+    Timeout = 15,
+
+    /// <summary>The node is stopping or has stopped.</summary>
+    Stopped = 16,
+
+    /// <summary>The connection broke, or none could be made.</summary>
+    ConnectionLost = 17,
+
+    /// <summary>The other side belongs to another cluster.</summary>
+    ClusterMismatch = 18,
+
+    /// <summary>The other side broke the protocol, or speaks a version that this side does not.</summary>
+    Protocol = 19,
+
+    /// <summary>The node failed for good (storage, broken invariant) and serves nothing any more.</summary>
+    NodeFailed = 20,
+
+    /// <summary>The answer is larger than the protocol carries; ask with a limit.</summary>
+    ResponseTooLarge = 21,
+}
+
+/// <summary>Whether a failed operation can have taken effect.</summary>
+public enum Outcome : byte
+{
+    /// <summary>It has not and will not.</summary>
+    NotApplied = 0,
+
+    /// <summary>It may have, or may yet.</summary>
+    Unknown = 1,
+}
+
+/// <summary>An operation on the store failed.</summary>
+public sealed class MetaStoreException(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied, Exception? inner = null)
+    : Exception(message, inner)
+{
+    /// <summary>Why.</summary>
+    public MetaStoreError Error { get; } = error;
+
+    /// <summary>Whether it can have taken effect; only after <see cref="Outcome.NotApplied"/> is a write safe to repeat.</summary>
+    public Outcome Outcome { get; } = outcome;
+}

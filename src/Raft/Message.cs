@@ -1,0 +1,115 @@
+namespace MetaStore.Raft;
+
+/// <summary>Kinds of messages between peers. Part of the wire format: never renumber.</summary>
+public enum MessageKind : byte
+{
+    /// <summary>Would you vote for me, were I to ask? Carries the last entry's position, and the term the sender would go to.</summary>
+    PreVote = 1,
+
+    /// <summary>Answer to <see cref="PreVote"/>.</summary>
+    PreVoteReply = 2,
+
+    /// <summary>RequestVote (paper, 5.2).</summary>
+    Vote = 3,
+
+    /// <summary>Answer to <see cref="Vote"/>; leaves only when the vote is durable.</summary>
+    VoteReply = 4,
+
+    /// <summary>AppendEntries (paper, 5.3).</summary>
+    Append = 5,
+
+    /// <summary>Answer to <see cref="Append"/>; a positive one leaves only when the entries are durable.</summary>
+    AppendReply = 6,
+
+    /// <summary>Keeps followers from campaigning, tells them the commit index, and carries the newest read context.</summary>
+    Heartbeat = 7,
+
+    /// <summary>Answer to <see cref="Heartbeat"/>; echoes its read context.</summary>
+    HeartbeatReply = 8,
+
+    /// <summary>A follower asks the leader for a read index (thesis, 6.4).</summary>
+    ReadIndex = 9,
+
+    /// <summary>Answer to <see cref="ReadIndex"/>.</summary>
+    ReadIndexReply = 10,
+
+    /// <summary>A follower hands proposals to the leader, as entries without position.</summary>
+    Propose = 11,
+
+    /// <summary>A piece of a snapshot (paper, section 7).</summary>
+    SnapshotChunk = 12,
+
+    /// <summary>Answer to <see cref="SnapshotChunk"/>: how many bytes are there, or that the transfer must begin again.</summary>
+    SnapshotChunkReply = 13,
+}
+
+/// <summary>
+/// A message between two members of a group. One class for all kinds, as in the paper's figure 2 the kinds share most fields;
+/// a field that a kind does not use is zero.
+/// </summary>
+public sealed record Message
+{
+    /// <summary>What it is.</summary>
+    public required MessageKind Kind { get; init; }
+
+    /// <summary>The sender.</summary>
+    public required NodeId From { get; init; }
+
+    /// <summary>The receiver.</summary>
+    public required NodeId To { get; init; }
+
+    /// <summary>The sender's term; zero for <see cref="MessageKind.Propose"/> and <see cref="MessageKind.ReadIndex"/>, which belong to none.</summary>
+    public Term Term { get; init; }
+
+    /// <summary>
+    /// Append: the entry before the new ones. AppendReply: the last entry known to match; of a rejection, the refused position.
+    /// Vote, PreVote: the last entry. ReadIndexReply: the read index. SnapshotChunk(Reply): the snapshot's index.
+    /// </summary>
+    public LogIndex Index { get; init; }
+
+    /// <summary>Term of the entry at <see cref="Index"/>.</summary>
+    public Term LogTerm { get; init; }
+
+    /// <summary>Append, Heartbeat: how far the log is committed.</summary>
+    public LogIndex Commit { get; init; }
+
+    /// <summary>Replies: refused.</summary>
+    public bool Reject { get; init; }
+
+    /// <summary>Refused AppendReply: the last position that could match, by the follower's knowledge.</summary>
+    public LogIndex HintIndex { get; init; }
+
+    /// <summary>Refused AppendReply: the follower's term at <see cref="HintIndex"/>.</summary>
+    public Term HintTerm { get; init; }
+
+    /// <summary>Heartbeats and reads: names the read request; unique for the life of a cluster member, 0 for none.</summary>
+    public ReadContext Context { get; init; }
+
+    /// <summary>Append, Propose: the entries.</summary>
+    public IReadOnlyList<Entry> Entries { get; init; } = [];
+
+    /// <summary>SnapshotChunk: the voters of the snapshot.</summary>
+    public IReadOnlyList<NodeId> Voters { get; init; } = [];
+
+    /// <summary>SnapshotChunk: byte offset of the piece. SnapshotChunkReply: bytes held without a gap.</summary>
+    public ulong ChunkOffset { get; init; }
+
+    /// <summary>SnapshotChunk: the whole snapshot's size in bytes.</summary>
+    public ulong SnapshotLength { get; init; }
+
+    /// <summary>SnapshotChunk: the bytes.</summary>
+    public ReadOnlyMemory<byte> Chunk { get; init; }
+}
+
+/// <summary>
+/// Names one read request. <paramref name="Origin"/> is drawn at random when a node starts, so that an answer to an earlier
+/// life of the node cannot confirm a later read; <paramref name="Sequence"/> rises with each request.
+/// </summary>
+public readonly record struct ReadContext(ulong Origin, ulong Sequence)
+{
+    /// <summary>No read.</summary>
+    public static readonly ReadContext None;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Origin:x}/{Sequence}";
+}

@@ -1,0 +1,63 @@
+namespace MetaStore.Raft;
+
+/// <summary>Settings of one Raft node. Times are in ticks; what a tick lasts is the driver's business.</summary>
+public sealed class RaftOptions
+{
+    /// <summary>This node.</summary>
+    public required NodeId Id { get; init; }
+
+    /// <summary>The voters of a new group; a snapshot's voters take precedence.</summary>
+    public required IReadOnlyList<NodeId> Voters { get; init; }
+
+    /// <summary>Seed of the election jitter. All randomness of the node comes from it.</summary>
+    public required ulong Seed { get; init; }
+
+    /// <summary>Names this life of the node in read contexts; drawn at random at each start.</summary>
+    public required ulong ReadOrigin { get; init; }
+
+    /// <summary>Ticks without a leader before an election; the actual wait is drawn from [this, 2 × this).</summary>
+    public int ElectionTicks { get; init; } = 10;
+
+    /// <summary>Ticks between heartbeats; less than <see cref="ElectionTicks"/>.</summary>
+    public int HeartbeatTicks { get; init; } = 1;
+
+    /// <summary>Entry bytes in one Append at most (one entry always fits).</summary>
+    public int AppendBytesMax { get; init; } = 1 << 20;
+
+    /// <summary>Unacknowledged Appends to one peer at most.</summary>
+    public int InflightMessagesMax { get; init; } = 256;
+
+    /// <summary>Unacknowledged entry bytes to one peer at most.</summary>
+    public long InflightBytesMax { get; init; } = 16 << 20;
+
+    /// <summary>Uncommitted entry bytes on the leader at most; beyond it proposals are refused.</summary>
+    public long UncommittedBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>Entry bytes in one <see cref="Ready.Committed"/> at most (one entry always fits).</summary>
+    public int CommittedBytesMax { get; init; } = 4 << 20;
+
+    /// <summary>Checks the settings; the message of the exception names the wrong one and what would be right.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    public void Validate()
+    {
+        if (Id.IsNone)
+        {
+            throw new ArgumentException("Id must not be 0: 0 stands for nobody.");
+        }
+
+        if (ElectionTicks < 2)
+        {
+            throw new ArgumentException($"ElectionTicks is {ElectionTicks}; it must be at least 2.");
+        }
+
+        if (HeartbeatTicks < 1 || HeartbeatTicks >= ElectionTicks)
+        {
+            throw new ArgumentException($"HeartbeatTicks is {HeartbeatTicks}; it must be at least 1 and less than ElectionTicks ({ElectionTicks}).");
+        }
+
+        if (AppendBytesMax < 1 || InflightMessagesMax < 1 || InflightBytesMax < 1 || UncommittedBytesMax < 1 || CommittedBytesMax < 1)
+        {
+            throw new ArgumentException("All byte and message limits must be at least 1.");
+        }
+    }
+}
