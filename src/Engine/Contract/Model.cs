@@ -231,9 +231,9 @@ public sealed record TxnRequest : StoreRequest
     public IReadOnlyList<StoreRequest> Failure { get; init; } = [];
 }
 
-/// <summary>Gives up history.</summary>
+/// <summary>Gives up history. Not allowed inside a transaction.</summary>
 /// <param name="Revision">The oldest revision that stays readable.</param>
-public sealed record CompactRequest(Revision Revision);
+public sealed record CompactRequest(Revision Revision) : StoreRequest;
 
 /// <summary>Asks for a hash.</summary>
 /// <param name="Revision">At which revision; <see cref="Revision.Current"/> for the newest the node has.</param>

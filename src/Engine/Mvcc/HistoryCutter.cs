@@ -1,0 +1,78 @@
+using MetaStore.Engine.Index;
+
+namespace MetaStore.Engine.Mvcc;
+
+/// <summary>
+/// Gives back the memory of compacted history, a bounded slice at a time, so that no write waits for a compaction. What is
+/// readable was decided when the compaction was published; how far the cutting has come can be seen by nobody.
+/// </summary>
+internal sealed class HistoryCutter(MvccStore store)
+{
+    private readonly List<KeyRecord> _gone = [];
+    private long _done;
+    private long _target;
+    private byte[]? _cursor;
+
+    /// <summary>Cuts at most <paramref name="keys"/> keys' history; false where nothing is left to do for now.</summary>
+    public bool RunSlice(int keys)
+    {
+        if (_cursor is null)
+        {
+            long horizon = store.Pins.Horizon(store.View.CompactRevision);
+            if (horizon <= _done)
+            {
+                return false;
+            }
+
+            _target = horizon;
+            _cursor = [0];
+        }
+
+        var visitor = new Cutter(_target, keys, _gone);
+        KeyRange rest = KeyRange.From(_cursor, new byte[] { 0 });
+        store.View.Index.Scan(rest, ref visitor);
+        foreach (KeyRecord record in _gone)
+        {
+            store.Forget(record);
+        }
+
+        if (_gone.Count > 0)
+        {
+            _gone.Clear();
+            StoreView view = store.View;
+            store.Publish(view.AppliedIndex, view.AppliedTerm);
+        }
+
+        _cursor = visitor.Next;
+        if (_cursor is null)
+        {
+            _done = _target;
+        }
+
+        return true;
+    }
+
+    private struct Cutter(long horizon, int keys, List<KeyRecord> gone) : IRecordVisitor
+    {
+        private int _left = keys;
+
+        /// <summary>Where the next slice begins; null at the end.</summary>
+        public byte[]? Next { get; private set; }
+
+        public bool Visit(KeyRecord record)
+        {
+            if (_left-- == 0)
+            {
+                Next = record.Key;
+                return false;
+            }
+
+            if (MvccStore.CutHistory(record, horizon))
+            {
+                gone.Add(record);
+            }
+
+            return true;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+using MetaStore.Engine.Index;
+
+namespace MetaStore.Engine.Mvcc;
+
+/// <summary>
+/// The multi-version store. One writer, the apply loop; any number of readers, who take <see cref="View"/> and need nothing else.
+/// The writer prepares changes that no reader can see (versions above the published revision, index nodes of an unpublished edit)
+/// and makes them visible all at once by <see cref="Publish"/>.
+/// </summary>
+internal sealed class MvccStore
+{
+    private readonly KeyIndexBuilder _index;
+    private StoreView _view;
+    private ulong _digest;
+
+    public MvccStore()
+        : this(new KeyIndexBuilder(), StoreView.Empty)
+    {
+    }
+
+    /// <summary>Takes over what a snapshot held.</summary>
+    public MvccStore(KeyIndexBuilder index, StoreView view)
+    {
+        _index = index;
+        _view = view;
+        _digest = view.Digest;
+        Revision = view.Revision;
+        CompactRevision = view.CompactRevision;
+    }
+
+    /// <summary>The newest published version.</summary>
+    public StoreView View => Volatile.Read(ref _view);
+
+    /// <summary>Views that must stay readable in full while somebody walks them.</summary>
+    public ViewPins Pins { get; } = new();
+
+    /// <summary>Writer only: the last revision given out, published or not.</summary>
+    public long Revision { get; private set; }
+
+    /// <summary>Writer only: the compact revision, published or not.</summary>
+    public long CompactRevision { get; private set; }
+
+    /// <summary>Writer only: the index with everything prepared so far.</summary>
+    public KeyIndex Unpublished => _index.Unpublished;
+
+    /// <summary>Prepares a put at the revision, which is the next one or, within one request, the one already begun.</summary>
+    /// <returns>The version it replaces, a tombstone included, or null.</returns>
+    public VersionRecord? Put(long revision, ReadOnlySpan<byte> key, byte[] value, long leaseId)
+    {
+        KeyRecord? record = _index.Find(key);
+        VersionRecord? previous = record?.Head;
+        bool exists = previous is { IsTombstone: false };
+        var version = new VersionRecord(
+            revision,
+            exists ? previous!.CreateRevision : revision,
+            exists ? previous!.Version + 1 : 1,
+            leaseId,
+            value,
+            previous);
+        if (record is null)
+        {
+            _index.Insert(new KeyRecord(key.ToArray(), version));
+        }
+        else
+        {
+            record.Head = version;
+            if (!exists)
+            {
+                _index.AddLive(key, +1);
+            }
+        }
+
+        Digest(revision, key, version);
+        return previous;
+    }
+
+    /// <summary>Prepares the removal of a live key.</summary>
+    public void Delete(long revision, KeyRecord record)
+    {
+        VersionRecord previous = record.Head;
+        Invariant.Check(!previous.IsTombstone, "a deleted key is deleted again");
+        record.Head = VersionRecord.Tombstone(revision, previous);
+        _index.AddLive(record.Key, -1);
+        Digest(revision, record.Key, record.Head);
+    }
+
+    /// <summary>The request that changed something is complete: its revision is the store's.</summary>
+    public void CommitRevision(long revision)
+    {
+        Invariant.Check(revision == Revision + 1, $"revision {revision} follows {Revision}");
+        Revision = revision;
+    }
+
+    /// <summary>Prepares a compaction; the caller has checked that the revision lies between the last one compacted and the current.</summary>
+    public void Compact(long revision)
+    {
+        Invariant.Check(revision > CompactRevision, $"compaction at {revision} after one at {CompactRevision}");
+        Invariant.Check(revision <= Revision, $"compaction at {revision}, ahead of revision {Revision}");
+        CompactRevision = revision;
+        _digest = StateDigest.Add(_digest, (ulong)revision);
+    }
+
+    /// <summary>Makes everything prepared visible, by one store.</summary>
+    public void Publish(ulong appliedIndex, ulong appliedTerm)
+    {
+        StoreView last = _view;
+        Invariant.Check(appliedIndex >= last.AppliedIndex, $"applied index goes back from {last.AppliedIndex} to {appliedIndex}");
+        Volatile.Write(ref _view, new StoreView
+        {
+            Revision = Revision,
+            CompactRevision = CompactRevision,
+            Index = _index.Publish(),
+            AppliedIndex = appliedIndex,
+            AppliedTerm = appliedTerm,
+            Digest = _digest,
+        });
+    }
+
+    /// <summary>
+    /// Cuts what no readable revision of the record needs, given that everything from <paramref name="horizon"/> on must stay
+    /// readable. Says whether the key itself can go.
+    /// </summary>
+    public static bool CutHistory(KeyRecord record, long horizon)
+    {
+        VersionRecord? version = record.Head;
+        while (version is not null && version.ModRevision > horizon)
+        {
+            version = version.Previous;
+        }
+
+        version?.CutPrevious();
+        return version is not null && version.IsTombstone && ReferenceEquals(version, record.Head);
+    }
+
+    /// <summary>Removes a key that <see cref="CutHistory"/> found to be gone for good. Invisible to every readable revision.</summary>
+    public void Forget(KeyRecord record) => _index.Remove(record.Key);
+
+    private void Digest(long revision, ReadOnlySpan<byte> key, VersionRecord version)
+    {
+        ulong digest = StateDigest.Add(_digest, (ulong)revision);
+        digest = StateDigest.Add(digest, key);
+        digest = StateDigest.Add(digest, (ulong)version.Version);
+        digest = StateDigest.Add(digest, (ulong)version.LeaseId);
+        _digest = StateDigest.Add(digest, version.Value);
+    }
+}

@@ -1,0 +1,60 @@
+namespace MetaStore.Engine.Mvcc;
+
+/// <summary>Holds back the cutting of history while somebody walks a whole view: a snapshot being written, a hash.</summary>
+internal sealed class ViewPins
+{
+    private readonly Lock _lock = new();
+    private readonly List<long> _compactRevisions = [];
+
+    /// <summary>
+    /// Pins the store's current view. The view is read under the lock that <see cref="Horizon"/> takes, so that no cut can slip
+    /// in between the reading and the pinning.
+    /// </summary>
+    public PinnedView Pin(MvccStore store)
+    {
+        lock (_lock)
+        {
+            StoreView view = store.View;
+            _compactRevisions.Add(view.CompactRevision);
+            return new PinnedView(this, view);
+        }
+    }
+
+    /// <summary>How far history may be cut, where <paramref name="compactRevision"/> is published as compacted.</summary>
+    public long Horizon(long compactRevision)
+    {
+        lock (_lock)
+        {
+            foreach (long pinned in _compactRevisions)
+            {
+                compactRevision = Math.Min(compactRevision, pinned);
+            }
+
+            return compactRevision;
+        }
+    }
+
+    private void Unpin(long compactRevision)
+    {
+        lock (_lock)
+        {
+            _compactRevisions.Remove(compactRevision);
+        }
+    }
+
+    /// <summary>A view whose history stays whole until this is disposed.</summary>
+    internal sealed class PinnedView(ViewPins owner, StoreView view) : IDisposable
+    {
+        private int _released;
+
+        public StoreView View { get; } = view;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _released, 1) == 0)
+            {
+                owner.Unpin(View.CompactRevision);
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+using MetaStore.Engine.Index;
+using MetaStore.Engine.Mvcc;
+
+namespace MetaStore.Engine.Transactions;
+
+/// <summary>What applying one request came to: an answer, or an error that left no trace.</summary>
+internal readonly record struct ApplyResult(StoreResponse? Response, MetaStoreError Error)
+{
+    public static ApplyResult Failed(MetaStoreError error) => new(null, error);
+
+    public static ApplyResult Done(StoreResponse? response) => new(response, default);
+
+    public bool IsFailed => Error != default;
+}
+
+/// <summary>
+/// Applies requests to the store, by the writer only. A request is checked in full before its first effect, so an error leaves the
+/// store untouched and nothing can fail half-way. One request is one revision, given out when it first changes something.
+/// Everything decided here depends on replicated state alone.
+/// </summary>
+internal sealed class RequestApplier(MvccStore store)
+{
+    /// <summary>Applies the request. Where <paramref name="wantResponse"/> is false nobody waits for the answer and none is made.</summary>
+    public ApplyResult Apply(StoreRequest request, bool wantResponse)
+    {
+        MetaStoreError error = request switch
+        {
+            PutRequest put => CheckPut(put),
+            TxnRequest txn => CheckTxn(txn),
+            CompactRequest compact => CheckCompact(compact),
+            _ => default,
+        };
+        if (error != default)
+        {
+            return ApplyResult.Failed(error);
+        }
+
+        if (request is CompactRequest { Revision.Value: long compactRevision })
+        {
+            store.Compact(compactRevision);
+            return ApplyResult.Done(wantResponse ? new CompactResponse { Header = RevisionHeader() } : null);
+        }
+
+        var run = new Run(store, wantResponse);
+        StoreResponse? response = run.Execute(request);
+        if (run.Changed)
+        {
+            store.CommitRevision(run.Revision);
+        }
+
+        return ApplyResult.Done(response is null ? null : response with { Header = RevisionHeader() });
+    }
+
+    private ResponseHeader RevisionHeader() => new(0, 0, new Revision(store.Revision), 0);
+
+    private MetaStoreError CheckCompact(CompactRequest compact)
+    {
+        if (compact.Revision.Value <= store.CompactRevision)
+        {
+            return MetaStoreError.Compacted;
+        }
+
+        return compact.Revision.Value > store.Revision ? MetaStoreError.FutureRevision : default;
+    }
+
+    private MetaStoreError CheckPut(PutRequest put)
+    {
+        bool needsKey = put.IgnoreValue || put.IgnoreLease;
+        return needsKey && store.Unpublished.Find(put.Key.Span)?.At(store.Revision) is null ? MetaStoreError.KeyNotFound : default;
+    }
+
+    /// <summary>
+    /// Checks the operations that will run. Which those are is decided for all levels of nesting before the first effect, as in
+    /// etcd; the branches that will not run are not looked at.
+    /// </summary>
+    private MetaStoreError CheckTxn(TxnRequest txn)
+    {
+        foreach (StoreRequest request in Branch(store, txn))
+        {
+            MetaStoreError error = request switch
+            {
+                PutRequest put => CheckPut(put),
+                RangeRequest range => RevisionCheck.Check(range.Revision.Value, store.Revision, store.CompactRevision),
+                TxnRequest nested => CheckTxn(nested),
+                _ => default,
+            };
+            if (error != default)
+            {
+                return error;
+            }
+        }
+
+        return default;
+    }
+
+    private static IReadOnlyList<StoreRequest> Branch(MvccStore store, TxnRequest txn) =>
+        CompareEvaluator.AllHold(store.Unpublished, store.Revision, txn.Compare) ? txn.Success : txn.Failure;
+
+    /// <summary>One request on its way through. Reads inside it see what it has done so far.</summary>
+    private struct Run(MvccStore store, bool wantResponse)
+    {
+        // Nested conditions are judged by the state before the request, so they are settled before the first effect.
+        private Dictionary<TxnRequest, bool>? _decisions;
+
+        public long Revision { get; } = store.Revision + 1;
+
+        public bool Changed { get; private set; }
+
+        public StoreResponse? Execute(StoreRequest request)
+        {
+            switch (request)
+            {
+                case PutRequest put:
+                    return Put(put);
+                case DeleteRangeRequest delete:
+                    return Delete(delete);
+                case TxnRequest txn:
+                    _decisions ??= Decide(txn, new Dictionary<TxnRequest, bool>(ReferenceEqualityComparer.Instance));
+                    return Txn(txn, _decisions);
+                case RangeRequest range:
+                    return wantResponse ? Range(range) : null;
+                default:
+                    throw new InvariantException($"{request.GetType().Name} reached the applier");
+            }
+        }
+
+        private Dictionary<TxnRequest, bool> Decide(TxnRequest txn, Dictionary<TxnRequest, bool> decisions)
+        {
+            bool holds = CompareEvaluator.AllHold(store.Unpublished, store.Revision, txn.Compare);
+            decisions[txn] = holds;
+            foreach (TxnRequest nested in (holds ? txn.Success : txn.Failure).OfType<TxnRequest>())
+            {
+                Decide(nested, decisions);
+            }
+
+            return decisions;
+        }
+
+        private PutResponse? Put(PutRequest put)
+        {
+            VersionRecord? old = null;
+            if (put.IgnoreValue || put.IgnoreLease)
+            {
+                old = store.Unpublished.Find(put.Key.Span)?.Head;
+                Invariant.Check(old is { IsTombstone: false }, "a put that keeps value or lease passed its check without a key");
+            }
+
+            byte[] value = put.IgnoreValue ? old!.Value : put.Value.ToArray();
+            VersionRecord? previous = store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old!.LeaseId : put.LeaseId);
+            Changed = true;
+            if (!wantResponse)
+            {
+                return null;
+            }
+
+            bool returnsPrevious = put.ReturnPrevious && previous is { IsTombstone: false };
+            return new PutResponse { Header = Header(), Previous = returnsPrevious ? ToKeyValue(put.Key.ToArray(), previous!) : null };
+        }
+
+        private DeleteRangeResponse? Delete(DeleteRangeRequest delete)
+        {
+            var visitor = new LiveCollector([]);
+            store.Unpublished.Scan(KeyRange.From(delete.Key, delete.RangeEnd), ref visitor);
+            var previous = new List<KeyValue>();
+            foreach (KeyRecord record in visitor.Records)
+            {
+                if (wantResponse && delete.ReturnPrevious)
+                {
+                    previous.Add(ToKeyValue(record.Key, record.Head));
+                }
+
+                store.Delete(Revision, record);
+                Changed = true;
+            }
+
+            return wantResponse ? new DeleteRangeResponse { Header = Header(), Deleted = visitor.Records.Count, Previous = previous } : null;
+        }
+
+        private TxnResponse? Txn(TxnRequest txn, Dictionary<TxnRequest, bool> decisions)
+        {
+            bool succeeded = decisions[txn];
+            IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
+            StoreResponse[] responses = wantResponse ? new StoreResponse[branch.Count] : [];
+            for (int i = 0; i < branch.Count; i++)
+            {
+                StoreResponse? response = branch[i] is TxnRequest nested ? Txn(nested, decisions) : Execute(branch[i]);
+                if (wantResponse)
+                {
+                    responses[i] = response!;
+                }
+            }
+
+            return wantResponse ? new TxnResponse { Header = Header(), Succeeded = succeeded, Responses = responses } : null;
+        }
+
+        private RangeResponse Range(RangeRequest range)
+        {
+            long revision = range.Revision.Value > 0 ? range.Revision.Value : Revision;
+            return RangeReader.Read(store.Unpublished, Revision, revision, range) with { Header = Header() };
+        }
+
+        private ResponseHeader Header() => new(0, 0, new Revision(Changed ? Revision : store.Revision), 0);
+
+        private static KeyValue ToKeyValue(byte[] key, VersionRecord version) =>
+            new(key, version.Value, new Revision(version.CreateRevision), new Revision(version.ModRevision), version.Version, version.LeaseId);
+    }
+
+    private readonly struct LiveCollector(List<KeyRecord> records) : IRecordVisitor
+    {
+        public List<KeyRecord> Records { get; } = records;
+
+        public bool Visit(KeyRecord record)
+        {
+            if (!record.Head.IsTombstone)
+            {
+                Records.Add(record);
+            }
+
+            return true;
+        }
+    }
+}
