@@ -18,8 +18,11 @@ internal readonly record struct ApplyResult(StoreResponse? Response, MetaStoreEr
 /// store untouched and nothing can fail half-way. One request is one revision, given out when it first changes something.
 /// Everything decided here depends on replicated state alone.
 /// </summary>
-internal sealed class RequestApplier(MvccStore store)
+internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nodeId)
 {
+    /// <summary>The term of the entry that is being applied, for the answers.</summary>
+    public ulong Term { get; set; }
+
     /// <summary>Applies the request. Where <paramref name="wantResponse"/> is false nobody waits for the answer and none is made.</summary>
     public ApplyResult Apply(StoreRequest request, bool wantResponse)
     {
@@ -38,20 +41,22 @@ internal sealed class RequestApplier(MvccStore store)
         if (request is CompactRequest { Revision.Value: long compactRevision })
         {
             store.Compact(compactRevision);
-            return ApplyResult.Done(wantResponse ? new CompactResponse { Header = RevisionHeader() } : null);
+            return ApplyResult.Done(wantResponse ? new CompactResponse { Header = FullHeader(store.Revision) } : null);
         }
 
-        var run = new Run(store, wantResponse);
+        var run = new Run(this, wantResponse);
         StoreResponse? response = run.Execute(request);
         if (run.Changed)
         {
             store.CommitRevision(run.Revision);
         }
 
-        return ApplyResult.Done(response is null ? null : response with { Header = RevisionHeader() });
+        return ApplyResult.Done(response);
     }
 
-    private ResponseHeader RevisionHeader() => new(0, 0, new Revision(store.Revision), 0);
+    private MvccStore Store => store;
+
+    private ResponseHeader FullHeader(long revision) => new(clusterId, nodeId, new Revision(revision), Term);
 
     private MetaStoreError CheckCompact(CompactRequest compact)
     {
@@ -97,12 +102,14 @@ internal sealed class RequestApplier(MvccStore store)
         CompareEvaluator.AllHold(store.Unpublished, store.Revision, txn.Compare) ? txn.Success : txn.Failure;
 
     /// <summary>One request on its way through. Reads inside it see what it has done so far.</summary>
-    private struct Run(MvccStore store, bool wantResponse)
+    private struct Run(RequestApplier owner, bool wantResponse)
     {
         // Nested conditions are judged by the state before the request, so they are settled before the first effect.
         private Dictionary<TxnRequest, bool>? _decisions;
 
-        public long Revision { get; } = store.Revision + 1;
+        private int _depth;
+
+        public long Revision { get; } = owner.Store.Revision + 1;
 
         public bool Changed { get; private set; }
 
@@ -126,7 +133,7 @@ internal sealed class RequestApplier(MvccStore store)
 
         private Dictionary<TxnRequest, bool> Decide(TxnRequest txn, Dictionary<TxnRequest, bool> decisions)
         {
-            bool holds = CompareEvaluator.AllHold(store.Unpublished, store.Revision, txn.Compare);
+            bool holds = CompareEvaluator.AllHold(owner.Store.Unpublished, owner.Store.Revision, txn.Compare);
             decisions[txn] = holds;
             foreach (TxnRequest nested in (holds ? txn.Success : txn.Failure).OfType<TxnRequest>())
             {
@@ -141,12 +148,12 @@ internal sealed class RequestApplier(MvccStore store)
             VersionRecord? old = null;
             if (put.IgnoreValue || put.IgnoreLease)
             {
-                old = store.Unpublished.Find(put.Key.Span)?.Head;
+                old = owner.Store.Unpublished.Find(put.Key.Span)?.Head;
                 Invariant.Check(old is { IsTombstone: false }, "a put that keeps value or lease passed its check without a key");
             }
 
             byte[] value = put.IgnoreValue ? old!.Value : put.Value.ToArray();
-            VersionRecord? previous = store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old!.LeaseId : put.LeaseId);
+            VersionRecord? previous = owner.Store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old!.LeaseId : put.LeaseId);
             Changed = true;
             if (!wantResponse)
             {
@@ -160,7 +167,7 @@ internal sealed class RequestApplier(MvccStore store)
         private DeleteRangeResponse? Delete(DeleteRangeRequest delete)
         {
             var visitor = new LiveCollector([]);
-            store.Unpublished.Scan(KeyRange.From(delete.Key, delete.RangeEnd), ref visitor);
+            owner.Store.Unpublished.Scan(KeyRange.From(delete.Key, delete.RangeEnd), ref visitor);
             var previous = new List<KeyValue>();
             foreach (KeyRecord record in visitor.Records)
             {
@@ -169,7 +176,7 @@ internal sealed class RequestApplier(MvccStore store)
                     previous.Add(ToKeyValue(record.Key, record.Head));
                 }
 
-                store.Delete(Revision, record);
+                owner.Store.Delete(Revision, record);
                 Changed = true;
             }
 
@@ -181,6 +188,7 @@ internal sealed class RequestApplier(MvccStore store)
             bool succeeded = decisions[txn];
             IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
             StoreResponse[] responses = wantResponse ? new StoreResponse[branch.Count] : [];
+            _depth++;
             for (int i = 0; i < branch.Count; i++)
             {
                 StoreResponse? response = branch[i] is TxnRequest nested ? Txn(nested, decisions) : Execute(branch[i]);
@@ -190,16 +198,21 @@ internal sealed class RequestApplier(MvccStore store)
                 }
             }
 
+            _depth--;
             return wantResponse ? new TxnResponse { Header = Header(), Succeeded = succeeded, Responses = responses } : null;
         }
 
         private RangeResponse Range(RangeRequest range)
         {
             long revision = range.Revision.Value > 0 ? range.Revision.Value : Revision;
-            return RangeReader.Read(store.Unpublished, Revision, revision, range) with { Header = Header() };
+            return RangeReader.Read(owner.Store.Unpublished, Revision, revision, range) with { Header = Header() };
         }
 
-        private ResponseHeader Header() => new(0, 0, new Revision(Changed ? Revision : store.Revision), 0);
+        private readonly ResponseHeader Header()
+        {
+            long revision = Changed ? Revision : owner.Store.Revision;
+            return _depth == 0 ? owner.FullHeader(revision) : new ResponseHeader(0, 0, new Revision(revision), 0);
+        }
 
         private static KeyValue ToKeyValue(byte[] key, VersionRecord version) =>
             new(key, version.Value, new Revision(version.CreateRevision), new Revision(version.ModRevision), version.Version, version.LeaseId);

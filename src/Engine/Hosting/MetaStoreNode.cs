@@ -1,0 +1,180 @@
+using System.Security.Cryptography;
+using MetaStore.Engine.Replication;
+using MetaStore.Raft;
+using MetaStore.Wal;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>
+/// A node of the store inside this process. Opening it recovers the data directory and starts the loops; disposing it stops them.
+/// A single node needs nothing else; a member of a cluster needs a transport (MetaStore.Net has it).
+/// </summary>
+public sealed class MetaStoreNode : IMetaStore, INodeInfo
+{
+    private readonly NodeCore _core;
+    private readonly List<LoopThread> _threads = [];
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly NodeSettings _settings;
+    private int _disposed;
+
+    private MetaStoreNode(NodeSettings settings, IPeerTransport transport, ILogger logger)
+    {
+        _settings = settings;
+        TimeProvider time = TimeProvider.System;
+        var threads = new Dictionary<string, LoopThread>(StringComparer.Ordinal);
+        _core = new NodeCore(settings, new NodeSeams
+        {
+            Disk = new NativeDisk(),
+            Transport = transport,
+            Time = time,
+            Signals = name => threads[name] = new LoopThread(time, (loop, error) => _core!.Failure.Fail(loop, error)),
+            RunContinuationsAsynchronously = true,
+        });
+        if (_core.RecoveryNote is not null)
+        {
+            logger.LogWarning("recovery: {Note}", _core.RecoveryNote);
+        }
+
+        _core.Failure.Connect(() => OnFailed(logger));
+        _core.Node.LeaderChanged += () => LeaderChanged?.Invoke();
+        foreach (ILoop loop in _core.Loops)
+        {
+            LoopThread thread = threads[loop.Name];
+            _threads.Add(thread);
+            thread.Start(loop);
+        }
+    }
+
+    /// <inheritdoc/>
+    public event Action? LeaderChanged;
+
+    /// <inheritdoc/>
+    public ulong ClusterId => _settings.ClusterId;
+
+    /// <inheritdoc/>
+    public NodeId NodeId => _settings.NodeId;
+
+    /// <inheritdoc/>
+    public NodeId LeaderId => _core.Node.Status.Leader;
+
+    /// <summary>Where the transport delivers what the peers send.</summary>
+    public IPeerMessageSink PeerSink => _core;
+
+    /// <summary>Ends, with the cause as its exception, when the node fails for good. A node that is disposed has not failed.</summary>
+    public Task Failed => _failed.Task;
+
+    /// <summary>A single-node store in a directory: the simplest way to embed one.</summary>
+    public static MetaStoreNode OpenSingle(string dataDirectory, ILogger? logger = null)
+    {
+        var member = new ClusterMember(new NodeId(1), "single", string.Empty);
+        return Open(
+            new NodeSettings
+            {
+                Name = member.Name,
+                ClusterId = 1,
+                NodeId = member.Id,
+                Members = [member],
+                DataDirectory = dataDirectory,
+                Seed = DrawSeed(),
+            },
+            transport: null,
+            logger);
+    }
+
+    /// <summary>Opens a node: recovers its data directory and starts it.</summary>
+    /// <param name="settings">What it is and where it keeps its files.</param>
+    /// <param name="transport">The way to its peers; null only for a single node.</param>
+    /// <param name="logger">Hears what an operator should know.</param>
+    /// <exception cref="ArgumentException">A setting is wrong.</exception>
+    /// <exception cref="CorruptionException">The directory's content is damaged.</exception>
+    /// <exception cref="WalIdentityException">The directory belongs to another cluster or node.</exception>
+    /// <exception cref="DiskException">The directory cannot be used: no space, no right, or in use.</exception>
+    public static MetaStoreNode Open(NodeSettings settings, IPeerTransport? transport, ILogger? logger = null)
+    {
+        if (transport is null && settings.Members.Count > 1)
+        {
+            throw new ArgumentException($"A cluster of {settings.Members.Count} members needs a transport.", nameof(transport));
+        }
+
+        return new MetaStoreNode(settings, transport ?? NoPeers.Instance, logger ?? NullLogger.Instance);
+    }
+
+    /// <summary>A seed for <see cref="NodeSettings.Seed"/>. The one draw of true randomness in a node's life.</summary>
+    public static ulong DrawSeed()
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        RandomNumberGenerator.Fill(bytes);
+        return System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<PutResponse> PutAsync(PutRequest request, CancellationToken cancellationToken = default) => _core.PutAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) => _core.RangeAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default) => _core.DeleteRangeAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<TxnResponse> TxnAsync(TxnRequest request, CancellationToken cancellationToken = default) => _core.TxnAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default) => _core.CompactAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _core.StatusAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _core.HashAsync(request, cancellationToken);
+
+    /// <summary>
+    /// Stops the node: takes nothing new, gives what is under way until the request timeout to finish, then ends the loops and
+    /// closes the files. Whoever still waits hears <see cref="MetaStoreError.Stopped"/>.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        _core.RefuseNew();
+        using var patience = new CancellationTokenSource(_settings.RequestTimeout);
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
+        while (_core.OperationsRented > 0 && !_core.Failure.IsFailed && !patience.IsCancellationRequested)
+        {
+            await poll.WaitForNextTickAsync(CancellationToken.None);
+        }
+
+        foreach (LoopThread thread in _threads)
+        {
+            thread.Dispose();
+        }
+
+        _core.AbandonAll();
+        _core.Dispose();
+    }
+
+    private void OnFailed(ILogger logger)
+    {
+        Exception cause = _core.Failure.Cause!;
+        logger.LogCritical(cause, "the node has failed: {Cause}", cause.Message);
+        _failed.TrySetException(cause);
+        foreach (LoopThread thread in _threads)
+        {
+            thread.Set();
+        }
+    }
+
+    /// <summary>The transport of a node that has no peers.</summary>
+    private sealed class NoPeers : IPeerTransport
+    {
+        public static NoPeers Instance { get; } = new();
+
+        public void Send(GroupId group, Message message) =>
+            throw new InvalidOperationException($"A node without peers was asked to send {message.Kind} to {message.To}.");
+    }
+}

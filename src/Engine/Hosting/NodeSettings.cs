@@ -1,0 +1,79 @@
+using MetaStore.Engine.Replication;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>A member of the cluster, as configured.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="PeerUrl">Where its peers reach it.</param>
+public sealed record ClusterMember(NodeId Id, string Name, string PeerUrl);
+
+/// <summary>Everything a node needs to know, apart from its seams.</summary>
+public sealed record NodeSettings
+{
+    /// <summary>The node's name; for people.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The cluster. Written into every file, said in every handshake, checked everywhere.</summary>
+    public required ulong ClusterId { get; init; }
+
+    /// <summary>This member's id.</summary>
+    public required NodeId NodeId { get; init; }
+
+    /// <summary>All members, this one included.</summary>
+    public required IReadOnlyList<ClusterMember> Members { get; init; }
+
+    /// <summary>Where the node keeps its files.</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>Time between heartbeats of a leader; also the length of a Raft tick.</summary>
+    public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Time without a leader after which an election begins; several heartbeats long.</summary>
+    public TimeSpan ElectionTimeout { get; init; } = TimeSpan.FromMilliseconds(1000);
+
+    /// <summary>How long an operation may take before it is answered Timeout.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(7);
+
+    /// <summary>How operations are batched.</summary>
+    public ProposerOptions Proposer { get; init; } = ProposerOptions.LowLatency;
+
+    /// <summary>When snapshots are taken and how they travel.</summary>
+    public SnapshotOptions Snapshots { get; init; } = new();
+
+    /// <summary>The log's settings.</summary>
+    public WalOptions Wal { get; init; } = new();
+
+    /// <summary>What one request may ask for.</summary>
+    public StoreLimits Limits { get; init; } = new();
+
+    /// <summary>The node's randomness: election jitter and the names of its lives. Drawn at start, printed, given for a replay.</summary>
+    public required ulong Seed { get; init; }
+
+    /// <summary>Checks the settings.</summary>
+    /// <exception cref="ArgumentException">A setting is wrong; the message names it and what would be right.</exception>
+    public void Validate()
+    {
+        if (HeartbeatInterval < TimeSpan.FromMilliseconds(1))
+        {
+            throw new ArgumentException($"The heartbeat interval is {HeartbeatInterval.TotalMilliseconds} ms; it must be at least 1 ms.");
+        }
+
+        if (ElectionTimeout < 5 * HeartbeatInterval)
+        {
+            throw new ArgumentException(
+                $"The election timeout is {ElectionTimeout.TotalMilliseconds} ms; it must be at least 5 heartbeat intervals ({5 * HeartbeatInterval.TotalMilliseconds} ms).");
+        }
+
+        if (!Members.Any(m => m.Id == NodeId))
+        {
+            throw new ArgumentException($"The members ({string.Join(", ", Members.Select(m => m.Name))}) do not include this node, {Name}.");
+        }
+
+        Proposer.Validate();
+        Wal.Validate();
+    }
+}

@@ -1,0 +1,131 @@
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>
+/// A node's data directory, opened and recovered: the newest snapshot, loaded, and the log behind it. Everything that does not fit
+/// together is refused by name; nothing is guessed.
+/// </summary>
+internal sealed class NodeStorage : IDisposable
+{
+    private readonly IDisposable _lock;
+
+    private NodeStorage(IDisposable directoryLock, WriteAheadLog log, SnapshotStore snapshots, MvccStore store, RaftRestart? restart, string? recoveryNote)
+    {
+        _lock = directoryLock;
+        Log = log;
+        Snapshots = snapshots;
+        Store = store;
+        Restart = restart;
+        RecoveryNote = recoveryNote;
+    }
+
+    public WriteAheadLog Log { get; }
+
+    public SnapshotStore Snapshots { get; }
+
+    public MvccStore Store { get; }
+
+    /// <summary>Where Raft takes up again; null for a new node.</summary>
+    public RaftRestart? Restart { get; }
+
+    /// <summary>What recovery cut away, for the operator; null where nothing.</summary>
+    public string? RecoveryNote { get; }
+
+    /// <exception cref="CorruptionException">Stored bytes are damaged, or log and snapshots do not fit together.</exception>
+    /// <exception cref="WalIdentityException">The directory belongs to another cluster or node.</exception>
+    /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
+    public static NodeStorage Open(IDisk disk, NodeSettings settings, GroupId group)
+    {
+        string walDirectory = System.IO.Path.Combine(settings.DataDirectory, "wal");
+        string snapshotDirectory = System.IO.Path.Combine(settings.DataDirectory, "snap");
+        disk.CreateDirectory(settings.DataDirectory);
+        IDisposable directoryLock = disk.LockDirectory(settings.DataDirectory);
+        WriteAheadLog? log = null;
+        try
+        {
+            disk.CreateDirectory(walDirectory);
+            disk.CreateDirectory(snapshotDirectory);
+            var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
+            log = WriteAheadLog.Open(disk, walDirectory, identity, settings.Wal, out WalRecovery recovery);
+            var snapshots = new SnapshotStore(disk, snapshotDirectory, identity);
+            snapshots.DeleteTemporary();
+            RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
+            SnapshotInfo? newest = snapshots.List(group.Value).FirstOrDefault();
+            if (recovered is not null && recovered.Mark.Index > (newest?.Index ?? 0))
+            {
+                throw new CorruptionException(
+                    snapshotDirectory, 0, $"the log begins behind index {recovered.Mark.Index}, and the newest snapshot is of index {newest?.Index ?? 0}");
+            }
+
+            MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
+            RaftRestart? restart = Restarted(recovered, newest);
+            if (newest is not null && newest.Index > (recovered?.Mark.Index ?? 0))
+            {
+                MarkSnapshot(log, group, newest);
+            }
+
+            return new NodeStorage(directoryLock, log, snapshots, store, restart, recovery.Note);
+        }
+        catch
+        {
+            log?.Dispose();
+            directoryLock.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        Log.Dispose();
+        _lock.Dispose();
+    }
+
+    private static MvccStore Load(SnapshotStore snapshots, GroupId group, SnapshotInfo info)
+    {
+        using SnapshotReader reader = snapshots.OpenRead(group.Value, info);
+        try
+        {
+            return new StoreSnapshotReader(reader.Read).Read();
+        }
+        catch (SnapshotFormatException error)
+        {
+            throw new CorruptionException($"snapshot {info.Index}", 0, error.Message, error);
+        }
+    }
+
+    /// <summary>
+    /// Joins snapshot and log. The snapshot may be newer than the log's mark (a crash between the two writes) and even than its end
+    /// (a snapshot received from the leader): then the log behind it is void, which the mark that is written next makes durable.
+    /// </summary>
+    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest)
+    {
+        if (recovered is null && newest is null)
+        {
+            return null;
+        }
+
+        IEnumerable<LogEntry> entries = recovered?.Entries ?? [];
+        if (newest is not null && newest.Index > recovered?.Mark.Index)
+        {
+            bool continues = entries.Any(e => e.Index == newest.Index && e.Term == newest.Term);
+            entries = continues ? entries.Where(e => e.Index > newest.Index) : [];
+        }
+
+        LogHardState state = recovered?.HardState ?? default;
+        return new RaftRestart
+        {
+            HardState = new HardState(new Term(state.Term), new NodeId(state.Vote), new LogIndex(state.Commit)),
+            Snapshot = newest is null
+                ? null
+                : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), [.. newest.Voters.Select(v => new NodeId(v))]),
+            Entries = [.. entries.Select(e => new Entry(new Term(e.Term), new LogIndex(e.Index), (EntryKind)e.Kind, e.Data))],
+        };
+    }
+
+    private static void MarkSnapshot(WriteAheadLog log, GroupId group, SnapshotInfo newest) =>
+        log.Write([new LogWrite { GroupId = group.Value, WriteId = 0, Mark = new LogSnapshotMark(newest.Index, newest.Term) }]);
+}

@@ -1,0 +1,196 @@
+using System.Collections.Concurrent;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Engine.Transactions;
+using MetaStore.Raft;
+
+namespace MetaStore.Engine.Replication;
+
+/// <summary>Something for the apply loop, in log order: a committed entry with those who wait for it, or a store to take over.</summary>
+internal readonly record struct ApplyItem(Entry Entry, PendingOperation[]? Waiters, MvccStore? Install);
+
+/// <summary>
+/// The apply loop. Takes committed entries in order and, for all that has queued up: prepares every operation (revisions in order,
+/// errors without a trace), publishes once, then notifies. A reader sees all of that or nothing; a waiter hears only after
+/// readers can see. Also gives back compacted history between batches, and starts snapshots when the log has outgrown the last one.
+/// </summary>
+internal sealed class Applier : ILoop
+{
+    private const int OperationsPerPublish = 4096;
+    private const int CutKeysPerSlice = 1024;
+
+    private readonly ConcurrentQueue<ApplyItem> _inbox = new();
+    private readonly List<(PendingOperation Waiter, ApplyResult Result)> _answers = [];
+    private readonly StoreHolder _stores;
+    private readonly NodeFailure _failure;
+    private readonly ILoopSignal _signal;
+    private readonly SnapshotPolicy _snapshotPolicy;
+    private readonly ulong _clusterId;
+    private readonly ulong _nodeId;
+    private RequestApplier _requests;
+    private ulong _prepared;
+    private HistoryCutter _cutter;
+    private Action? _applied;
+    private Action<MvccStore>? _snapshotDue;
+
+    public Applier(StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong clusterId, ulong nodeId)
+    {
+        _stores = stores;
+        _failure = failure;
+        _signal = signal;
+        _snapshotPolicy = snapshotPolicy;
+        _clusterId = clusterId;
+        _nodeId = nodeId;
+        _requests = new RequestApplier(stores.Current, clusterId, nodeId);
+        _cutter = new HistoryCutter(stores.Current);
+    }
+
+    public string Name => "apply";
+
+    public long NextWake => long.MaxValue;
+
+    public int Queued => _inbox.Count;
+
+    /// <summary>Joins the loop to its neighbours; before the first run.</summary>
+    public void Connect(Action applied, Action<MvccStore> snapshotDue)
+    {
+        _applied = applied;
+        _snapshotDue = snapshotDue;
+    }
+
+    public void Enqueue(in ApplyItem item) => _inbox.Enqueue(item);
+
+    public void Wake() => _signal.Set();
+
+    public bool RunOnce()
+    {
+        if (_failure.IsFailed)
+        {
+            Abandon();
+            return false;
+        }
+
+        bool worked = false;
+        int operations = 0;
+        Entry last = default;
+        while (operations < OperationsPerPublish && _inbox.TryDequeue(out ApplyItem item))
+        {
+            worked = true;
+            if (item.Install is not null)
+            {
+                Publish(last);
+                last = default;
+                Install(item.Install);
+                continue;
+            }
+
+            operations += Prepare(item);
+            last = item.Entry;
+        }
+
+        Publish(last);
+        return _cutter.RunSlice(CutKeysPerSlice) || worked;
+    }
+
+    private int Prepare(in ApplyItem item)
+    {
+        ulong expected = Math.Max(_stores.Current.View.AppliedIndex, _prepared) + 1;
+        Invariant.Check(item.Entry.Index.Value == expected, $"entry {item.Entry.Index} is applied where {expected} is next");
+        _prepared = item.Entry.Index.Value;
+        _snapshotPolicy.Applied(item.Entry.Data.Length);
+        if (item.Entry.Kind != EntryKind.Command)
+        {
+            return 1;
+        }
+
+        StoreRequest[] requests = CommandBatch.Decode(item.Entry.Data);
+        Invariant.Check(
+            item.Waiters is null || item.Waiters.Length == requests.Length,
+            $"a batch of {requests.Length} operations has {item.Waiters?.Length} waiters");
+        _requests.Term = item.Entry.Term.Value;
+        foreach (OperationRun run in OperationRuns.Split(requests))
+        {
+            PrepareRun(run, requests, item.Waiters);
+        }
+
+        return requests.Length;
+    }
+
+    private void PrepareRun(OperationRun run, StoreRequest[] requests, PendingOperation[]? waiters)
+    {
+        for (int i = run.Start; i < run.Start + run.Count; i++)
+        {
+            PendingOperation? waiter = waiters?[i];
+            ApplyResult result = _requests.Apply(requests[i], wantResponse: waiter is not null);
+            if (waiter is not null)
+            {
+                _answers.Add((waiter, result));
+            }
+        }
+    }
+
+    private void Publish(in Entry last)
+    {
+        if (last.Index == LogIndex.Zero)
+        {
+            return;
+        }
+
+        MvccStore store = _stores.Current;
+        store.Publish(last.Index.Value, last.Term.Value);
+        foreach ((PendingOperation waiter, ApplyResult result) in _answers)
+        {
+            if (result.IsFailed)
+            {
+                waiter.TryFail(StoreErrors.ToException(result.Error));
+            }
+            else
+            {
+                waiter.TryComplete(result.Response!);
+            }
+
+            waiter.ReleaseByPipeline();
+        }
+
+        _answers.Clear();
+        _applied!();
+        if (_snapshotPolicy.TryBegin())
+        {
+            _snapshotDue!(store);
+        }
+    }
+
+    private void Install(MvccStore store)
+    {
+        Invariant.Check(
+            store.View.AppliedIndex > _stores.Current.View.AppliedIndex,
+            $"a snapshot of index {store.View.AppliedIndex} is installed over applied index {_stores.Current.View.AppliedIndex}");
+        _stores.Current = store;
+        _prepared = store.View.AppliedIndex;
+        _requests = new RequestApplier(store, _clusterId, _nodeId);
+        _cutter = new HistoryCutter(store);
+        _snapshotPolicy.Installed();
+        _applied!();
+    }
+
+    private void Abandon()
+    {
+        while (_inbox.TryDequeue(out ApplyItem item))
+        {
+            foreach (PendingOperation waiter in item.Waiters ?? [])
+            {
+                waiter.TryFail(_failure.ToException(Outcome.Unknown));
+                waiter.ReleaseByPipeline();
+            }
+        }
+
+        foreach ((PendingOperation waiter, _) in _answers)
+        {
+            waiter.TryFail(_failure.ToException(Outcome.Unknown));
+            waiter.ReleaseByPipeline();
+        }
+
+        _answers.Clear();
+    }
+}

@@ -1,0 +1,139 @@
+using System.Threading.Tasks.Sources;
+
+namespace MetaStore.Engine.Replication;
+
+/// <summary>
+/// A pooled wait handle that carries its own result, so that nobody takes a second look at the store for it.
+/// <para>
+/// Two parties hold it: the caller, until it has taken the result, and the pipeline (proposer, applier), until it has completed or
+/// given up the operation. Whoever lets go last returns it to the pool; the version in the ValueTask's token keeps a late
+/// completion from reaching the next user. Invariant: completed exactly once in each life, by whoever wins <see cref="_state"/>.
+/// </para>
+/// </summary>
+internal sealed class PendingOperation
+    : IValueTaskSource<StoreResponse>,
+        IValueTaskSource<PutResponse>,
+        IValueTaskSource<DeleteRangeResponse>,
+        IValueTaskSource<TxnResponse>,
+        IValueTaskSource<CompactResponse>,
+        IValueTaskSource
+{
+    private const int Waiting = 0;
+    private const int Completed = 1;
+
+    private static readonly Action<object?, CancellationToken> s_cancel =
+        static (handle, token) => ((PendingOperation)handle!).TryFail(new OperationCanceledException(token));
+
+    private static readonly StoreRequest s_barrier = new CompactRequest(Revision.Current);
+
+    private readonly PendingOperationPool _pool;
+    private ManualResetValueTaskSourceCore<StoreResponse> _core;
+    private CancellationTokenRegistration _cancellation;
+    private int _state;
+    private int _holders;
+
+    public PendingOperation(PendingOperationPool pool)
+    {
+        _pool = pool;
+        _core.RunContinuationsAsynchronously = pool.RunContinuationsAsynchronously;
+    }
+
+    public StoreRequest Request { get; private set; } = null!;
+
+    /// <summary>Bytes of the encoded request.</summary>
+    public int RequestLength { get; private set; }
+
+    /// <summary>When to give up, as a timestamp of the node's clock.</summary>
+    public long Deadline { get; private set; }
+
+    /// <summary>When it was submitted, as a timestamp of the node's clock.</summary>
+    public long Submitted { get; private set; }
+
+    public bool IsCompleted => Volatile.Read(ref _state) == Completed;
+
+    /// <summary>Names this life of the handle; a ValueTask of an earlier one is refused.</summary>
+    public short Token => _core.Version;
+
+    /// <summary>The request of a handle that waits for a read barrier and carries no operation.</summary>
+    public static StoreRequest Barrier => s_barrier;
+
+    /// <summary>Begins a life, with both holders in place.</summary>
+    public void Begin(StoreRequest request, int requestLength, long submitted, long deadline, CancellationToken cancellationToken)
+    {
+        Request = request;
+        RequestLength = requestLength;
+        Submitted = submitted;
+        Deadline = deadline;
+        _state = Waiting;
+        _holders = 2;
+        if (cancellationToken.CanBeCanceled)
+        {
+            _cancellation = cancellationToken.UnsafeRegister(s_cancel, this);
+        }
+    }
+
+    public bool TryComplete(StoreResponse response)
+    {
+        if (Interlocked.CompareExchange(ref _state, Completed, Waiting) != Waiting)
+        {
+            return false;
+        }
+
+        _core.SetResult(response);
+        return true;
+    }
+
+    public bool TryFail(Exception error)
+    {
+        if (Interlocked.CompareExchange(ref _state, Completed, Waiting) != Waiting)
+        {
+            return false;
+        }
+
+        _core.SetException(error);
+        return true;
+    }
+
+    /// <summary>The pipeline is done with the operation: it has completed it, or found it completed.</summary>
+    public void ReleaseByPipeline() => Release();
+
+    public StoreResponse GetResult(short token)
+    {
+        try
+        {
+            return _core.GetResult(token);
+        }
+        finally
+        {
+            // Waits for a running cancellation callback, so that none can reach the handle's next life.
+            _cancellation.Dispose();
+            _cancellation = default;
+            Release();
+        }
+    }
+
+    PutResponse IValueTaskSource<PutResponse>.GetResult(short token) => (PutResponse)GetResult(token);
+
+    DeleteRangeResponse IValueTaskSource<DeleteRangeResponse>.GetResult(short token) => (DeleteRangeResponse)GetResult(token);
+
+    TxnResponse IValueTaskSource<TxnResponse>.GetResult(short token) => (TxnResponse)GetResult(token);
+
+    CompactResponse IValueTaskSource<CompactResponse>.GetResult(short token) => (CompactResponse)GetResult(token);
+
+    void IValueTaskSource.GetResult(short token) => GetResult(token);
+
+    public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    private void Release()
+    {
+        if (Interlocked.Decrement(ref _holders) == 0)
+        {
+            Request = null!;
+            _core.Reset();
+            _pool.Return(this);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using Microsoft.Extensions.ObjectPool;
+
+namespace MetaStore.Engine.Replication;
+
+/// <summary>The pool of wait handles. Counts what is out: at rest that is zero, and a leak fails the tests.</summary>
+internal sealed class PendingOperationPool
+{
+    private readonly DefaultObjectPool<PendingOperation> _pool;
+    private long _rented;
+
+    /// <param name="runContinuationsAsynchronously">
+    /// True in production: a caller's continuation must not run on the apply loop. False in the simulator, where there is one thread.
+    /// </param>
+    /// <param name="retained">Idle handles kept at most.</param>
+    public PendingOperationPool(bool runContinuationsAsynchronously, int retained = 16384)
+    {
+        RunContinuationsAsynchronously = runContinuationsAsynchronously;
+        _pool = new DefaultObjectPool<PendingOperation>(new Policy(this), retained);
+    }
+
+    public bool RunContinuationsAsynchronously { get; }
+
+    /// <summary>Handles that somebody still holds.</summary>
+    public long Rented => Interlocked.Read(ref _rented);
+
+    public PendingOperation Rent()
+    {
+        Interlocked.Increment(ref _rented);
+        return _pool.Get();
+    }
+
+    public void Return(PendingOperation operation)
+    {
+        Interlocked.Decrement(ref _rented);
+        _pool.Return(operation);
+    }
+
+    private sealed class Policy(PendingOperationPool owner) : PooledObjectPolicy<PendingOperation>
+    {
+        public override PendingOperation Create() => new(owner);
+
+        public override bool Return(PendingOperation obj) => true;
+    }
+}

@@ -1,0 +1,395 @@
+using System.Collections.Concurrent;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Replication;
+
+/// <summary>
+/// The node loop of one group: owns the <see cref="RaftNode"/>, and turns everything that arrives (messages, proposals, reads,
+/// receipts of the log, news of the other loops, time) into calls on it, and its <see cref="Ready"/> into effects. The only place
+/// where Raft, log, store and network meet.
+/// </summary>
+internal sealed class Replica : ILoop, ILogWriteObserver
+{
+    /// <summary>Peer messages that may wait; beyond it they are dropped, which Raft copes with.</summary>
+    private const int MessagesMax = 8192;
+
+    private readonly ConcurrentQueue<Message> _messages = new();
+    private readonly ConcurrentQueue<PendingOperation> _operations = new();
+    private readonly ConcurrentQueue<PendingOperation> _reads = new();
+    private readonly ConcurrentQueue<SnapshotEvent> _snapshotEvents = new();
+    private readonly ConcurrentQueue<NodeId> _unreachable = new();
+    private readonly RaftNode _raft;
+    private readonly ReplicaParts _parts;
+    private readonly ReplicaClock _clock;
+    private readonly Proposer _proposer;
+    private readonly ReadBarrier _barrier;
+    private readonly ReplicaStatus _status = new();
+    private ulong _writeHandedOut;
+    private ulong _writeDurable;
+    private ulong _writeSeen;
+    private ulong _markDurable;
+    private ulong _markSeen;
+    private bool _abandoned;
+    private volatile bool _readsAwaitApply;
+
+    public Replica(RaftNode raft, ReplicaParts parts)
+    {
+        _raft = raft;
+        _parts = parts;
+        _clock = new ReplicaClock(parts.Time, parts.TickLength);
+        _proposer = new Proposer(parts.ProposerOptions, parts.Time, parts.ProposerId);
+        _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks);
+        PublishStatus();
+    }
+
+    /// <summary>Raised on the node loop when the known leader has changed.</summary>
+    public event Action? LeaderChanged;
+
+    public string Name => "node";
+
+    /// <summary>What other threads may know of the loop's state.</summary>
+    public ReplicaStatus Status => _status;
+
+    /// <summary>For the simulator's invariants; only while the loop does not run.</summary>
+    internal RaftNode Raft => _raft;
+
+    public long NextWake => Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
+
+    // Only a leader's own appends make company worth waiting for: a follower hands on at once.
+    private bool AppendUnderWay => _raft.Role == Role.Leader && _writeHandedOut > Volatile.Read(ref _writeDurable);
+
+    public void Receive(Message message)
+    {
+        if (_messages.Count < MessagesMax)
+        {
+            _messages.Enqueue(message);
+            _parts.Signal.Set();
+        }
+    }
+
+    public void ReportUnreachable(NodeId peer)
+    {
+        _unreachable.Enqueue(peer);
+        _parts.Signal.Set();
+    }
+
+    public void Submit(PendingOperation operation)
+    {
+        _operations.Enqueue(operation);
+        _parts.Signal.Set();
+    }
+
+    public void SubmitRead(PendingOperation read)
+    {
+        _reads.Enqueue(read);
+        _parts.Signal.Set();
+    }
+
+    /// <summary>The apply loop has published; the node loop needs waking only where a read waits for that.</summary>
+    public void Applied()
+    {
+        if (_readsAwaitApply)
+        {
+            _parts.Signal.Set();
+        }
+    }
+
+    public void Report(SnapshotEvent snapshotEvent)
+    {
+        _snapshotEvents.Enqueue(snapshotEvent);
+        _parts.Signal.Set();
+    }
+
+    public void Wake() => _parts.Signal.Set();
+
+    void ILogWriteObserver.OnDurable(LogWrite write)
+    {
+        Volatile.Write(ref _writeDurable, write.WriteId);
+        if (write.Mark is LogSnapshotMark mark)
+        {
+            Volatile.Write(ref _markDurable, mark.Index);
+        }
+
+        _parts.Signal.Set();
+    }
+
+    void ILogWriteObserver.OnFailed(Exception cause) => _parts.Failure.Fail("log", cause);
+
+    public bool RunOnce()
+    {
+        if (_parts.Failure.IsFailed)
+        {
+            Abandon(MetaStoreError.NodeFailed, _parts.Failure.Cause!.Message);
+            return false;
+        }
+
+        bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
+        worked |= TakeRequests();
+        while (_raft.HasReady)
+        {
+            Carry(_raft.TakeReady());
+            worked = true;
+        }
+
+        _readsAwaitApply = _barrier.AwaitsApply;
+        if (_readsAwaitApply)
+        {
+            // Applied between the look and the flag: nobody would wake this loop.
+            _barrier.CompleteApplied(AppliedIndex());
+        }
+
+        PublishStatus();
+        return worked;
+    }
+
+    /// <summary>The node ends: whoever waits is told.</summary>
+    public void Abandon(MetaStoreError error, string reason)
+    {
+        _abandoned = true;
+        Gather();
+        _proposer.Abandon(error, reason);
+        _barrier.Abandon(error, reason);
+        PublishStatus();
+    }
+
+    private LogIndex AppliedIndex() => new(_parts.Stores.Current.View.AppliedIndex);
+
+    private bool TakeDurable()
+    {
+        ulong durable = Volatile.Read(ref _writeDurable);
+        bool news = durable > _writeSeen;
+        if (news)
+        {
+            _writeSeen = durable;
+            _raft.Advance(new WriteReceipt(durable));
+        }
+
+        ulong mark = Volatile.Read(ref _markDurable);
+        if (mark > _markSeen)
+        {
+            _markSeen = mark;
+            _parts.Snapshots.DeleteOlderThan(mark);
+        }
+
+        return news;
+    }
+
+    private bool TakeMessages()
+    {
+        bool worked = false;
+        for (int i = 0; i < MessagesMax && _messages.TryDequeue(out Message? message); i++)
+        {
+            _raft.Step(message);
+            worked = true;
+        }
+
+        while (_unreachable.TryDequeue(out NodeId peer))
+        {
+            _raft.ReportUnreachable(peer);
+        }
+
+        return worked;
+    }
+
+    private bool TakeApplied()
+    {
+        LogIndex applied = AppliedIndex();
+        _raft.AdvanceApplied(applied);
+        _barrier.CompleteApplied(applied);
+        return false;
+    }
+
+    private bool TakeTicks()
+    {
+        int ticks = _clock.TakeTicks();
+        for (int i = 0; i < ticks; i++)
+        {
+            _raft.Tick();
+            _barrier.Tick();
+            _parts.Snapshots.Tick();
+        }
+
+        if (ticks > 0)
+        {
+            long now = _parts.Time.GetTimestamp();
+            _proposer.Expire(now);
+            _barrier.Expire(now);
+        }
+
+        return ticks > 0;
+    }
+
+    private bool TakeRequests()
+    {
+        bool worked = Gather();
+        _barrier.TryAsk(_raft);
+        if (_raft.Leader.IsNone)
+        {
+            return worked;
+        }
+
+        while (_proposer.TryTakeBatch(AppendUnderWay, out BatchId id) is ReadOnlyMemory<byte> batch)
+        {
+            worked = true;
+            if (_raft.Propose(batch) != ProposeResult.Accepted)
+            {
+                _proposer.PutBack(id);
+                break;
+            }
+        }
+
+        return worked;
+    }
+
+    private bool Gather()
+    {
+        bool worked = false;
+        while (_operations.TryDequeue(out PendingOperation? operation))
+        {
+            _proposer.Add(operation);
+            worked = true;
+        }
+
+        while (_reads.TryDequeue(out PendingOperation? read))
+        {
+            _barrier.Add(read);
+            worked = true;
+        }
+
+        return worked;
+    }
+
+    private void Carry(Ready ready)
+    {
+        foreach (Message message in ready.Messages)
+        {
+            _parts.Transport.Send(_parts.Group, message);
+        }
+
+        if (ready.Append is not null)
+        {
+            _writeHandedOut = ready.Append.WriteId;
+            _parts.Log.Enqueue(ToLogWrite(ready.Append));
+        }
+
+        HandToApplier(ready.Committed);
+        foreach (ReadState read in ready.Reads)
+        {
+            _barrier.Confirm(read, AppliedIndex());
+        }
+
+        foreach (ReadContext context in ready.AbortedReads)
+        {
+            _barrier.Abort(context);
+        }
+
+        foreach (NodeId peer in ready.SnapshotsToSend)
+        {
+            _parts.Snapshots.Send(peer);
+        }
+
+        foreach (Message message in ready.SnapshotTraffic)
+        {
+            _parts.Snapshots.Deliver(message);
+        }
+    }
+
+    private void HandToApplier(IReadOnlyList<Entry> committed)
+    {
+        if (committed.Count == 0)
+        {
+            return;
+        }
+
+        for (int i = 0; i < committed.Count; i++)
+        {
+            Entry entry = committed[i];
+            PendingOperation[]? waiters = entry.Kind == EntryKind.Command ? _proposer.Take(CommandBatch.ReadId(entry.Data)) : null;
+            _parts.Applier.Enqueue(new ApplyItem(entry, waiters, null));
+        }
+
+        _parts.Applier.Wake();
+    }
+
+    private LogWrite ToLogWrite(PendingAppend append)
+    {
+        var entries = new LogEntry[append.Entries.Count];
+        for (int i = 0; i < entries.Length; i++)
+        {
+            Entry entry = append.Entries[i];
+            entries[i] = new LogEntry(entry.Index.Value, entry.Term.Value, (byte)entry.Kind, entry.Data);
+        }
+
+        return new LogWrite
+        {
+            GroupId = _parts.Group.Value,
+            WriteId = append.WriteId,
+            Mark = append.Snapshot is null ? null : new LogSnapshotMark(append.Snapshot.Index.Value, append.Snapshot.Term.Value),
+            Entries = entries,
+            HardState = append.HardState is HardState state ? new LogHardState(state.Term.Value, state.Vote.Value, state.Commit.Value) : null,
+        };
+    }
+
+    private bool TakeSnapshotEvents()
+    {
+        bool worked = false;
+        while (_snapshotEvents.TryDequeue(out SnapshotEvent? news))
+        {
+            worked = true;
+            switch (news)
+            {
+                case SnapshotEvent.Taken taken:
+                    _raft.Compact(ToMetadata(taken.Info));
+                    break;
+                case SnapshotEvent.ChunkToSend chunk:
+                    SendIfCurrent(_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk));
+                    break;
+                case SnapshotEvent.ChunkAnswer answer:
+                    SendIfCurrent(_raft.MakeSnapshotChunkReply(answer.To, answer.Index, answer.BytesHeld, answer.Reject));
+                    break;
+                case SnapshotEvent.TransferEnded ended:
+                    _raft.ReportSnapshot(ended.To, ended.Succeeded);
+                    break;
+                case SnapshotEvent.Received received:
+                    Install(received);
+                    break;
+            }
+        }
+
+        return worked;
+    }
+
+    private void Install(SnapshotEvent.Received received)
+    {
+        if (_raft.RestoreSnapshot(ToMetadata(received.Info)))
+        {
+            _parts.Applier.Enqueue(new ApplyItem(default, null, received.Store));
+            _parts.Applier.Wake();
+        }
+    }
+
+    private void SendIfCurrent(Message? message)
+    {
+        if (message is not null)
+        {
+            _parts.Transport.Send(_parts.Group, message);
+        }
+    }
+
+    private static SnapshotMetadata ToMetadata(SnapshotInfo info) =>
+        new(new LogIndex(info.Index), new Term(info.Term), [.. info.Voters.Select(v => new NodeId(v))]);
+
+    private void PublishStatus()
+    {
+        NodeId leader = _abandoned ? NodeId.None : _raft.Leader;
+        bool changed = _status.Publish(_raft, leader, _proposer.Queued + _proposer.UnderWay + _barrier.Count);
+        if (changed)
+        {
+            LeaderChanged?.Invoke();
+        }
+    }
+}

@@ -1,0 +1,35 @@
+namespace MetaStore.Engine.Replication;
+
+/// <summary>
+/// Cuts the node's monotonic clock into Raft ticks. After a pause (a stopped process, a suspended machine) the missed ticks are not
+/// made up for: what the peers sent meanwhile lies in the inbox and is looked at first, before anybody is held to be dead.
+/// </summary>
+internal sealed class ReplicaClock
+{
+    private readonly TimeProvider _time;
+    private readonly long _tick;
+
+    public ReplicaClock(TimeProvider time, TimeSpan tickLength)
+    {
+        _time = time;
+        _tick = Math.Max(1, (long)(tickLength.TotalSeconds * time.TimestampFrequency));
+        NextTick = time.GetTimestamp() + _tick;
+    }
+
+    /// <summary>Timestamp of the next tick.</summary>
+    public long NextTick { get; private set; }
+
+    /// <summary>Ticks that have passed since the last call; after a pause, one.</summary>
+    public int TakeTicks()
+    {
+        long now = _time.GetTimestamp();
+        if (now < NextTick)
+        {
+            return 0;
+        }
+
+        bool paused = now - NextTick > 2 * _tick;
+        NextTick = paused ? now + _tick : NextTick + _tick;
+        return 1;
+    }
+}

@@ -1,0 +1,45 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Engine.Transactions;
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Replication;
+
+/// <summary>What a <see cref="Replica"/> is joined to.</summary>
+internal sealed class ReplicaParts
+{
+    public required GroupId Group { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    public required TimeSpan TickLength { get; init; }
+
+    public required ProposerOptions ProposerOptions { get; init; }
+
+    /// <summary>Names this life of the node in its batches.</summary>
+    public required ulong ProposerId { get; init; }
+
+    /// <summary>Names this life of the node in its reads.</summary>
+    public required ulong ReadOrigin { get; init; }
+
+    /// <summary>Ticks after which an unanswered read round is asked again.</summary>
+    public required int ReadRetryTicks { get; init; }
+
+    public required NodeFailure Failure { get; init; }
+
+    public required ILoopSignal Signal { get; init; }
+
+    public required IPeerTransport Transport { get; init; }
+
+    public required StoreHolder Stores { get; init; }
+
+    public required Applier Applier { get; init; }
+
+    /// <summary>Set before the first run: the log's observer is the replica itself.</summary>
+    public LogWriter Log { get; set; } = null!;
+
+    /// <summary>Set before the first run: the snapshot loop reports to the replica.</summary>
+    public SnapshotLoop Snapshots { get; set; } = null!;
+}

@@ -1,0 +1,89 @@
+using MetaStore.Engine.Mvcc;
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Snapshots;
+
+/// <summary>
+/// Puts a leader's snapshot together. The file becomes visible only when it is whole, verified and durable; then it is loaded. A
+/// newer snapshot, or another leader's, starts over; a piece that does not follow is answered with what is held.
+/// </summary>
+internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDisposable
+{
+    private SnapshotReceiver? _receiver;
+    private SnapshotInfo? _info;
+    private NodeId _from;
+    private ulong _length;
+    private ulong _completed;
+
+    public IEnumerable<SnapshotEvent> Add(Message piece)
+    {
+        if (piece.Index.Value == _completed)
+        {
+            // Whole already: the answer to the last piece was lost.
+            yield return Answer(piece, piece.SnapshotLength, reject: false);
+            yield break;
+        }
+
+        if (_receiver is null || _info!.Index != piece.Index.Value || _from != piece.From || _length != piece.SnapshotLength)
+        {
+            Begin(piece);
+        }
+
+        if (piece.ChunkOffset == (ulong)_receiver!.BytesHeld)
+        {
+            _receiver.WriteAt(_receiver.BytesHeld, piece.Chunk.Span);
+        }
+
+        if ((ulong)_receiver.BytesHeld < _length)
+        {
+            yield return Answer(piece, (ulong)_receiver.BytesHeld, reject: false);
+            yield break;
+        }
+
+        SnapshotEvent? received = TryComplete();
+        yield return Answer(piece, received is null ? 0 : _length, reject: received is null);
+        if (received is not null)
+        {
+            yield return received;
+        }
+    }
+
+    public void Dispose()
+    {
+        _receiver?.Dispose();
+        _receiver = null;
+    }
+
+    private static SnapshotEvent.ChunkAnswer Answer(Message piece, ulong held, bool reject) => new(piece.From, piece.Index, held, reject);
+
+    private void Begin(Message piece)
+    {
+        Dispose();
+        _info = new SnapshotInfo(piece.Index.Value, piece.LogTerm.Value, [.. piece.Voters.Select(v => v.Value)]);
+        _from = piece.From;
+        _length = piece.SnapshotLength;
+        _receiver = files.Receive(groupId, _info, (long)_length);
+    }
+
+    /// <summary>Null where the pieces do not make a sound snapshot: damaged on the way or on either disk. The transfer begins again.</summary>
+    private SnapshotEvent.Received? TryComplete()
+    {
+        SnapshotInfo info = _info!;
+        try
+        {
+            _receiver!.Complete();
+            Dispose();
+            using SnapshotReader reader = files.OpenRead(groupId, info);
+            MvccStore store = new StoreSnapshotReader(reader.Read).Read();
+            Invariant.Check(store.View.AppliedIndex == info.Index, $"a snapshot named {info.Index} holds applied index {store.View.AppliedIndex}");
+            _completed = info.Index;
+            return new SnapshotEvent.Received(info, store);
+        }
+        catch (CorruptionException)
+        {
+            Dispose();
+            return null;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+namespace MetaStore.Engine.Snapshots;
+
+/// <summary>When snapshots are taken.</summary>
+public sealed record SnapshotOptions
+{
+    /// <summary>Entries applied since the last snapshot before the next may be taken.</summary>
+    public long EntriesMin { get; init; } = 10_000;
+
+    /// <summary>Bytes of entries applied since the last snapshot at which the next is taken, however few entries they are.</summary>
+    public long LogBytesMin { get; init; } = 64 << 20;
+
+    /// <summary>Bytes written or sent in one step.</summary>
+    public int SliceBytes { get; init; } = 1 << 20;
+
+    /// <summary>Bytes of one piece on its way to a peer.</summary>
+    public int ChunkBytes { get; init; } = 1 << 20;
+
+    /// <summary>Entries kept behind a snapshot, so that a follower that is a little behind needs no snapshot.</summary>
+    public ulong EntriesKept { get; init; } = 5_000;
+
+    /// <summary>Ticks without progress after which a piece is sent again.</summary>
+    public int ResendTicks { get; init; } = 5;
+
+    /// <summary>Ticks without progress after which a transfer is given up.</summary>
+    public int GiveUpTicks { get; init; } = 50;
+}
+
+/// <summary>
+/// A snapshot is due when the log has outgrown the last snapshot: then writing snapshots costs at most as much again as writing
+/// the log, however large the store. Shared by the apply loop, which counts, and the snapshot loop, which reports sizes.
+/// </summary>
+internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotBytes)
+{
+    private long _lastBytes = lastSnapshotBytes;
+    private long _entries;
+    private long _bytes;
+    private int _underWay;
+
+    public void Applied(int entryBytes)
+    {
+        _entries++;
+        _bytes += entryBytes;
+    }
+
+    public bool TryBegin()
+    {
+        long last = Interlocked.Read(ref _lastBytes);
+        bool due = (_entries >= options.EntriesMin && _bytes >= last) || _bytes >= Math.Max(last, options.LogBytesMin);
+        if (!due || Interlocked.CompareExchange(ref _underWay, 1, 0) != 0)
+        {
+            return false;
+        }
+
+        _entries = 0;
+        _bytes = 0;
+        return true;
+    }
+
+    /// <summary>A snapshot of the leader took the place of the log.</summary>
+    public void Installed()
+    {
+        _entries = 0;
+        _bytes = 0;
+    }
+
+    public void Ended(long bytes)
+    {
+        if (bytes > 0)
+        {
+            Interlocked.Exchange(ref _lastBytes, bytes);
+        }
+
+        Volatile.Write(ref _underWay, 0);
+    }
+}

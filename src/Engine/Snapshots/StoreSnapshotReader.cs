@@ -1,0 +1,159 @@
+using System.Buffers.Binary;
+using MetaStore.Engine.Index;
+using MetaStore.Engine.Mvcc;
+
+namespace MetaStore.Engine.Snapshots;
+
+/// <summary>Fills the buffer from the payload; fewer bytes only at its end.</summary>
+internal delegate int SnapshotSource(Span<byte> buffer);
+
+/// <summary>
+/// Builds a store from the payload that <see cref="StoreSnapshotWriter"/> wrote. The bytes have passed the file's checksums; what
+/// is checked here is their shape and order, so that a snapshot of a faulty writer is refused as well.
+/// </summary>
+internal sealed class StoreSnapshotReader(SnapshotSource source)
+{
+    private readonly byte[] _number = new byte[sizeof(ulong)];
+    private long _offset;
+
+    /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
+    public MvccStore Read()
+    {
+        uint format = UInt32();
+        Require(format == StoreSnapshotWriter.Format, $"format {format}; this program reads format {StoreSnapshotWriter.Format}");
+        long revision = Int64();
+        long compactRevision = Int64();
+        ulong appliedIndex = UInt64();
+        ulong appliedTerm = UInt64();
+        ulong digest = UInt64();
+        Require(compactRevision <= revision, $"compact revision {compactRevision} lies behind revision {revision}");
+        var index = new KeyIndexBuilder();
+        long newest = ReadKeys(index, revision);
+        if (KnownBugs.RevisionLostByCompaction)
+        {
+            revision = Math.Max(newest, Revision.First.Value);
+        }
+
+        var view = new StoreView
+        {
+            Revision = revision,
+            CompactRevision = compactRevision,
+            Index = index.Publish(),
+            AppliedIndex = appliedIndex,
+            AppliedTerm = appliedTerm,
+            Digest = digest,
+        };
+        return new MvccStore(index, view);
+    }
+
+    private long ReadKeys(KeyIndexBuilder index, long revision)
+    {
+        ulong keys = 0;
+        long newest = 0;
+        byte[] last = [];
+        for (uint keyLength = UInt32(); keyLength != StoreSnapshotWriter.EndOfKeys; keyLength = UInt32())
+        {
+            uint versions = UInt32();
+            byte[] key = Bytes(keyLength);
+            Require(last.AsSpan().SequenceCompareTo(key) < 0, "keys are out of order");
+            Require(versions > 0, "a key has no version");
+            VersionRecord head = ReadVersions(versions, revision);
+            newest = Math.Max(newest, head.ModRevision);
+
+            // A deleted key that is still readable at an older revision is in the index, but does not count as live.
+            index.Insert(new KeyRecord(key, head));
+            if (head.IsTombstone)
+            {
+                index.AddLive(key, -1);
+            }
+
+            last = key;
+            keys++;
+        }
+
+        ulong expected = UInt64();
+        Require(keys == expected, $"{keys} keys where {expected} are announced");
+        return newest;
+    }
+
+    private VersionRecord ReadVersions(uint count, long revision)
+    {
+        var fields = new (long Mod, long Create, long Version, long Lease, byte[] Value)[Math.Min(count, 16)];
+        int used = 0;
+        long above = revision;
+        for (uint i = 0; i < count; i++)
+        {
+            long mod = Int64();
+            Require(mod > 0 && mod <= above, $"version at revision {mod} follows one at {above}");
+            above = mod;
+            if (used == fields.Length)
+            {
+                Array.Resize(ref fields, used * 2);
+            }
+
+            fields[used++] = (mod, Int64(), Int64(), Int64(), Bytes(UInt32()));
+        }
+
+        VersionRecord? head = null;
+        for (int i = used - 1; i >= 0; i--)
+        {
+            (long mod, long create, long version, long lease, byte[] value) = fields[i];
+            head = new VersionRecord(mod, create, version, lease, value, head);
+        }
+
+        return head!;
+    }
+
+    private uint UInt32()
+    {
+        Fill(_number.AsSpan(0, sizeof(uint)));
+        return BinaryPrimitives.ReadUInt32LittleEndian(_number);
+    }
+
+    private ulong UInt64()
+    {
+        Fill(_number);
+        return BinaryPrimitives.ReadUInt64LittleEndian(_number);
+    }
+
+    private long Int64() => unchecked((long)UInt64());
+
+    private byte[] Bytes(uint length)
+    {
+        Require(length <= Array.MaxLength, $"length {length} is beyond reason");
+
+        // Grown as the bytes arrive: a wrong length ends in an error, not in a huge allocation.
+        const int Step = 1 << 20;
+        var bytes = new byte[Math.Min(length, Step)];
+        int filled = 0;
+        while (true)
+        {
+            Fill(bytes.AsSpan(filled));
+            filled = bytes.Length;
+            if (filled == length)
+            {
+                return bytes;
+            }
+
+            Array.Resize(ref bytes, (int)Math.Min(length, 2L * filled));
+        }
+    }
+
+    private void Fill(Span<byte> buffer)
+    {
+        int read = buffer.IsEmpty ? 0 : source(buffer);
+        Require(read == buffer.Length, "the payload ends too early");
+        _offset += read;
+    }
+
+    private void Require(bool condition, string cause)
+    {
+        if (!condition)
+        {
+            throw new SnapshotFormatException($"{cause} (payload offset {_offset})");
+        }
+    }
+}
+
+/// <summary>A snapshot's payload is not what this program writes.</summary>
+internal sealed class SnapshotFormatException(string message) : Exception(message);

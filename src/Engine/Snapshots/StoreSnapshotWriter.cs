@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using MetaStore.Engine.Index;
+using MetaStore.Engine.Mvcc;
+
+namespace MetaStore.Engine.Snapshots;
+
+/// <summary>Takes the bytes of a snapshot in order.</summary>
+internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
+
+/// <summary>
+/// Streams one pinned view, slice by slice, while the store goes on. The bytes depend on replicated state only: two nodes at the
+/// same applied index write the same payload.
+/// <code>
+/// payload := format:u32 (1)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64  key*  end:u32 (FFFFFFFF)  keys:u64
+/// key     := keyLength:u32 versions:u32 key version*           (newest first)
+/// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
+/// </code>
+/// Little-endian, part of the disk format: never reorder. Checksums are the file's business, below.
+/// </summary>
+internal sealed class StoreSnapshotWriter : IDisposable
+{
+    public const uint Format = 1;
+    public const uint EndOfKeys = uint.MaxValue;
+
+    private readonly ViewPins.PinnedView _pin;
+    private readonly SnapshotSink _sink;
+    private readonly ArrayBufferWriter<byte> _buffer = new(64 << 10);
+    private byte[]? _cursor = [0];
+    private ulong _keys;
+
+    public StoreSnapshotWriter(MvccStore store, SnapshotSink sink)
+    {
+        _pin = store.Pins.Pin(store);
+        _sink = sink;
+        StoreView view = _pin.View;
+        UInt32(Format);
+        UInt64((ulong)view.Revision);
+        UInt64((ulong)view.CompactRevision);
+        UInt64(KnownBugs.AppliedIndexAheadOfData ? view.AppliedIndex + 1 : view.AppliedIndex);
+        UInt64(view.AppliedTerm);
+        UInt64(view.Digest);
+    }
+
+    public StoreView View => _pin.View;
+
+    /// <summary>Writes on until about <paramref name="bytes"/> are written; false when the snapshot is complete.</summary>
+    public bool WriteSlice(int bytes)
+    {
+        if (_cursor is null)
+        {
+            return false;
+        }
+
+        var visitor = new Encoder(this, bytes);
+        View.Index.Scan(KeyRange.From(_cursor, new byte[] { 0 }), ref visitor);
+        _cursor = visitor.Next;
+        if (_cursor is null)
+        {
+            UInt32(EndOfKeys);
+            UInt64(_keys);
+        }
+
+        _sink(_buffer.WrittenSpan);
+        _buffer.ResetWrittenCount();
+        return _cursor is not null;
+    }
+
+    public void Dispose() => _pin.Dispose();
+
+    private void Add(KeyRecord record)
+    {
+        VersionRecord[] versions = [.. StoreHash.Readable(record, View.Revision, View.CompactRevision)];
+        if (versions.Length == 0)
+        {
+            return;
+        }
+
+        _keys++;
+        UInt32((uint)record.Key.Length);
+        UInt32((uint)versions.Length);
+        _buffer.Write(record.Key);
+        foreach (VersionRecord version in versions)
+        {
+            UInt64((ulong)version.ModRevision);
+            UInt64((ulong)version.CreateRevision);
+            UInt64((ulong)version.Version);
+            UInt64((ulong)version.LeaseId);
+            UInt32((uint)version.Value.Length);
+            _buffer.Write(version.Value);
+        }
+    }
+
+    private void UInt32(uint value)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.GetSpan(sizeof(uint)), value);
+        _buffer.Advance(sizeof(uint));
+    }
+
+    private void UInt64(ulong value)
+    {
+        BinaryPrimitives.WriteUInt64LittleEndian(_buffer.GetSpan(sizeof(ulong)), value);
+        _buffer.Advance(sizeof(ulong));
+    }
+
+    private struct Encoder(StoreSnapshotWriter owner, int bytes) : IRecordVisitor
+    {
+        /// <summary>The first key that was not written; null at the end.</summary>
+        public byte[]? Next { get; private set; }
+
+        public bool Visit(KeyRecord record)
+        {
+            if (owner._buffer.WrittenCount >= bytes)
+            {
+                Next = record.Key;
+                return false;
+            }
+
+            owner.Add(record);
+            return true;
+        }
+    }
+}

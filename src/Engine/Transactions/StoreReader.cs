@@ -1,0 +1,94 @@
+using MetaStore.Engine.Mvcc;
+
+namespace MetaStore.Engine.Transactions;
+
+/// <summary>
+/// Reads from published views, on the caller's thread, without a lock. The view is taken once; when the walk is over, the compact
+/// revision is looked at again, since a compaction that came in between may have cut what an old revision needed.
+/// </summary>
+internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term)
+{
+    public RangeResponse Range(RangeRequest request)
+    {
+        StoreView view = stores.Current.View;
+        long revision = Resolve(request.Revision.Value, view);
+        RangeResponse response = RangeReader.Read(view.Index, view.Revision, revision, request);
+        CheckStillReadable(revision);
+        return response with { Header = Header(view) };
+    }
+
+    /// <summary>Whether the transaction writes nothing, whichever branch it takes. As in etcd, one that nests is never read-only.</summary>
+    public static bool IsReadOnly(TxnRequest txn) => txn.Success.All(r => r is RangeRequest) && txn.Failure.All(r => r is RangeRequest);
+
+    /// <summary>Whether a read-only transaction asks for no more than what this node has.</summary>
+    public static bool IsSerializable(TxnRequest txn) =>
+        txn.Compare.Count == 0 && txn.Success.Concat(txn.Failure).All(r => r is RangeRequest { Serializable: true });
+
+    /// <summary>Runs a transaction that <see cref="IsReadOnly"/> on one view.</summary>
+    public TxnResponse Txn(TxnRequest txn)
+    {
+        StoreView view = stores.Current.View;
+        bool succeeded = CompareEvaluator.AllHold(view.Index, view.Revision, txn.Compare);
+        IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
+        var responses = new StoreResponse[branch.Count];
+        for (int i = 0; i < branch.Count; i++)
+        {
+            var range = (RangeRequest)branch[i];
+            long revision = Resolve(range.Revision.Value, view);
+            responses[i] = RangeReader.Read(view.Index, view.Revision, revision, range) with
+            {
+                Header = new ResponseHeader(0, 0, new Revision(view.Revision), 0),
+            };
+            CheckStillReadable(revision);
+        }
+
+        return new TxnResponse { Header = Header(view), Succeeded = succeeded, Responses = responses };
+    }
+
+    public HashResponse Hash(HashRequest request)
+    {
+        MvccStore store = stores.Current;
+        using ViewPins.PinnedView pin = store.Pins.Pin(store);
+        long revision = Resolve(request.Revision.Value, pin.View);
+        return new HashResponse
+        {
+            Header = Header(pin.View),
+            Hash = StoreHash.Compute(pin.View, revision),
+            HashRevision = new Revision(revision),
+            CompactRevision = new Revision(pin.View.CompactRevision),
+        };
+    }
+
+    public ResponseHeader Header(StoreView view) => new(clusterId, nodeId, new Revision(view.Revision), term());
+
+    private static long Resolve(long asked, StoreView view)
+    {
+        MetaStoreError error = RevisionCheck.Check(asked, view.Revision, view.CompactRevision);
+        if (error != default)
+        {
+            throw StoreErrors.ToException(error);
+        }
+
+        return asked > 0 ? asked : view.Revision;
+    }
+
+    private void CheckStillReadable(long revision)
+    {
+        if (revision < stores.Current.View.CompactRevision)
+        {
+            throw StoreErrors.ToException(MetaStoreError.Compacted);
+        }
+    }
+}
+
+/// <summary>The store in use. It is exchanged as a whole when a snapshot of the leader is installed.</summary>
+internal sealed class StoreHolder(MvccStore store)
+{
+    private MvccStore _current = store;
+
+    public MvccStore Current
+    {
+        get => Volatile.Read(ref _current);
+        set => Volatile.Write(ref _current, value);
+    }
+}
