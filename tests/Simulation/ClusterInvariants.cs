@@ -1,0 +1,85 @@
+using MetaStore.Engine.Mvcc;
+using MetaStore.Raft;
+
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// The properties of the Raft paper's figure 3, and those of the store above it, over all nodes and all their lives: one leader per
+/// term, log matching, leader completeness, state machine safety, and one state, revision and hash for each applied index.
+/// </summary>
+internal sealed class ClusterInvariants
+{
+    private readonly Dictionary<Term, NodeId> _leaders = [];
+    private readonly Dictionary<(LogIndex Index, Term Term), (Term? Previous, ulong Data)> _entries = [];
+    private readonly Dictionary<LogIndex, (Term Term, ulong Data)> _committed = [];
+    private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted)> _states = [];
+    private LogIndex _committedMax;
+
+    public LogIndex CommittedMax => _committedMax;
+
+    public void Leads(NodeId node, Term term)
+    {
+        if (!_leaders.TryAdd(term, node) && _leaders[term] != node)
+        {
+            throw Broken($"{node} and {_leaders[term]} both lead term {term}");
+        }
+    }
+
+    /// <summary>Log matching: an entry of one index and term is one entry, and has one predecessor. False where it was known already.</summary>
+    public bool Appended(NodeId node, in Entry entry, Term? previous)
+    {
+        ulong data = DataHash(entry);
+        if (_entries.TryAdd((entry.Index, entry.Term), (previous, data)))
+        {
+            return true;
+        }
+
+        (Term? Previous, ulong Data) known = _entries[(entry.Index, entry.Term)];
+        if (known.Data != data || (known.Previous is not null && previous is not null && known.Previous != previous))
+        {
+            throw Broken($"{node} holds another entry at {entry.Index} of term {entry.Term} than was seen before (previous term {previous}, was {known.Previous})");
+        }
+
+        return false;
+    }
+
+    public void Committed(NodeId node, in Entry entry)
+    {
+        ulong data = DataHash(entry);
+        if (!_committed.TryAdd(entry.Index, (entry.Term, data)) && _committed[entry.Index] != (entry.Term, data))
+        {
+            throw Broken($"{node} commits an entry of term {entry.Term} at {entry.Index}, where one of term {_committed[entry.Index].Term} was committed");
+        }
+
+        _committedMax = entry.Index > _committedMax ? entry.Index : _committedMax;
+    }
+
+    public void CheckCompleteness(NodeId node, RaftNode raft)
+    {
+        if (raft.LastIndex < _committedMax)
+        {
+            throw Broken($"{node} leads term {raft.Term} with a log that ends at {raft.LastIndex}; {_committedMax} is committed");
+        }
+
+        for (LogIndex index = raft.FirstIndex; index <= _committedMax; index = index.Next)
+        {
+            if (_committed.TryGetValue(index, out (Term Term, ulong Data) entry) && raft.TermAt(index) != entry.Term)
+            {
+                throw Broken($"{node} leads term {raft.Term} with term {raft.TermAt(index)} at {index}; term {entry.Term} is committed there");
+            }
+        }
+    }
+
+    public void Applied(NodeId node, StoreView view)
+    {
+        (ulong Digest, long Revision, long Compacted) state = (view.Digest, view.Revision, view.CompactRevision);
+        if (!_states.TryAdd(view.AppliedIndex, state) && _states[view.AppliedIndex] != state)
+        {
+            throw Broken($"{node} at applied index {view.AppliedIndex} is in state {state}; it was {_states[view.AppliedIndex]} before");
+        }
+    }
+
+    private static ulong DataHash(in Entry entry) => StateDigest.Add((ulong)entry.Kind, entry.Data.Span);
+
+    private static SimulationFailure Broken(string what) => new(FailureKind.Correctness, what);
+}

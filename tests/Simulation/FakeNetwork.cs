@@ -1,0 +1,66 @@
+using MetaStore.Engine;
+using MetaStore.Raft;
+
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// The network between the nodes: loses, repeats, delays and so reorders, and cuts links one way or both. Messages travel as the
+/// bytes of the peer protocol.
+/// </summary>
+internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, RunOptions options, Action<NodeId, GroupId, Message> deliver, Trace trace)
+{
+    private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
+
+    public bool IsCalm { get; set; }
+
+    public void Cut(NodeId from, NodeId to) => _cut.Add((from, to));
+
+    public void HealAll() => _cut.Clear();
+
+    public IPeerTransport TransportOf(NodeId node, Func<bool> isCurrent) => new Link(this, node, isCurrent);
+
+    private void Send(NodeId from, GroupId group, Message message)
+    {
+        if (!IsCalm && random.Chance(options.LossProbability))
+        {
+            return;
+        }
+
+        var bytes = new byte[MessageCodec.GetLength(message)];
+        MessageCodec.Write(message, bytes);
+        Travel(from, message.To, group, bytes);
+
+        // The transport never sends a message twice by itself, and a repeated proposal is a second proposal: Raft does not tell them apart.
+        if (!IsCalm && message.Kind != MessageKind.Propose && random.Chance(options.DuplicateProbability))
+        {
+            Travel(from, message.To, group, bytes);
+        }
+    }
+
+    private void Travel(NodeId from, NodeId to, GroupId group, byte[] bytes)
+    {
+        long delay = random.Between(50 * VirtualTime.Microsecond, IsCalm ? 2 * VirtualTime.Millisecond : options.DelayMax);
+        time.After(delay, () =>
+        {
+            if (_cut.Contains((from, to)))
+            {
+                return;
+            }
+
+            Message message = MessageCodec.Read(bytes);
+            trace.Add(time.Now, "deliver", to.Value, (ulong)message.Kind, message.Index.Value);
+            deliver(to, group, message);
+        });
+    }
+
+    private sealed class Link(FakeNetwork network, NodeId node, Func<bool> isCurrent) : IPeerTransport
+    {
+        public void Send(GroupId group, Message message)
+        {
+            if (isCurrent())
+            {
+                network.Send(node, group, message);
+            }
+        }
+    }
+}

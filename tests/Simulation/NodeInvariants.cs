@@ -1,0 +1,121 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Raft;
+
+namespace MetaStore.Simulation;
+
+/// <summary>Watches one node through all its lives, after each of its steps. What it learns goes to the cluster's invariants.</summary>
+internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
+{
+    private Promise _promise;
+    private LogIndex _seenLast;
+    private Term _seenLastTerm;
+    private LogIndex _commit;
+    private ulong _applied;
+    private Role _role;
+
+    /// <summary>What the node had on stable storage before it died, and may have told others.</summary>
+    private readonly record struct Promise(Term Term, NodeId Vote, LogIndex Durable, Term DurableTerm);
+
+    public void AfterStart(NodeCore core)
+    {
+        RaftNode raft = core.Node.Raft;
+        Require(raft.Term >= _promise.Term, $"came back in term {raft.Term}; it had promised term {_promise.Term}");
+        Require(
+            raft.Term != _promise.Term || _promise.Vote.IsNone || raft.Vote == _promise.Vote,
+            $"came back with vote {raft.Vote} in term {raft.Term}; it had voted for {_promise.Vote}");
+        Require(
+            raft.LastIndex >= _promise.Durable,
+            $"came back with a log that ends at {raft.LastIndex}; it had acknowledged {_promise.Durable} of term {_promise.DurableTerm}");
+        if (_promise.Durable > raft.SnapshotIndex)
+        {
+            Require(
+                raft.TermAt(_promise.Durable) == _promise.DurableTerm,
+                $"came back with term {raft.TermAt(_promise.Durable)} at {_promise.Durable}; it had acknowledged term {_promise.DurableTerm}");
+        }
+
+        _seenLast = default;
+        _seenLastTerm = default;
+        _commit = default;
+        _applied = 0;
+        _role = Role.Follower;
+        AfterStep(core);
+    }
+
+    public void BeforeCrash(NodeCore core) => Remember(core.Node.Raft);
+
+    public void AfterStep(NodeCore core)
+    {
+        RaftNode raft = core.Node.Raft;
+        Require(raft.CommitIndex >= _commit, $"its commit index went back from {_commit} to {raft.CommitIndex}");
+        Require(raft.CommitIndex <= raft.LastIndex, $"commits {raft.CommitIndex} beyond its log's end {raft.LastIndex}");
+        CheckLog(raft);
+        for (LogIndex index = Max(_commit, raft.SnapshotIndex).Next; index <= raft.CommitIndex; index = index.Next)
+        {
+            cluster.Committed(id, raft.EntryAt(index)!.Value);
+        }
+
+        _commit = raft.CommitIndex;
+        if (raft.Role == Role.Leader)
+        {
+            cluster.Leads(id, raft.Term);
+            if (_role != Role.Leader)
+            {
+                cluster.CheckCompleteness(id, raft);
+            }
+        }
+
+        _role = raft.Role;
+        StoreView view = core.View;
+        Require(view.AppliedIndex >= _applied, $"its applied index went back from {_applied} to {view.AppliedIndex}");
+        if (view.AppliedIndex != _applied)
+        {
+            _applied = view.AppliedIndex;
+            cluster.Applied(id, view);
+        }
+
+        Remember(raft);
+    }
+
+    private void Remember(RaftNode raft)
+    {
+        // Term and vote count once they are durable; that moment is not visible from here, so only what the log holds is promised.
+        LogIndex durable = raft.DurableIndex;
+        if (raft.TermAt(durable) is Term term)
+        {
+            _promise = _promise with { Durable = durable, DurableTerm = term };
+        }
+    }
+
+    private void CheckLog(RaftNode raft)
+    {
+        if (raft.LastIndex == _seenLast && raft.TermAt(_seenLast) == _seenLastTerm)
+        {
+            return;
+        }
+
+        for (LogIndex index = raft.LastIndex; index >= raft.FirstIndex && index > LogIndex.Zero; index = new LogIndex(index.Value - 1))
+        {
+            Entry entry = raft.EntryAt(index)!.Value;
+            if (index <= _seenLast && !cluster.Appended(id, entry, raft.TermAt(new LogIndex(index.Value - 1))))
+            {
+                break;
+            }
+
+            cluster.Appended(id, entry, raft.TermAt(new LogIndex(index.Value - 1)));
+        }
+
+        _seenLast = raft.LastIndex;
+        _seenLastTerm = raft.TermAt(raft.LastIndex) ?? default;
+    }
+
+    private void Require(bool holds, string broken)
+    {
+        if (!holds)
+        {
+            throw new SimulationFailure(FailureKind.Correctness, $"node {id} {broken}");
+        }
+    }
+
+    private static LogIndex Max(LogIndex left, LogIndex right) => left > right ? left : right;
+}

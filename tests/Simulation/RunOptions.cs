@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Reflection;
+
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// What one run is like. Drawn from the seed: each run switches on another part of the faults, with another strength, so that rare
+/// combinations come up (swarm testing). Printed in full when a run fails.
+/// </summary>
+internal sealed record RunOptions
+{
+    public int Nodes { get; init; }
+
+    public int Clients { get; init; }
+
+    public int Keys { get; init; }
+
+    public int Operations { get; init; }
+
+    public double LossProbability { get; init; }
+
+    public double DuplicateProbability { get; init; }
+
+    public long DelayMax { get; init; }
+
+    public bool Partitions { get; init; }
+
+    public bool Pauses { get; init; }
+
+    public bool Crashes { get; init; }
+
+    public bool DiskErrors { get; init; }
+
+    public bool BitRot { get; init; }
+
+    public double ClockDriftMax { get; init; }
+
+    public long DiskDelayMax { get; init; }
+
+    public long FaultIntervalMax { get; init; }
+
+    public long SegmentBytes { get; init; }
+
+    public long SnapshotEntries { get; init; }
+
+    public int SnapshotEntriesKept { get; init; }
+
+    public int ChunkBytes { get; init; }
+
+    public int ValueBytesMax { get; init; }
+
+    public int BatchOperations { get; init; }
+
+    public double CompactProbability { get; init; }
+
+    /// <summary>Think time of a client at most.</summary>
+    public long ThinkMax { get; init; }
+
+    public static RunOptions Draw(ulong seed)
+    {
+        var random = new SimulationRandom(seed ^ 0x5EED);
+        return new RunOptions
+        {
+            Nodes = random.Chance(0.1) ? 1 : random.Chance(0.7) ? 3 : 5,
+            Clients = random.Next(2, 9),
+            Keys = random.Next(1, 9),
+            Operations = 1000 + random.Next(1000),
+            LossProbability = random.Chance(0.5) ? random.NextDouble() * 0.3 : 0,
+            DuplicateProbability = random.Chance(0.5) ? random.NextDouble() * 0.5 : 0,
+            DelayMax = random.Between(1 * VirtualTime.Millisecond, 300 * VirtualTime.Millisecond),
+            Partitions = random.Chance(0.7),
+            Pauses = random.Chance(0.4),
+            Crashes = random.Chance(0.8),
+            DiskErrors = random.Chance(0.3),
+            BitRot = random.Chance(0.25),
+            ClockDriftMax = random.Chance(0.5) ? 0.1 * random.NextDouble() : 0,
+            DiskDelayMax = random.Between(VirtualTime.Millisecond, 200 * VirtualTime.Millisecond),
+            FaultIntervalMax = random.Between(300 * VirtualTime.Millisecond, 5 * VirtualTime.Second),
+            SegmentBytes = 4096L << random.Next(5),
+            SnapshotEntries = random.Next(10, 300),
+            SnapshotEntriesKept = random.Next(0, 50),
+            ChunkBytes = random.Next(200, 20_000),
+            ValueBytesMax = random.Chance(0.2) ? 2000 : 40,
+            BatchOperations = random.Chance(0.3) ? 1 : random.Next(2, 20),
+            CompactProbability = random.Chance(0.5) ? 0.02 * random.NextDouble() : 0,
+            ThinkMax = random.Between(VirtualTime.Millisecond, 100 * VirtualTime.Millisecond),
+        };
+    }
+
+    public override string ToString() => string.Join(
+        ' ',
+        typeof(RunOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+            .Where(p => p.Name != "EqualityContract")
+            .Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Name}={p.GetValue(this)}")));
+}

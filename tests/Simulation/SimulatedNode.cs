@@ -1,0 +1,249 @@
+using MetaStore.Engine;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Replication;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Raft;
+using MetaStore.Testing;
+using MetaStore.Wal;
+
+namespace MetaStore.Simulation;
+
+/// <summary>One member with its disk and clock, through all its lives. Steps the loops of the shipped classes.</summary>
+internal sealed class SimulatedNode
+{
+    private readonly World _world;
+    private readonly SimulationRandom _random;
+    private readonly DriftingClock _clock;
+    private readonly FaultyDisk _disk;
+    private readonly NodeInvariants _invariants;
+    private Life? _life;
+    private long _pausedUntil;
+
+    public SimulatedNode(World world, NodeId id, SimulationRandom random)
+    {
+        _world = world;
+        Id = id;
+        _random = random;
+        double drift = ((2 * random.NextDouble()) - 1) * world.Options.ClockDriftMax;
+        _clock = new DriftingClock(world.Time, 1 + drift, random.NextInt64(1000 * VirtualTime.Second));
+        _disk = new FaultyDisk(random.Branch());
+        _invariants = new NodeInvariants(id, world.Invariants);
+    }
+
+    public NodeId Id { get; }
+
+    public FaultyDisk Disk => _disk;
+
+    public NodeCore? Core => _life?.Core;
+
+    public bool IsUp => _life is not null;
+
+    /// <summary>The node refuses its damaged disk for good.</summary>
+    public bool IsRetired { get; private set; }
+
+    /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
+    public bool MayRefuse { get; set; }
+
+    public bool IsPaused => _world.Time.Now < _pausedUntil;
+
+    public void Start()
+    {
+        if (IsUp || IsRetired)
+        {
+            return;
+        }
+
+        _disk.Faults = new DiskFaults();
+        var life = new Life(this);
+        try
+        {
+            life.Core = new NodeCore(Settings(), life.Seams(_disk, _clock));
+        }
+        catch (Exception error) when (error is CorruptionException)
+        {
+            if (!MayRefuse)
+            {
+                throw new SimulationFailure(FailureKind.Correctness, $"node {Id} refuses an undamaged disk: {error.Message}", error);
+            }
+
+            IsRetired = true;
+            _world.Trace.Note(_world.Time.Now, $"node {Id} refuses to start: {error.Message}");
+            return;
+        }
+
+        _life = life;
+        _world.Trace.Add(_world.Time.Now, "start", Id.Value, life.Core.Node.Raft.Term.Value, life.Core.Node.Raft.LastIndex.Value);
+        _invariants.AfterStart(life.Core);
+        foreach (ILoop loop in life.Core.Loops)
+        {
+            life.Schedule(loop.Name, _world.Time.Now);
+        }
+    }
+
+    /// <summary>The power goes, or only the process: what was not synced may be lost or torn.</summary>
+    public void Crash(CrashPolicy policy)
+    {
+        if (_life is not null)
+        {
+            _world.Trace.Add(_world.Time.Now, "crash", Id.Value, (ulong)policy);
+            _invariants.BeforeCrash(_life.Core);
+            _life = null;
+        }
+
+        _disk.Crash(policy);
+        _world.NodeDied(this);
+    }
+
+    public void Pause(long duration) => _pausedUntil = Math.Max(_pausedUntil, _world.Time.Now + duration);
+
+    public void Resume() => _pausedUntil = 0;
+
+    public void Deliver(GroupId group, Message message) => _life?.Core.Receive(group, message);
+
+    private NodeSettings Settings() => new()
+    {
+        Name = $"n{Id}",
+        ClusterId = 0xC1,
+        NodeId = Id,
+        Members = _world.Members,
+        DataDirectory = "/data",
+        HeartbeatInterval = TimeSpan.FromMilliseconds(50),
+        ElectionTimeout = TimeSpan.FromMilliseconds(500),
+        RequestTimeout = TimeSpan.FromSeconds(3),
+        Proposer = new ProposerOptions { BatchOperationsMax = _world.Options.BatchOperations },
+        Snapshots = new SnapshotOptions
+        {
+            EntriesMin = _world.Options.SnapshotEntries,
+            LogBytesMin = 256 << 10,
+            SliceBytes = 2048,
+            ChunkBytes = _world.Options.ChunkBytes,
+            EntriesKept = _world.Options.SnapshotEntriesKept,
+            ResendTicks = 10,
+            GiveUpTicks = 60,
+        },
+        Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
+        Seed = _random.NextUInt64(),
+    };
+
+    private void Died(Exception cause)
+    {
+        _world.Trace.Note(_world.Time.Now, $"node {Id} failed: {cause.Message}");
+        bool expected = Root(cause) is DiskException or SimulatedCrashException;
+        if (!expected)
+        {
+            throw new SimulationFailure(FailureKind.Crash, $"node {Id}: {cause.Message}", cause);
+        }
+
+        // A supervisor restarts it; what it had not synced is still in the cache, unless the failed sync threw it away.
+        Crash(CrashPolicy.ProcessKill);
+    }
+
+    private static Exception Root(Exception error) => error.InnerException is null ? error : Root(error.InnerException);
+
+    /// <summary>One life of the node, from a start to a crash. Its loops run as events.</summary>
+    private sealed class Life(SimulatedNode node)
+    {
+        private readonly Dictionary<string, long> _scheduled = new(StringComparer.Ordinal);
+        private bool _running;
+
+        public NodeCore Core { get; set; } = null!;
+
+        private bool IsOver => !ReferenceEquals(node._life, this);
+
+        public NodeSeams Seams(IDisk disk, TimeProvider time) => new()
+        {
+            Disk = disk,
+            Transport = node._world.Network.TransportOf(node.Id, () => !IsOver),
+            Time = time,
+            Signals = name => new Signal(this, name),
+            RunContinuationsAsynchronously = false,
+        };
+
+        public void Wake(string loop)
+        {
+            if (node._life is not null && !IsOver)
+            {
+                Schedule(loop, node._world.Time.Now + Delay(loop));
+            }
+        }
+
+        public void Schedule(string loop, long time)
+        {
+            if (_scheduled.TryGetValue(loop, out long earlier) && earlier <= time)
+            {
+                return;
+            }
+
+            _scheduled[loop] = time;
+            node._world.Time.At(time, () => Run(loop, time));
+        }
+
+        private long Delay(string loop)
+        {
+            bool disk = loop is "log" or "snapshot";
+            long longest = disk && !node._world.Network.IsCalm ? node._world.Options.DiskDelayMax : 2 * VirtualTime.Millisecond;
+            return node._random.Between(10 * VirtualTime.Microsecond, longest);
+        }
+
+        private void Run(string name, long time)
+        {
+            if (IsOver || _scheduled.GetValueOrDefault(name) != time)
+            {
+                return;
+            }
+
+            if (node.IsPaused)
+            {
+                _scheduled.Remove(name);
+                Schedule(name, node._pausedUntil);
+                return;
+            }
+
+            _scheduled.Remove(name);
+            Step(name);
+        }
+
+        private void Step(string name)
+        {
+            Invariant.Check(!_running, "a loop ran inside another");
+            ILoop loop = Core.Loops.First(l => l.Name == name);
+            try
+            {
+                _running = true;
+                bool worked = loop.RunOnce();
+                if (IsOver)
+                {
+                    return;
+                }
+
+                node._invariants.AfterStep(Core);
+                if (worked)
+                {
+                    Schedule(name, node._world.Time.Now + Delay(name));
+                }
+                else if (loop.NextWake != long.MaxValue)
+                {
+                    Schedule(name, node._clock.ToRunTime(loop.NextWake));
+                }
+            }
+            catch (Exception error) when (error is not SimulationFailure)
+            {
+                Core.Failure.Fail(name, error);
+            }
+            finally
+            {
+                _running = false;
+            }
+
+            if (Core.Failure.IsFailed)
+            {
+                node.Died(Core.Failure.Cause!);
+            }
+        }
+
+        private sealed class Signal(Life life, string loop) : ILoopSignal
+        {
+            public void Set() => life.Wake(loop);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// The one clock and the one queue of everything that will happen. Events of one moment run in the order in which they were
+/// scheduled, so a run is a function of its seed. Times are nanoseconds since the run began.
+/// </summary>
+internal sealed class VirtualTime
+{
+    public const long Microsecond = 1_000;
+    public const long Millisecond = 1_000_000;
+    public const long Second = 1_000_000_000;
+
+    private readonly PriorityQueue<Action, (long Time, long Order)> _events = new();
+    private long _order;
+
+    public long Now { get; private set; }
+
+    /// <summary>Events run so far: the total order of the run.</summary>
+    public long Step { get; private set; }
+
+    public void At(long time, Action action) => _events.Enqueue(action, (Math.Max(time, Now), _order++));
+
+    public void After(long delay, Action action) => At(Now + delay, action);
+
+    /// <summary>Runs the next event; false where none is left.</summary>
+    public bool RunNext()
+    {
+        if (!_events.TryDequeue(out Action? action, out (long Time, long Order) at))
+        {
+            return false;
+        }
+
+        Now = at.Time;
+        Step++;
+        action();
+        return true;
+    }
+}
+
+/// <summary>A node's own monotonic clock: runs fast or slow by a fixed rate, and counts on through restarts.</summary>
+internal sealed class DriftingClock(VirtualTime time, double rate, long offset) : TimeProvider
+{
+    public override long TimestampFrequency => VirtualTime.Second;
+
+    public override long GetTimestamp() => offset + (long)(time.Now * rate);
+
+    /// <summary>The run's time at which this clock will show the timestamp, rounded up.</summary>
+    public long ToRunTime(long timestamp) => (long)Math.Ceiling((timestamp - offset) / rate) + 1;
+
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddTicks(GetTimestamp() / 100);
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        throw new NotSupportedException("Timers run outside the simulation; the loops take their time from NextWake.");
+}
