@@ -1,4 +1,3 @@
-using MetaStore.Engine;
 using MetaStore.Raft;
 
 namespace MetaStore.Simulation;
@@ -17,9 +16,7 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
 
     public void HealAll() => _cut.Clear();
 
-    public IPeerTransport TransportOf(NodeId node, Func<bool> isCurrent) => new Link(this, node, isCurrent);
-
-    private void Send(NodeId from, GroupId group, Message message)
+    public void Send(NodeId from, GroupId group, Message message)
     {
         if (!IsCalm && random.Chance(options.LossProbability))
         {
@@ -51,16 +48,5 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
             trace.Add(time.Now, "deliver", to.Value, (ulong)message.Kind, message.Index.Value);
             deliver(to, group, message);
         });
-    }
-
-    private sealed class Link(FakeNetwork network, NodeId node, Func<bool> isCurrent) : IPeerTransport
-    {
-        public void Send(GroupId group, Message message)
-        {
-            if (isCurrent())
-            {
-                network.Send(node, group, message);
-            }
-        }
     }
 }

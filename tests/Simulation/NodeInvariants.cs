@@ -42,6 +42,18 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         AfterStep(core);
     }
 
+    /// <summary>A message left the node. A granted vote must not be forgotten from here on, whatever happens to the node.</summary>
+    public void Sent(Message message)
+    {
+        if (message is { Kind: MessageKind.VoteReply, Reject: false })
+        {
+            Require(
+                _promise.Term != message.Term || _promise.Vote.IsNone || _promise.Vote == message.To,
+                $"votes for {message.To} in term {message.Term}, where it has voted for {_promise.Vote}");
+            _promise = _promise with { Term = message.Term, Vote = message.To };
+        }
+    }
+
     public void BeforeCrash(NodeCore core) => Remember(core.Node.Raft);
 
     public void AfterStep(NodeCore core)
@@ -79,7 +91,6 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
 
     private void Remember(RaftNode raft)
     {
-        // Term and vote count once they are durable; that moment is not visible from here, so only what the log holds is promised.
         LogIndex durable = raft.DurableIndex;
         if (raft.TermAt(durable) is Term term)
         {
@@ -96,13 +107,11 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
 
         for (LogIndex index = raft.LastIndex; index >= raft.FirstIndex && index > LogIndex.Zero; index = new LogIndex(index.Value - 1))
         {
-            Entry entry = raft.EntryAt(index)!.Value;
-            if (index <= _seenLast && !cluster.Appended(id, entry, raft.TermAt(new LogIndex(index.Value - 1))))
+            bool isNew = cluster.Appended(id, raft.EntryAt(index)!.Value, raft.TermAt(new LogIndex(index.Value - 1)));
+            if (!isNew && index <= _seenLast)
             {
                 break;
             }
-
-            cluster.Appended(id, entry, raft.TermAt(new LogIndex(index.Value - 1)));
         }
 
         _seenLast = raft.LastIndex;

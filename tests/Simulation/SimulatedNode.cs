@@ -46,20 +46,23 @@ internal sealed class SimulatedNode
 
     public bool IsPaused => _world.Time.Now < _pausedUntil;
 
-    public void Start()
+    public void Start() => Start(new DiskFaults());
+
+    /// <summary>Starts the node; the faults count the disk operations from here.</summary>
+    public void Start(DiskFaults faults)
     {
         if (IsUp || IsRetired)
         {
             return;
         }
 
-        _disk.Faults = new DiskFaults();
+        _disk.Faults = faults with { PowerOffAtOperation = faults.PowerOffAtOperation == 0 ? 0 : _disk.Operations + faults.PowerOffAtOperation };
         var life = new Life(this);
         try
         {
             life.Core = new NodeCore(Settings(), life.Seams(_disk, _clock));
         }
-        catch (Exception error) when (error is CorruptionException)
+        catch (Exception error) when (Root(error) is CorruptionException)
         {
             if (!MayRefuse)
             {
@@ -70,6 +73,18 @@ internal sealed class SimulatedNode
             _world.Trace.Note(_world.Time.Now, $"node {Id} refuses to start: {error.Message}");
             return;
         }
+        catch (SimulatedCrashException)
+        {
+            // The power went during recovery; NodeDied plans the next try.
+            Crash(CrashPolicy.KeepRandom);
+            return;
+        }
+        catch (Exception error)
+        {
+            throw new SimulationFailure(FailureKind.Crash, $"node {Id} does not start: {error.Message}", error);
+        }
+
+        _disk.Faults = new DiskFaults();
 
         _life = life;
         _world.Trace.Add(_world.Time.Now, "start", Id.Value, life.Core.Node.Raft.Term.Value, life.Core.Node.Raft.LastIndex.Value);
@@ -148,12 +163,14 @@ internal sealed class SimulatedNode
 
         public NodeCore Core { get; set; } = null!;
 
+        private SimulatedNode Node => node;
+
         private bool IsOver => !ReferenceEquals(node._life, this);
 
         public NodeSeams Seams(IDisk disk, TimeProvider time) => new()
         {
             Disk = disk,
-            Transport = node._world.Network.TransportOf(node.Id, () => !IsOver),
+            Transport = new Outlet(this),
             Time = time,
             Signals = name => new Signal(this, name),
             RunContinuationsAsynchronously = false,
@@ -238,6 +255,18 @@ internal sealed class SimulatedNode
             if (Core.Failure.IsFailed)
             {
                 node.Died(Core.Failure.Cause!);
+            }
+        }
+
+        private sealed class Outlet(Life life) : IPeerTransport
+        {
+            public void Send(GroupId group, Message message)
+            {
+                if (!life.IsOver)
+                {
+                    life.Node._invariants.Sent(message);
+                    life.Node._world.Network.Send(life.Node.Id, group, message);
+                }
             }
         }
 

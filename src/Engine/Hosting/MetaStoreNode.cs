@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using MetaStore.Engine.Replication;
 using MetaStore.Raft;
 using MetaStore.Wal;
 using Microsoft.Extensions.Logging;

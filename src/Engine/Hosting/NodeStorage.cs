@@ -11,11 +11,8 @@ namespace MetaStore.Engine.Hosting;
 /// </summary>
 internal sealed class NodeStorage : IDisposable
 {
-    private readonly IDisposable _lock;
-
-    private NodeStorage(IDisposable directoryLock, WriteAheadLog log, SnapshotStore snapshots, MvccStore store, RaftRestart? restart, string? recoveryNote)
+    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, MvccStore store, RaftRestart? restart, string? recoveryNote)
     {
-        _lock = directoryLock;
         Log = log;
         Snapshots = snapshots;
         Store = store;
@@ -40,25 +37,19 @@ internal sealed class NodeStorage : IDisposable
     /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
     public static NodeStorage Open(IDisk disk, NodeSettings settings, GroupId group)
     {
-        string walDirectory = System.IO.Path.Combine(settings.DataDirectory, "wal");
-        string snapshotDirectory = System.IO.Path.Combine(settings.DataDirectory, "snap");
         disk.CreateDirectory(settings.DataDirectory);
-        IDisposable directoryLock = disk.LockDirectory(settings.DataDirectory);
-        WriteAheadLog? log = null;
+        var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
+        WriteAheadLog log = WriteAheadLog.Open(disk, settings.DataDirectory, identity, settings.Wal, out WalRecovery recovery);
         try
         {
-            disk.CreateDirectory(walDirectory);
-            disk.CreateDirectory(snapshotDirectory);
-            var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
-            log = WriteAheadLog.Open(disk, walDirectory, identity, settings.Wal, out WalRecovery recovery);
-            var snapshots = new SnapshotStore(disk, snapshotDirectory, identity);
+            var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
             snapshots.DeleteTemporary();
             RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
             SnapshotInfo? newest = snapshots.List(group.Value).FirstOrDefault();
             if (recovered is not null && recovered.Mark.Index > (newest?.Index ?? 0))
             {
                 throw new CorruptionException(
-                    snapshotDirectory, 0, $"the log begins behind index {recovered.Mark.Index}, and the newest snapshot is of index {newest?.Index ?? 0}");
+                    settings.DataDirectory, 0, $"the log begins behind index {recovered.Mark.Index}, and the newest snapshot is of index {newest?.Index ?? 0}");
             }
 
             MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
@@ -68,28 +59,26 @@ internal sealed class NodeStorage : IDisposable
                 MarkSnapshot(log, group, newest);
             }
 
-            return new NodeStorage(directoryLock, log, snapshots, store, restart, recovery.Note);
+            return new NodeStorage(log, snapshots, store, restart, recovery.Note);
         }
         catch
         {
-            log?.Dispose();
-            directoryLock.Dispose();
+            log.Dispose();
             throw;
         }
     }
 
-    public void Dispose()
-    {
-        Log.Dispose();
-        _lock.Dispose();
-    }
+    public void Dispose() => Log.Dispose();
 
     private static MvccStore Load(SnapshotStore snapshots, GroupId group, SnapshotInfo info)
     {
         using SnapshotReader reader = snapshots.OpenRead(group.Value, info);
         try
         {
-            return new StoreSnapshotReader(reader.Read).Read();
+            MvccStore store = new StoreSnapshotReader(reader.Read).Read();
+            return KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index
+                ? store
+                : throw new SnapshotFormatException($"it holds applied index {store.View.AppliedIndex}, and is named {info.Index}");
         }
         catch (SnapshotFormatException error)
         {

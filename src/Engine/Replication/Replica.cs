@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
-using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
 using MetaStore.Wal;

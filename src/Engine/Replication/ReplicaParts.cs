@@ -1,5 +1,4 @@
 using MetaStore.Engine.Hosting;
-using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Engine.Transactions;
 using MetaStore.Raft;

@@ -16,7 +16,7 @@ public sealed record SnapshotOptions
     public int ChunkBytes { get; init; } = 1 << 20;
 
     /// <summary>Entries kept behind a snapshot, so that a follower that is a little behind needs no snapshot.</summary>
-    public ulong EntriesKept { get; init; } = 5_000;
+    public int EntriesKept { get; init; } = 5_000;
 
     /// <summary>Ticks without progress after which a piece is sent again.</summary>
     public int ResendTicks { get; init; } = 5;

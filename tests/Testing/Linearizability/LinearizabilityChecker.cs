@@ -22,159 +22,153 @@ public static class LinearizabilityChecker
 
     /// <param name="operations">All operations on one key, in any order.</param>
     /// <param name="stepsMax">Configurations to visit before giving up.</param>
-    public static Verdict Check(IReadOnlyList<RegisterOperation> operations, long stepsMax = 20_000_000) =>
+    public static Verdict Check(IReadOnlyList<RegisterOperation> operations, long stepsMax = 2_000_000) =>
         new Search(operations, stepsMax).Run();
 
     private sealed class Search
     {
         private readonly RegisterOperation[] _operations;
         private readonly long _stepsMax;
-        private readonly Event _head = new(-1, isCall: false);
         private readonly HashSet<Configuration> _visited = [];
-        private readonly Stack<(Event Call, RegisterState Before)> _chosen = new();
+        private readonly Stack<Frame> _frames = new();
+        private readonly int[] _answered;
+        private readonly int[] _unanswered;
         private readonly ulong[] _linearized;
-        private int _mustLinearize;
+        private int _answersLeft;
+        private int _firstOpen;
 
         public Search(IReadOnlyList<RegisterOperation> operations, long stepsMax)
         {
             // An unanswered read constrains nothing.
-            _operations = [.. operations.Where(o => !(o.IsUnknown && o.Action == RegisterAction.Get))];
+            _operations = Canonical([.. operations.Where(o => !(o.IsUnknown && o.Action == RegisterAction.Get))]);
             _stepsMax = stepsMax;
             _linearized = new ulong[(_operations.Length + 63) / 64];
-            BuildEvents();
+            int[] byCall = [.. Enumerable.Range(0, _operations.Length).OrderBy(i => _operations[i].Invoked)];
+            _answered = [.. byCall.Where(i => !_operations[i].IsUnknown)];
+            _unanswered = [.. byCall.Where(i => _operations[i].IsUnknown)];
+            _answersLeft = _answered.Length;
+        }
+
+        /// <summary>A configuration on the path: what may come next, in the order of trying, and how far that has been tried.</summary>
+        private sealed class Frame(RegisterState state, int[] candidates, int chosen)
+        {
+            public RegisterState State { get; } = state;
+
+            public int[] Candidates { get; } = candidates;
+
+            /// <summary>The operation that led here; -1 at the root.</summary>
+            public int Chosen { get; } = chosen;
+
+            public int Next { get; set; }
         }
 
         public Verdict Run()
         {
-            RegisterState state = RegisterState.Absent;
-            Event? entry = _head.Next;
-            long steps = 0;
-            while (_mustLinearize > 0)
+            _frames.Push(new Frame(RegisterState.Absent, Candidates(), -1));
+            for (long steps = 0; _answersLeft > 0; steps++)
             {
-                if (++steps > _stepsMax)
+                if (steps > _stepsMax)
                 {
                     return Verdict.Undecided;
                 }
 
-                if (entry is { IsCall: true })
+                Frame frame = _frames.Peek();
+                if (frame.Next < frame.Candidates.Length)
                 {
-                    RegisterOperation operation = _operations[entry.Operation];
-                    RegisterState? after = RegisterModel.Apply(state, operation);
-                    if (after is RegisterState next && TryVisit(entry.Operation, next))
+                    int operation = frame.Candidates[frame.Next++];
+                    if (TryTake(operation, frame.State) is RegisterState after)
                     {
-                        _chosen.Push((entry, state));
-                        state = next;
-                        _mustLinearize -= operation.IsUnknown ? 0 : 1;
-                        entry.Lift();
-                        entry = _head.Next;
-                        continue;
+                        _frames.Push(new Frame(after, Candidates(), operation));
                     }
 
-                    entry = entry.Next;
                     continue;
                 }
 
-                // A return whose call is not linearized, or the end: the last choice was wrong.
-                if (!_chosen.TryPop(out (Event Call, RegisterState Before) last))
+                _frames.Pop();
+                if (frame.Chosen < 0)
                 {
                     return Verdict.Violation;
                 }
 
-                state = last.Before;
-                Flip(last.Call.Operation);
-                _mustLinearize += _operations[last.Call.Operation].IsUnknown ? 0 : 1;
-                last.Call.Restore();
-                entry = last.Call.Next;
+                Flip(frame.Chosen);
+                _answersLeft += _operations[frame.Chosen].IsUnknown ? 0 : 1;
+                _firstOpen = 0;
             }
 
             return Verdict.Linearizable;
         }
 
-        private void BuildEvents()
+        /// <summary>Values that no answer shows cannot be told apart: they become one, and their operations interchangeable.</summary>
+        private static RegisterOperation[] Canonical(RegisterOperation[] operations)
         {
-            var events = new List<(long Time, Event Event)>();
-            for (int i = 0; i < _operations.Length; i++)
+            HashSet<long> seen = [.. operations.Where(o => o.Seen is not null).Select(o => o.Seen!.Value.Value)];
+            return [.. operations.Select(o => seen.Contains(o.Value) ? o : o with { Value = -1 })];
+        }
+
+        /// <summary>
+        /// The calls that may be next: those that began before the first open answer. Of unanswered ones that are alike, the earliest
+        /// stands for all. Sorted by the hint, so that where the store is right the first path leads through.
+        /// </summary>
+        private int[] Candidates()
+        {
+            while (_firstOpen < _answered.Length && IsLinearized(_answered[_firstOpen]))
             {
-                var call = new Event(i, isCall: true);
-                events.Add((_operations[i].Invoked, call));
-                if (!_operations[i].IsUnknown)
+                _firstOpen++;
+            }
+
+            long firstReturn = long.MaxValue;
+            var candidates = new List<int>();
+            for (int i = _firstOpen; i < _answered.Length && _operations[_answered[i]].Invoked < firstReturn; i++)
+            {
+                if (!IsLinearized(_answered[i]))
                 {
-                    var answer = new Event(i, isCall: false);
-                    call.Match = answer;
-                    events.Add((_operations[i].Returned, answer));
-                    _mustLinearize++;
+                    candidates.Add(_answered[i]);
+                    firstReturn = Math.Min(firstReturn, _operations[_answered[i]].Returned);
                 }
             }
 
-            events.Sort((a, b) => a.Time.CompareTo(b.Time));
-            Event last = _head;
-            foreach ((_, Event next) in events)
+            candidates.RemoveAll(c => _operations[c].Invoked > firstReturn);
+            var kinds = new HashSet<(RegisterAction Action, long Value, long ExpectedVersion)>();
+            foreach (int call in _unanswered)
             {
-                last.Next = next;
-                next.Previous = last;
-                last = next;
+                RegisterOperation operation = _operations[call];
+                if (operation.Invoked > firstReturn)
+                {
+                    break;
+                }
+
+                if (!IsLinearized(call) && kinds.Add((operation.Action, operation.Value, operation.ExpectedVersion)))
+                {
+                    candidates.Add(call);
+                }
             }
+
+            return [.. candidates.OrderBy(c => _operations[c].Hint).ThenBy(c => _operations[c].IsUnknown)];
         }
 
-        private bool TryVisit(int operation, RegisterState after)
+        private RegisterState? TryTake(int operation, RegisterState state)
         {
-            Flip(operation);
-            if (_visited.Add(new Configuration((ulong[])_linearized.Clone(), after)))
+            bool isUnknown = _operations[operation].IsUnknown;
+            RegisterState? after = RegisterModel.Apply(state, _operations[operation]);
+            if (after is null || (isUnknown && after == state))
             {
-                return true;
+                return null;
             }
 
             Flip(operation);
-            return false;
+            if (_visited.Add(new Configuration((ulong[])_linearized.Clone(), after.Value)))
+            {
+                _answersLeft -= isUnknown ? 0 : 1;
+                return after;
+            }
+
+            Flip(operation);
+            return null;
         }
+
+        private bool IsLinearized(int operation) => (_linearized[operation / 64] & (1UL << (operation % 64))) != 0;
 
         private void Flip(int operation) => _linearized[operation / 64] ^= 1UL << (operation % 64);
-    }
-
-    /// <summary>A call or a return in the doubly linked history.</summary>
-    private sealed class Event(int operation, bool isCall)
-    {
-        public int Operation { get; } = operation;
-
-        public bool IsCall { get; } = isCall;
-
-        public Event? Match { get; set; }
-
-        public Event? Next { get; set; }
-
-        public Event? Previous { get; set; }
-
-        /// <summary>Takes a call, and its return, out of the history.</summary>
-        public void Lift()
-        {
-            Unlink();
-            Match?.Unlink();
-        }
-
-        /// <summary>Puts them back, in the reverse order.</summary>
-        public void Restore()
-        {
-            Match?.Relink();
-            Relink();
-        }
-
-        private void Unlink()
-        {
-            Previous!.Next = Next;
-            if (Next is not null)
-            {
-                Next.Previous = Previous;
-            }
-        }
-
-        private void Relink()
-        {
-            Previous!.Next = this;
-            if (Next is not null)
-            {
-                Next.Previous = this;
-            }
-        }
     }
 
     private readonly struct Configuration(ulong[] linearized, RegisterState state) : IEquatable<Configuration>

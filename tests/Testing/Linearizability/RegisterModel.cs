@@ -46,7 +46,10 @@ public sealed record RegisterOperation
     /// <summary>CompareAndPut: whether it stored.</summary>
     public bool? Succeeded { get; init; }
 
-    /// <summary>Put and successful CompareAndPut: unknown outcomes have no answer to compare.</summary>
+    /// <summary>Where the store says it belongs. Only the order of the search depends on it, never the verdict.</summary>
+    public long Hint { get; init; } = long.MaxValue;
+
+    /// <summary>No answer came.</summary>
     public bool IsUnknown => Returned == long.MaxValue;
 }
 

@@ -1,0 +1,52 @@
+using MetaStore.Engine;
+using MetaStore.Testing.Linearizability;
+
+namespace MetaStore.Simulation;
+
+/// <summary>What a client asked, and what came of it.</summary>
+internal sealed class HistoryEntry
+{
+    public required StoreRequest Request { get; init; }
+
+    /// <summary>Position of the call in the order of everything that happened.</summary>
+    public required long Invoked { get; init; }
+
+    /// <summary>Position of the answer; <see cref="long.MaxValue"/> where the outcome is unknown.</summary>
+    public long Returned { get; set; } = long.MaxValue;
+
+    public StoreResponse? Response { get; set; }
+
+    /// <summary>The operation failed and is known to have had no effect.</summary>
+    public bool HadNoEffect { get; set; }
+}
+
+/// <summary>Everything the clients did in one run, and the checks on it.</summary>
+internal sealed class History
+{
+    private readonly List<HistoryEntry> _entries = [];
+
+    public IReadOnlyList<HistoryEntry> Entries => _entries;
+
+    public void Add(HistoryEntry entry) => _entries.Add(entry);
+
+    /// <exception cref="SimulationFailure">The history is not what a linearizable store could have answered.</exception>
+    public void Check()
+    {
+        HistoryEntry[] relevant = [.. _entries.Where(e => !e.HadNoEffect)];
+        foreach ((long key, List<RegisterOperation> operations) in RegisterProjection.ByKey(relevant))
+        {
+            LinearizabilityChecker.Verdict verdict = LinearizabilityChecker.Check(operations);
+            if (verdict == LinearizabilityChecker.Verdict.Violation)
+            {
+                throw new SimulationFailure(FailureKind.Correctness, $"the {operations.Count} operations on key {key} are not linearizable");
+            }
+
+            if (verdict == LinearizabilityChecker.Verdict.Undecided)
+            {
+                throw new SimulationFailure(FailureKind.Crash, $"the checker gave up on key {key} with {operations.Count} operations");
+            }
+        }
+
+        RevisionWitness.Check(relevant);
+    }
+}

@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace MetaStore.Simulation;
+
+/// <summary>Runs seeds, several at a time, each on one thread; reports what failed and how to see it again.</summary>
+internal sealed class Runner(Arguments arguments)
+{
+    private readonly Lock _gate = new();
+    private ulong _next = arguments.From;
+    private ulong _seeds;
+    private long _operations;
+    private long _faults;
+    private double _hours;
+    private int _failures;
+    private int _exitCode;
+
+    public int Run()
+    {
+        var watch = Stopwatch.StartNew();
+        Thread[] threads = [.. Enumerable.Range(0, arguments.Jobs).Select(i => new Thread(RunSeeds, 16 << 20) { Name = $"simulation-{i}" })];
+        Array.ForEach(threads, t => t.Start());
+        Array.ForEach(threads, t => t.Join());
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"seeds={_seeds} ops={_operations} faults={_faults} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
+        return _exitCode;
+    }
+
+    private void RunSeeds()
+    {
+        while (TakeSeed() is ulong seed)
+        {
+            Outcome outcome = RunSeed(seed, arguments.Trace ? Console.Out : null);
+            if (outcome.Failure is null && arguments.RepeatCheck > 0 && seed % arguments.RepeatCheck == 0)
+            {
+                outcome = Repeat(seed, outcome);
+            }
+
+            Count(seed, outcome);
+        }
+    }
+
+    private ulong? TakeSeed()
+    {
+        lock (_gate)
+        {
+            bool done = _next >= arguments.From + arguments.Seeds || (arguments.UntilFailure && _failures > 0);
+            return done ? null : _next++;
+        }
+    }
+
+    private static Outcome Repeat(ulong seed, Outcome first)
+    {
+        Outcome second = RunSeed(seed, null);
+        return second.TraceHash == first.TraceHash
+            ? first
+            : first with { Failure = new SimulationFailure(FailureKind.Crash, $"two runs differ: trace hashes {first.TraceHash:x16} and {second.TraceHash:x16}") };
+    }
+
+    private static Outcome RunSeed(ulong seed, TextWriter? output)
+    {
+        RunOptions options = RunOptions.Draw(seed);
+        var trace = new Trace(output);
+        var world = new World(seed, options, trace);
+        SimulationFailure? failure = null;
+        try
+        {
+            world.Run();
+        }
+        catch (SimulationFailure error)
+        {
+            failure = error;
+        }
+#pragma warning disable CA1031 // Whatever a run throws is a finding, and the other seeds go on.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
+        }
+
+        return new Outcome(options, trace.Hash, world.History.Entries.Count, world.Faults, world.Time.Now, failure);
+    }
+
+    private void Count(ulong seed, Outcome outcome)
+    {
+        lock (_gate)
+        {
+            _seeds++;
+            _operations += outcome.Operations;
+            _faults += outcome.Faults;
+            _hours += outcome.Time / (3600.0 * VirtualTime.Second);
+            if (arguments.Single)
+            {
+                Console.WriteLine($"seed={seed} trace_hash={outcome.TraceHash:x16}");
+            }
+
+            if (outcome.Failure is not null)
+            {
+                _failures++;
+                _exitCode = _exitCode == 0 ? (int)outcome.Failure.Kind : Math.Min(_exitCode, (int)outcome.Failure.Kind);
+                Report(seed, outcome, outcome.Failure);
+            }
+        }
+    }
+
+    private void Report(ulong seed, Outcome outcome, SimulationFailure failure)
+    {
+        Console.WriteLine($"FAILED seed={seed} kind={failure.Kind} at {outcome.Time / 1e9:F3} s: {failure.Message}");
+        Console.WriteLine($"  commit: {BuildInfo.Commit}");
+        Console.WriteLine($"  options: {outcome.Options}");
+        Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace");
+        if (failure.InnerException is not null && (arguments.Single || failure.Kind == FailureKind.Crash))
+        {
+            Console.WriteLine($"  {failure.InnerException}");
+        }
+    }
+
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Faults, long Time, SimulationFailure? Failure);
+}

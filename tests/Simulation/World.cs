@@ -1,0 +1,171 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Raft;
+using MetaStore.Testing;
+
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// One run: a cluster of whole nodes, its clients and its misfortunes, in one thread, on virtual time, all from one seed. First
+/// everything goes wrong that may; then everything heals, and the cluster must answer and agree; then the history is checked.
+/// </summary>
+internal sealed class World
+{
+    private const long FaultyTimeMax = 600 * VirtualTime.Second;
+    private const long HealTimeMax = 60 * VirtualTime.Second;
+
+    private readonly SimulationRandom _random;
+    private readonly Nemesis _nemesis;
+    private readonly List<SimulatedClient> _clients = [];
+    private int _operationsLeft;
+    private long _event;
+    private long _value;
+
+    public World(ulong seed, RunOptions options, Trace trace)
+    {
+        Seed = seed;
+        Options = options;
+        Trace = trace;
+        _random = new SimulationRandom(seed);
+        _operationsLeft = options.Operations;
+        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => new ClusterMember(new NodeId((ulong)i), $"n{i}", string.Empty))];
+        Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, trace);
+        Nodes = [.. Members.Select(m => new SimulatedNode(this, m.Id, _random.Branch()))];
+        _nemesis = new Nemesis(this, _random.Branch());
+        for (int i = 0; i < options.Clients; i++)
+        {
+            _clients.Add(new SimulatedClient(this, _random.Branch()));
+        }
+    }
+
+    public ulong Seed { get; }
+
+    public RunOptions Options { get; }
+
+    public Trace Trace { get; }
+
+    public VirtualTime Time { get; } = new();
+
+    public FakeNetwork Network { get; }
+
+    public ClusterInvariants Invariants { get; } = new();
+
+    public History History { get; } = new();
+
+    public IReadOnlyList<ClusterMember> Members { get; }
+
+    public IReadOnlyList<SimulatedNode> Nodes { get; }
+
+    public int Faults => _nemesis.Faults;
+
+    /// <summary>The highest revision that a client has seen.</summary>
+    public long Revision { get; set; }
+
+    public long NextEvent() => ++_event;
+
+    public long NextValue() => ++_value;
+
+    public bool TakeOperation() => _operationsLeft-- > 0;
+
+    public void ReturnOperation() => _operationsLeft++;
+
+    public void Run()
+    {
+        foreach (SimulatedNode node in Nodes)
+        {
+            node.Start();
+        }
+
+        foreach (SimulatedClient client in _clients)
+        {
+            client.Start();
+        }
+
+        _nemesis.Start();
+        RunUntil(() => _operationsLeft <= 0, FaultyTimeMax, orFail: false);
+        _operationsLeft = 0;
+        _nemesis.End();
+        RunUntil(() => HasLeader() && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        ReadAndWriteOnce();
+        RunUntil(Agree, HealTimeMax, orFail: true);
+        CheckHandles();
+        History.Check();
+    }
+
+    public void NodeDied(SimulatedNode node)
+    {
+        foreach (SimulatedClient client in _clients)
+        {
+            client.NodeDied(node);
+        }
+
+        if (!node.IsRetired)
+        {
+            Time.After(_random.Between(100 * VirtualTime.Millisecond, 10 * VirtualTime.Second), () => Restart(node, new DiskFaults()));
+        }
+    }
+
+    /// <summary>Starts the node; where the faults strike during its recovery, it is started again later.</summary>
+    public void Restart(SimulatedNode node, DiskFaults faults)
+    {
+        if (!node.IsUp && !node.IsRetired)
+        {
+            node.Start(faults);
+        }
+    }
+
+    private void Deliver(NodeId to, GroupId group, Message message) => Nodes[(int)to.Value - 1].Deliver(group, message);
+
+    private bool HasLeader() => Nodes.Any(n => n.Core?.Node.Raft.Role == Role.Leader);
+
+    /// <summary>All nodes that are up have applied the same log; that their states are equal then is an invariant of its own.</summary>
+    private bool Agree()
+    {
+        SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp)];
+        ulong applied = up[0].Core!.View.AppliedIndex;
+        return applied >= Invariants.CommittedMax.Value && Array.TrueForAll(up, n => n.Core!.View.AppliedIndex == applied);
+    }
+
+    private void ReadAndWriteOnce()
+    {
+        var last = new SimulatedClient(this, _random.Branch());
+        _clients.Add(last);
+        _operationsLeft = 20;
+        last.Start();
+        RunUntil(() => _operationsLeft <= 0 && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+    }
+
+    private void CheckHandles()
+    {
+        foreach (SimulatedNode node in Nodes)
+        {
+            if (node.Core is NodeCore { OperationsRented: > 0 } core)
+            {
+                throw new SimulationFailure(FailureKind.Crash, $"node {node.Id} has {core.OperationsRented} wait handles out at rest");
+            }
+        }
+    }
+
+    private void RunUntil(Func<bool> reached, long atMost, bool orFail)
+    {
+        long end = Time.Now + atMost;
+        while (!reached())
+        {
+            if (Time.Now > end || !Time.RunNext())
+            {
+                if (orFail)
+                {
+                    throw new SimulationFailure(FailureKind.Liveness, $"no progress in {atMost / VirtualTime.Second} s after everything had healed: {Describe()}");
+                }
+
+                return;
+            }
+        }
+    }
+
+    private string Describe() => string.Join(
+        "; ",
+        Nodes.Select(n => n.Core is NodeCore core
+            ? $"{n.Id} {core.Node.Raft.Role} term {core.Node.Raft.Term} last {core.Node.Raft.LastIndex} commit {core.Node.Raft.CommitIndex} applied {core.View.AppliedIndex} pending {core.Node.Status.Pending}"
+            : $"{n.Id} {(n.IsRetired ? "retired" : "down")}"))
+        + $"; clients busy: {_clients.Count(c => c.IsBusy)}";
+}
