@@ -45,7 +45,7 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
             }
 
             Message message = MessageCodec.Read(bytes);
-            trace.Add(time.Now, "deliver", to.Value, (ulong)message.Kind, message.Index.Value);
+            trace.Add(time.Now, message.Kind.ToString(), (to.Value << 8) | message.From.Value, message.Term.Value, message.Index.Value);
             deliver(to, group, message);
         });
     }
