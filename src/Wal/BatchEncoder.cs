@@ -13,7 +13,7 @@ internal sealed class BatchEncoder
 
     private const int BufferBytesKept = 4 * 1024 * 1024;
 
-    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(64 * 1024, pinned: true);
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(16 * 1024);
     private int _start;
     private int _end;
     private int _records;
@@ -23,7 +23,7 @@ internal sealed class BatchEncoder
     {
         if (_buffer.Length > BufferBytesKept)
         {
-            _buffer = GC.AllocateUninitializedArray<byte>(BufferBytesKept, pinned: true); // one huge batch must not pin its memory for ever
+            _buffer = GC.AllocateUninitializedArray<byte>(BufferBytesKept); // one huge batch must not keep its memory for ever
         }
 
         _start = prefixBytes;
@@ -126,7 +126,7 @@ internal sealed class BatchEncoder
         int needed = checked(_end + bytes);
         if (needed > _buffer.Length)
         {
-            byte[] larger = GC.AllocateUninitializedArray<byte>((int)Math.Min(Math.Max((long)_buffer.Length * 2, needed), Array.MaxLength), pinned: true);
+            byte[] larger = GC.AllocateUninitializedArray<byte>((int)Math.Min(Math.Max((long)_buffer.Length * 2, needed), Array.MaxLength));
             _buffer.AsSpan(0, _end).CopyTo(larger);
             _buffer = larger;
         }

@@ -15,9 +15,9 @@ internal static class BitRot
     public static bool IsOneBitFromSound(SegmentReader reader)
     {
         int offset = reader.Offset;
-        if (reader.Rest.Length < BatchHead.Bytes || reader.Rest[..BatchHead.Bytes].IndexOfAnyExcept((byte)0) < 0)
+        if (reader.Rest.Length < BatchHead.Bytes || BinaryPrimitives.ReadInt32LittleEndian(reader.Rest) == 0)
         {
-            return false;
+            return false; // the length of a batch head has two bits set: no one flip makes it from zero
         }
 
         ReadOnlyMemory<byte> original = reader.Whole;

@@ -22,14 +22,14 @@ internal sealed class GroupReplay(uint groupId)
             return;
         }
 
-        if (KnownBugs.ReplayContinuesAfterDamage)
+        bool agrees = Log.Mark == mark && Log.HardState == hardState && Log.LastIndex == lastIndex
+            && (Log.TermAt(lastIndex) ?? lastTerm) == lastTerm;
+        if (KnownBugs.ReplayContinuesAfterDamage && !agrees)
         {
             Log.Restate(mark, hardState, lastIndex, lastTerm);
             return;
         }
 
-        bool agrees = Log.Mark == mark && Log.HardState == hardState && Log.LastIndex == lastIndex
-            && (Log.TermAt(lastIndex) ?? lastTerm) == lastTerm;
         Require(agrees ? null : $"group {Log.GroupId}: restated as {mark}, {hardState}, last {lastIndex}/{lastTerm}, but the segments before say {Log.Mark}, {Log.HardState}, last {Log.LastIndex}/{Log.LastTerm}", record, file);
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using MetaStore.Testing;
@@ -76,6 +77,11 @@ internal sealed class LogModel
         var text = new StringBuilder();
         foreach (RecoveredGroup group in groups)
         {
+            if (group.Mark == default && group.HardState == default && group.Entries.Count == 0)
+            {
+                continue; // asked for nothing to be kept
+            }
+
             text.Append(CultureInfo.InvariantCulture, $"group {group.GroupId} mark {group.Mark.Index}/{group.Mark.Term} state {group.HardState.Term},{group.HardState.Vote},{group.HardState.Commit}:");
             foreach (LogEntry entry in group.Entries)
             {
@@ -190,6 +196,20 @@ internal static class TestLog
 
     public static List<string> Segments(FaultyDisk disk)
         => [.. disk.ListFiles(WalDirectory).Where(name => name.EndsWith(SegmentHeader.FileSuffix, StringComparison.Ordinal)).Select(name => Path.Combine(WalDirectory, name))];
+
+    /// <summary>Offset at which the sound batches of a segment end.</summary>
+    public static int EndOfLog(byte[] segment)
+    {
+        ulong sequence = BinaryPrimitives.ReadUInt64LittleEndian(segment.AsSpan(32));
+        SegmentHeader header = SegmentHeader.Decode("", segment, sequence, segment.Length, out uint seed);
+        var reader = new SegmentReader("", segment, header, seed);
+        while (reader.TryNext(out _))
+        {
+            // Only where it ends matters.
+        }
+
+        return reader.Offset;
+    }
 
     public static LogWrite Entries(uint group, ulong from, int count, ulong term = 1, int bytes = 10)
         => new()

@@ -15,6 +15,13 @@ internal sealed record NetworkFaults
 
     public int SlowDiskPercent { get; init; }
 
+    /// <summary>A member crashes right after it sent a promise: the moment when a promise not kept by the disk is forgotten.</summary>
+    public int CrashAfterPromisePercent { get; init; }
+
+    /// <summary>Somebody stands for election though there may be a leader.</summary>
+    public int CampaignPerMille { get; init; }
+
+    /// <summary>Any mixture.</summary>
     public static NetworkFaults Draw(Random random) => new()
     {
         LossPercent = random.Next(0, 25),
@@ -23,6 +30,19 @@ internal sealed record NetworkFaults
         PartitionPerMille = random.Next(0, 6),
         SnapshotPerMille = random.Next(0, 15),
         SlowDiskPercent = random.Next(0, 95),
+        CrashAfterPromisePercent = random.Next(2) * random.Next(0, 10),
+        CampaignPerMille = random.Next(2) * random.Next(0, 20),
+    };
+
+    /// <summary>Hardly any term lasts: the season of votes given twice and of logs with the ends of many terms (paper, figure 8).</summary>
+    public static NetworkFaults DrawStorm(Random random) => new()
+    {
+        LossPercent = random.Next(0, 40),
+        CrashPerMille = random.Next(2, 12),
+        PartitionPerMille = random.Next(0, 20),
+        SlowDiskPercent = random.Next(0, 90),
+        CrashAfterPromisePercent = random.Next(0, 50),
+        CampaignPerMille = random.Next(10, 80),
     };
 }
 
@@ -36,13 +56,14 @@ internal sealed class RandomNetwork
     private readonly NetworkFaults _faults;
     private readonly List<Message> _inFlight = [];
     private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
+    private readonly Dictionary<ReadContext, NodeId> _readsOf = [];
     private ulong _nextCommand;
     private bool _isCalm;
 
-    public RandomNetwork(int seed, int size)
+    public RandomNetwork(int seed, int size, bool storm = false)
     {
         _random = new Random(seed);
-        _faults = NetworkFaults.Draw(_random);
+        _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
         NodeId[] voters = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
         bool tight = _random.Next(2) == 0;
         Members = [.. voters.Select(id => new Member(new RaftOptions
@@ -51,7 +72,7 @@ internal sealed class RandomNetwork
             Voters = voters,
             Seed = (ulong)seed,
             ReadOrigin = 0,
-            AppendBytesMax = tight ? 64 : 1 << 20,
+            AppendBytesMax = tight ? 1 : 1 << 20,
             InflightMessagesMax = tight ? 2 : 256,
             CommittedBytesMax = tight ? 1 : 1 << 20,
             UncommittedBytesMax = tight ? 2048 : 1 << 20,
@@ -156,7 +177,7 @@ internal sealed class RandomNetwork
         Member member = Members[_random.Next(Members.Count)];
         if (!member.IsUp)
         {
-            if (_random.Next(100) < 5)
+            if (_random.Next(100) < 10)
             {
                 member.Restart();
                 Checker.Check();
@@ -195,13 +216,17 @@ internal sealed class RandomNetwork
                 break;
         }
 
-        Disturb(member);
+        if (member.IsUp)
+        {
+            Disturb(member);
+        }
+
         Checker.Check();
     }
 
     private void Disturb(Member member)
     {
-        if (member.IsUp && _random.Next(1000) < _faults.SnapshotPerMille && member.TakeSnapshot())
+        if (_random.Next(1000) < _faults.SnapshotPerMille && member.TakeSnapshot())
         {
             Process(member);
         }
@@ -212,12 +237,22 @@ internal sealed class RandomNetwork
             Cut();
         }
 
-        if (member.IsUp && _random.Next(1000) < _faults.CrashPerMille)
+        if (_random.Next(1000) < _faults.CampaignPerMille)
         {
-            FaultCount++;
-            AbandonReads(member);
-            member.Crash(_random.Next(3));
+            member.Node.Campaign();
         }
+
+        if (_random.Next(1000) < _faults.CrashPerMille)
+        {
+            Crash(member);
+        }
+    }
+
+    private void Crash(Member member)
+    {
+        FaultCount++;
+        AbandonReads(member);
+        member.Crash(survivingWrites: _random.Next(2) * _random.Next(3));
     }
 
     /// <summary>Cuts some links, each in one direction only perhaps; or heals them all.</summary>
@@ -269,8 +304,6 @@ internal sealed class RandomNetwork
         }
     }
 
-    private readonly Dictionary<ReadContext, NodeId> _readsOf = [];
-
     private void AbandonReads(Member member)
     {
         foreach (ReadContext context in _readsOf.Where(read => read.Value == member.Id).Select(read => read.Key).ToArray())
@@ -313,6 +346,12 @@ internal sealed class RandomNetwork
             }
 
             TransferSnapshots(member, ready);
+            bool hasPromised = ready.Messages.Any(message => message.Kind == MessageKind.VoteReply && !message.Reject);
+            if (!_isCalm && hasPromised && _random.Next(100) < _faults.CrashAfterPromisePercent)
+            {
+                Crash(member);
+                return;
+            }
         }
     }
 

@@ -1,0 +1,156 @@
+using Xunit;
+
+namespace MetaStore.Raft.Tests;
+
+/// <summary>The parts that are pure arithmetic, each against the plainest way to say the same.</summary>
+public sealed class PartsTests
+{
+    [Fact]
+    public void HeldByMajority_IsTheHighestPositionThatAMajorityHas()
+    {
+        var random = new Random(1);
+        for (int size = 1; size <= 9; size++)
+        {
+            var voters = new VoterSet([.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))]);
+            for (int i = 0; i < 100; i++)
+            {
+                ulong[] matches = [.. Enumerable.Range(0, size).Select(_ => (ulong)random.Next(6))];
+
+                ulong expected = Enumerable.Range(0, 6).Select(index => (ulong)index).Where(index => matches.Count(match => match >= index) > size / 2).Max();
+
+                Assert.Equal(new LogIndex(expected), voters.HeldByMajority((ulong[])matches.Clone()));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(3, "yy", VoteResult.Won)]
+    [InlineData(3, "yn", VoteResult.Pending)]
+    [InlineData(3, "nn", VoteResult.Lost)]
+    [InlineData(4, "yy", VoteResult.Pending)]
+    [InlineData(4, "nn", VoteResult.Lost)]
+    [InlineData(5, "yynn", VoteResult.Pending)]
+    [InlineData(5, "nnn", VoteResult.Lost)]
+    [InlineData(1, "", VoteResult.Pending)]
+    [InlineData(1, "y", VoteResult.Won)]
+    internal void Votes_AreCounted(int size, string answers, VoteResult expected)
+    {
+        var voters = new VoterSet([.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))]);
+        Dictionary<NodeId, bool> votes = new() { [new NodeId(99)] = true }; // A stranger's vote counts for nothing.
+        for (int i = 0; i < answers.Length; i++)
+        {
+            votes[new NodeId((ulong)i + 1)] = answers[i] == 'y';
+        }
+
+        Assert.Equal(expected, voters.Count(votes));
+    }
+
+    [Fact]
+    public void TheEntryBuffer_IsAList_UnderRandomUse()
+    {
+        var random = new Random(2);
+        var buffer = new EntryBuffer();
+        List<Entry> model = [];
+        ulong removedBytes = 0;
+        for (int i = 0; i < 20_000; i++)
+        {
+            switch (random.Next(10))
+            {
+                case 0:
+                    int removed = random.Next(model.Count + 1);
+                    removedBytes += (ulong)model.Take(removed).Sum(entry => EntrySize.Of(entry));
+                    model.RemoveRange(0, removed);
+                    buffer.RemoveFront(removed);
+                    break;
+                case 1:
+                    int kept = random.Next(model.Count + 1);
+                    model.RemoveRange(kept, model.Count - kept);
+                    buffer.Truncate(kept);
+                    break;
+                default:
+                    var entry = new Entry(new Term(1), new LogIndex((ulong)i), EntryKind.Command, new byte[random.Next(5)]);
+                    model.Add(entry);
+                    buffer.Add(entry);
+                    break;
+            }
+
+            Assert.Equal(model.Count, buffer.Count);
+            Assert.Equal(removedBytes + (ulong)model.Sum(entry => EntrySize.Of(entry)), buffer.BytesThrough(buffer.Count - 1));
+            if (i % 100 == 0)
+            {
+                Assert.Equal(model, buffer.Copy(0, buffer.Count));
+            }
+        }
+    }
+
+    [Fact]
+    public void TheWindow_FreesExactlyWhatIsAcknowledged()
+    {
+        var window = new Inflights(messagesMax: 3, bytesMax: 100);
+        window.Add(new LogIndex(1), 10);
+        window.Add(new LogIndex(5), 20);
+        Assert.False(window.IsFull);
+        window.Add(new LogIndex(6), 30);
+        Assert.True(window.IsFull);
+
+        window.FreeThrough(new LogIndex(4));
+        Assert.Equal((2, 50L), (window.Count, window.Bytes));
+
+        window.FreeThrough(new LogIndex(9));
+        Assert.Equal((0, 0L), (window.Count, window.Bytes));
+
+        window.Add(new LogIndex(10), 1000);
+        Assert.True(window.IsFull);
+        Assert.Throws<InvariantException>(() => window.Add(new LogIndex(11), 1));
+    }
+
+    [Fact]
+    public void AReceipt_NeverVouchesForALaterWrite()
+    {
+        // The same entry is written, cut away and written again, all three under way at once.
+        var ledger = new WriteLedger(default, LogIndex.Zero);
+        ulong first = ledger.Open(new LogIndex(5), default);
+        ledger.CutFrom(new LogIndex(5));
+        ulong second = ledger.Open(new LogIndex(5), default);
+        ledger.CutFrom(new LogIndex(5));
+        ulong third = ledger.Open(new LogIndex(5), default);
+        List<Message> free = [];
+
+        ledger.Close(first, Term.Zero, free);
+        Assert.Equal(new LogIndex(4), ledger.DurableIndex);
+        ledger.Close(second, Term.Zero, free);
+        Assert.Equal(new LogIndex(4), ledger.DurableIndex);
+        ledger.Close(third, Term.Zero, free);
+        Assert.Equal(new LogIndex(5), ledger.DurableIndex);
+    }
+
+    [Fact]
+    public void TheLog_IsNeverCutAtWhatIsCommitted()
+    {
+        var log = new RaftLog(new WriteLedger(default, new LogIndex(2)), null, [Entry(1, 1), Entry(1, 2)], new LogIndex(2));
+
+        var broken = Assert.Throws<InvariantException>(() => log.Merge([Entry(2, 2)]));
+
+        Assert.Contains("cut at 2", broken.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AHeartbeatBehindTheLog_StopsTheNode()
+    {
+        var log = new RaftLog(new WriteLedger(default, LogIndex.Zero), null, [], LogIndex.Zero);
+
+        var broken = Assert.Throws<InvariantException>(() => log.CommitThrough(new LogIndex(7)));
+
+        Assert.Contains("lost entries that it acknowledged", broken.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheCore_KnowsNoClockThreadDiskOrNetwork()
+    {
+        string[] references = [.. typeof(RaftNode).Assembly.GetReferencedAssemblies().Select(name => name.Name!).Order(StringComparer.Ordinal)];
+
+        Assert.All(references, name => Assert.Contains(name, new[] { "System.Runtime", "System.Collections", "System.Linq", "System.Memory" }));
+    }
+
+    private static Entry Entry(ulong term, ulong index) => new(new Term(term), new LogIndex(index), EntryKind.Command, default);
+}

@@ -1,0 +1,83 @@
+using MetaStore.Testing;
+using Xunit;
+
+namespace MetaStore.Wal.Tests;
+
+public sealed class WalInspectorTests
+{
+    [Fact]
+    public void A_sound_directory_is_told_in_figures_and_left_alone()
+    {
+        FaultyDisk disk = Filled();
+        disk.ResetCounters();
+        WalReport report = WalInspector.Inspect(disk, TestLog.Directory);
+        Assert.Equal(0, disk.Operations);
+        Assert.True(report.IsSound);
+        Assert.Empty(report.Findings);
+        Assert.Equal(TestLog.Identity, report.Identity);
+        Assert.Equal(TestLog.Segments(disk), report.Segments.Select(segment => segment.File));
+        Assert.Equal(60, report.Segments.SelectMany(segment => segment.Groups).Where(range => range.FirstIndex is not null).Sum(range => (long)(range.LastIndex! - range.FirstIndex! + 1)));
+        GroupReport group = Assert.Single(report.Groups);
+        Assert.Equal((1ul, 60ul), (group.FirstIndex!.Value, group.LastIndex!.Value));
+        Assert.Equal(5000u, Assert.Single(report.Snapshots).PayloadBytes);
+    }
+
+    [Fact]
+    public void Damage_is_a_finding_never_an_exception()
+    {
+        FaultyDisk disk = Filled();
+        disk.FlipBit(TestLog.Segment(2), 500, 3);
+        disk.FlipBit("/data/snap/" + disk.ListFiles("/data/snap")[0], 300, 3);
+        WalReport report = WalInspector.Inspect(disk, TestLog.Directory);
+        Assert.False(report.IsSound);
+        Assert.Equal(2, report.Findings.Count(finding => finding.IsDamage));
+        Assert.Contains(report.Findings, finding => finding.File == TestLog.Segment(2) && finding.Offset > 0);
+        Assert.Equal(2, report.Segments.Count); // read up to the damage
+        Assert.False(Assert.Single(report.Snapshots).IsSound);
+    }
+
+    [Fact]
+    public void Random_damage_anywhere_never_throws()
+    {
+        for (int seed = 0; seed < 300; seed++)
+        {
+            FaultyDisk disk = Filled();
+            var random = new Random(seed);
+            for (int i = 0; i < 3; i++)
+            {
+                string directory = random.Next(3) == 0 ? "/data/snap" : TestLog.WalDirectory;
+                string path = Path.Combine(directory, disk.ListFiles(directory)[random.Next(disk.ListFiles(directory).Count)]);
+                byte[] bytes = disk.ReadAllBytes(path);
+                random.NextBytes(bytes.AsSpan(random.Next(bytes.Length)));
+                disk.WriteAllBytes(path, bytes.AsSpan(0, random.Next(bytes.Length)));
+            }
+
+            WalInspector.Inspect(disk, TestLog.Directory);
+        }
+    }
+
+    [Fact]
+    public void An_empty_or_missing_directory_is_a_finding()
+    {
+        WalReport report = WalInspector.Inspect(TestLog.Disk(), "/nowhere");
+        Assert.NotEmpty(report.Findings);
+    }
+
+    private static FaultyDisk Filled()
+    {
+        FaultyDisk disk = TestLog.Disk();
+        using (WriteAheadLog log = TestLog.Open(disk, out _))
+        {
+            for (ulong index = 1; index <= 60; index++)
+            {
+                log.Write([TestLog.Entries(1, index, 1, bytes: 200)]);
+            }
+        }
+
+        var store = new SnapshotStore(disk, TestLog.Directory, TestLog.Identity);
+        using SnapshotWriter writer = store.Create(1, new SnapshotInfo(5, 1, [1, 2]));
+        writer.Write(new byte[5000]);
+        writer.Complete();
+        return disk;
+    }
+}
