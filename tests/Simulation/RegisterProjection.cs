@@ -117,9 +117,12 @@ internal static class RegisterProjection
         Invoked = entry.Invoked,
         Returned = entry.Returned,
 
-        // Reads of a revision come behind its write.
-        Hint = entry.Response is null ? long.MaxValue : (2 * entry.Response.Header.Revision.Value) + (action == RegisterAction.Get ? 1 : 0),
+        // What changed nothing at a revision comes behind the write of it.
+        Hint = entry.Response is null ? long.MaxValue : (2 * entry.Response.Header.Revision.Value) + (ChangedSomething(entry.Response) ? 0 : 1),
     };
+
+    private static bool ChangedSomething(StoreResponse response) =>
+        response is PutResponse or DeleteRangeResponse { Deleted: > 0 } or TxnResponse { Succeeded: true };
 
     private static Dictionary<long, long> SeenRevisions(IEnumerable<HistoryEntry> entries)
     {

@@ -22,8 +22,11 @@ public static class LinearizabilityChecker
 
     /// <param name="operations">All operations on one key, in any order.</param>
     /// <param name="stepsMax">Configurations to visit before giving up.</param>
-    public static Verdict Check(IReadOnlyList<RegisterOperation> operations, long stepsMax = 2_000_000) =>
-        new Search(operations, stepsMax).Run();
+    public static Verdict Check(IReadOnlyList<RegisterOperation> operations, long stepsMax = 2_000_000)
+    {
+        var search = new Search(operations, stepsMax);
+        return search.WitnessHolds ? Verdict.Linearizable : search.Run();
+    }
 
     private sealed class Search
     {
@@ -48,6 +51,8 @@ public static class LinearizabilityChecker
             _unanswered = [.. byCall.Where(i => _operations[i].IsUnknown)];
             _answersLeft = _answered.Length;
         }
+
+        public bool WitnessHolds => new WitnessOrder(_operations).Holds();
 
         /// <summary>A configuration on the path: what may come next, in the order of trying, and how far that has been tried.</summary>
         private sealed class Frame(RegisterState state, int[] candidates, int chosen)
