@@ -112,6 +112,11 @@ internal readonly record struct SegmentHeader(
             throw new CorruptionException(file, 32, $"the header says segment {header.Sequence}, the name says {sequence}");
         }
 
+        if (header.SegmentBytes > int.MaxValue)
+        {
+            throw new CorruptionException(file, 40, $"a segment of {header.SegmentBytes} bytes");
+        }
+
         if (header.SegmentBytes != fileBytes)
         {
             throw new CorruptionException(file, Math.Min(header.SegmentBytes, fileBytes), $"the file has {fileBytes} bytes, its header says {header.SegmentBytes}");

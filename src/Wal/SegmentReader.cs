@@ -61,7 +61,7 @@ internal sealed class SegmentReader
 
         records = new BatchRecords(Segment, Offset + BatchHead.Bytes, Offset + head.BatchBytes);
         BatchRecords peek = records;
-        if (head.Records == 1 && peek.MoveNext() && peek.Current.Type == RecordType.Closed)
+        if (head.Records == 1 && peek.MoveNext() && peek.Current is { Type: RecordType.Closed, Body.Length: sizeof(ulong) })
         {
             ClosedBy = peek.Current.BodyUInt64(0);
             return false; // not part of what the next segment continues from

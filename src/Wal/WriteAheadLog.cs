@@ -102,7 +102,7 @@ public sealed class WriteAheadLog : IDisposable
         try
         {
             int bytesMax = BatchBytesMax(writes);
-            if (_tail!.Offset + bytesMax + ReservedBytes > _segments[^1].Bytes)
+            if ((long)_tail!.Offset + bytesMax + ReservedBytes > _segments[^1].Bytes)
             {
                 Roll(bytesMax);
             }

@@ -107,6 +107,37 @@ public sealed class WriteAheadLogTests
         Assert.Single(TestLog.Segments(disk));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Entries_that_were_cut_keep_no_segment(bool reopen)
+    {
+        FaultyDisk disk = TestLog.Disk();
+        WriteAheadLog log = TestLog.Open(disk, out _);
+        for (ulong index = 1; index <= 60; index++)
+        {
+            log.Write([TestLog.Entries(1, index, 1, bytes: 200)]);
+        }
+
+        log.Write([TestLog.Entries(1, 2, 1, term: 2)]);
+        log.Write([new LogWrite { GroupId = 1, WriteId = 0, Mark = new LogSnapshotMark(1, 1) }]);
+        if (reopen)
+        {
+            log.Dispose();
+            log = TestLog.Open(disk, out _);
+        }
+
+        for (int i = 0; i < 10; i++)
+        {
+            log.ReleaseSegments();
+        }
+
+        Assert.Single(TestLog.Segments(disk));
+        log.Dispose();
+        LogEntry entry = Assert.Single(TestLog.Reopen(disk).Groups[0].Entries);
+        Assert.Equal((2ul, 2ul), (entry.Index, entry.Term));
+    }
+
     [Fact]
     public void A_write_larger_than_a_segment_gets_a_segment_of_its_own()
     {
