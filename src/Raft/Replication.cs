@@ -6,11 +6,11 @@ namespace MetaStore.Raft;
 /// </summary>
 internal sealed class Replication(NodeState state)
 {
-    private readonly SortedDictionary<NodeId, Progress> _peers = [];
+    private Progress[] _peers = [];
     private ulong[] _matches = [];
 
     /// <summary>The peers, in order of their ids.</summary>
-    public IEnumerable<Progress> Peers => _peers.Values;
+    public IReadOnlyList<Progress> Peers => _peers;
 
     /// <summary>Something was appended or committed that peers should hear of with the next Ready.</summary>
     public bool IsFlushScheduled { get; private set; }
@@ -18,15 +18,10 @@ internal sealed class Replication(NodeState state)
     /// <summary>Forgets what former terms knew of the peers.</summary>
     public void Reset()
     {
-        _peers.Clear();
-        foreach (NodeId voter in state.Voters.Members)
+        _peers = [.. state.Voters.Members.Where(voter => voter != state.Id).Select(voter => new Progress(voter, state.Options))];
+        foreach (Progress peer in _peers)
         {
-            if (voter != state.Id)
-            {
-                var peer = new Progress(voter, state.Options);
-                peer.Reset(state.Log.LastIndex.Next);
-                _peers.Add(voter, peer);
-            }
+            peer.Reset(state.Log.LastIndex.Next);
         }
 
         _matches = new ulong[state.Voters.Members.Count];
@@ -34,7 +29,18 @@ internal sealed class Replication(NodeState state)
     }
 
     /// <summary>The progress of a peer, or null for a stranger.</summary>
-    public Progress? Find(NodeId peer) => _peers.GetValueOrDefault(peer);
+    public Progress? Find(NodeId id)
+    {
+        foreach (Progress peer in _peers)
+        {
+            if (peer.Id == id)
+            {
+                return peer;
+            }
+        }
+
+        return null;
+    }
 
     public void ScheduleFlush() => IsFlushScheduled = true;
 
@@ -42,7 +48,7 @@ internal sealed class Replication(NodeState state)
     public void Flush()
     {
         IsFlushScheduled = false;
-        foreach (Progress peer in _peers.Values)
+        foreach (Progress peer in _peers)
         {
             SendEverythingPossible(peer);
             bool commitIsNews = peer.State == ProgressState.Replicate && peer.SentCommit < state.Log.Commit && peer.SentCommit.Value + 1 < peer.Next.Value;
@@ -56,7 +62,7 @@ internal sealed class Replication(NodeState state)
     /// <summary>Heartbeats to all. The commit index in them never exceeds what the peer is known to have: its log may differ behind that.</summary>
     public void BroadcastHeartbeats(ReadContext context)
     {
-        foreach (Progress peer in _peers.Values)
+        foreach (Progress peer in _peers)
         {
             state.Send(new Message
             {
@@ -73,8 +79,8 @@ internal sealed class Replication(NodeState state)
     /// <summary>Whether a majority was heard of since the last call.</summary>
     public bool TakeQuorumActive()
     {
-        bool active = state.Voters.IsMajority(voter => voter == state.Id || _peers[voter].RecentActive);
-        foreach (Progress peer in _peers.Values)
+        bool active = state.Voters.IsMajority(voter => voter == state.Id || Find(voter)!.RecentActive);
+        foreach (Progress peer in _peers)
         {
             peer.RecentActive = false;
         }
@@ -84,7 +90,7 @@ internal sealed class Replication(NodeState state)
 
     public void HandleHeartbeatReply(Message reply)
     {
-        Progress peer = _peers[reply.From];
+        Progress peer = Find(reply.From)!; // Messages of strangers never come this far.
         peer.RecentActive = true;
         peer.Resume();
 
@@ -98,7 +104,7 @@ internal sealed class Replication(NodeState state)
     /// <summary>True: the commit index rose.</summary>
     public bool HandleAppendReply(Message reply)
     {
-        Progress peer = _peers[reply.From];
+        Progress peer = Find(reply.From)!; // Messages of strangers never come this far.
         peer.RecentActive = true;
         if (reply.Reject)
         {
@@ -139,11 +145,14 @@ internal sealed class Replication(NodeState state)
     /// </summary>
     public bool TryCommit()
     {
-        int count = 0;
-        foreach (NodeId voter in state.Voters.Members)
+        for (int i = 0; i < _peers.Length; i++)
         {
-            LogIndex match = voter == state.Id ? OwnMatch() : _peers[voter].Match;
-            _matches[count++] = match.Value;
+            _matches[i] = _peers[i].Match.Value;
+        }
+
+        if (_peers.Length < _matches.Length)
+        {
+            _matches[^1] = OwnMatch().Value;
         }
 
         LogIndex held = state.Voters.HeldByMajority(_matches);

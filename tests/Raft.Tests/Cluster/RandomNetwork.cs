@@ -65,7 +65,7 @@ internal sealed class RandomNetwork
         _random = new Random(seed);
         _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
         NodeId[] voters = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
-        bool tight = _random.Next(2) == 0;
+        bool tight = storm || _random.Next(2) == 0;
         Members = [.. voters.Select(id => new Member(new RaftOptions
         {
             Id = id,
