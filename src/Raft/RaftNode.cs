@@ -1,8 +1,402 @@
 namespace MetaStore.Raft;
 
-/// <summary>Placeholder until the implementation lands.</summary>
-public sealed class RaftNode { 
-    /// <summary>x</summary>
-    public void Advance(WriteReceipt r) { } 
-    /// <summary>x</summary>
-    public void AdvanceApplied(LogIndex i) { } }
+/// <summary>
+/// One member of a Raft group as a pure state machine: no clock, thread, disk or network inside, and no randomness but the seed's.
+/// Everything that happens to it is a method call; everything it wants done comes back as a <see cref="Ready"/> (the design of
+/// etcd-io/raft, with asynchronous storage). Not thread-safe: one loop owns it.
+/// <code>
+///     while (true)
+///     {
+///         wait for: a tick, a message, a proposal, a read, a receipt of the log, news of the state machine
+///         node.Tick() / Step(message) / Propose(data) / RequestRead(context) / Advance(receipt) / AdvanceApplied(index)
+///         while (node.HasReady)
+///         {
+///             Ready ready = node.TakeReady();
+///             log.Append(ready.Append);        // asynchronously; its receipt comes back through Advance
+///             network.Send(ready.Messages);    // need not wait for the append: what must, is not among them
+///             stateMachine.Apply(ready.Committed);
+///             ...
+///         }
+///     }
+/// </code>
+/// <para>
+/// <b>Durability.</b> A message that promises something (a granted vote, a request for votes, an acknowledged append) is sealed
+/// until the <see cref="WriteReceipt"/> of the write it relies on has come, and only then appears in
+/// <see cref="Ready.Messages"/>. Its sender cannot hand it out early, for it never sees it. Several writes may be under way.
+/// A leader's own appends go out at once, and may even be committed by a majority of followers before the leader's disk is done.
+/// </para>
+/// <para>
+/// <b>Parts.</b> <c>TermGate</c> (which messages pass), <c>Election</c>, <c>Following</c>, <c>Leadership</c> with
+/// <c>Replication</c> and <c>LeaderReads</c>, <c>ForwardedReads</c>; <c>RoleSwitch</c> alone changes roles and terms;
+/// <c>RaftLog</c> and <c>WriteLedger</c> hold the log and what of it is durable.
+/// </para>
+/// </summary>
+/// <remarks>Paper: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm (Extended Version)", 2014.
+/// Thesis: Ongaro, "Consensus: Bridging Theory and Practice", 2014.</remarks>
+public sealed class RaftNode
+{
+    private readonly NodeState _state;
+    private readonly Replication _replication;
+    private readonly LeaderReads _leaderReads;
+    private readonly ForwardedReads _forwardedReads;
+    private readonly Leadership _leadership;
+    private readonly RoleSwitch _roles;
+    private readonly Election _election;
+    private readonly Following _following;
+    private readonly TermGate _gate;
+    private readonly ReadyBuilder _ready;
+
+    /// <summary>Begins as a follower: of a new group, or where <paramref name="restart"/> says this member was.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    public RaftNode(RaftOptions options, RaftRestart? restart = null)
+    {
+        _state = new NodeState(options, restart);
+        _replication = new Replication(_state);
+        _leaderReads = new LeaderReads(_state);
+        _forwardedReads = new ForwardedReads(_state);
+        _leadership = new Leadership(_state, _replication, _leaderReads);
+        _roles = new RoleSwitch(_state, _leadership, _forwardedReads);
+        _election = new Election(_state, _roles);
+        _following = new Following(_state);
+        _gate = new TermGate(_state, _roles);
+        _ready = new ReadyBuilder(_state, _replication);
+        _roles.RestartElectionTimer();
+    }
+
+    /// <summary>This member.</summary>
+    public NodeId Id => _state.Id;
+
+    /// <summary>Who leads <see cref="Term"/>, as far as this member knows.</summary>
+    public NodeId Leader => _state.Leader;
+
+    /// <summary>What this member is in its group now.</summary>
+    public Role Role => _state.Role;
+
+    /// <summary>The term this member is in; may not be durable yet.</summary>
+    public Term Term => _state.Term;
+
+    /// <summary>For whom this member voted in <see cref="Term"/>; may not be durable yet.</summary>
+    public NodeId Vote => _state.Vote;
+
+    /// <summary>Everything through here is committed.</summary>
+    public LogIndex CommitIndex => _state.Log.Commit;
+
+    /// <summary>The last entry, durable or not.</summary>
+    public LogIndex LastIndex => _state.Log.LastIndex;
+
+    /// <summary>The first entry still held; one behind <see cref="LastIndex"/> where none is.</summary>
+    public LogIndex FirstIndex => _state.Log.FirstIndex;
+
+    /// <summary>The newest snapshot the log knows of; 0 for none.</summary>
+    public LogIndex SnapshotIndex => _state.Log.SnapshotIndex;
+
+    /// <summary>The log as it is now is known to be on this member's stable storage through here.</summary>
+    public LogIndex DurableIndex => _state.Writes.DurableIndex;
+
+    /// <summary>Bytes of entries that are not committed yet; 0 at rest.</summary>
+    public long UncommittedBytes => _state.Log.UncommittedBytes;
+
+    /// <summary>The voters, in rising order.</summary>
+    public IReadOnlyList<NodeId> Voters => _state.Voters.Members;
+
+    /// <summary>Whether <see cref="TakeReady"/> would bring anything.</summary>
+    public bool HasReady => _ready.HasWork;
+
+    /// <summary>What the tests see of the leader's view of its peers.</summary>
+    internal IEnumerable<Progress> Peers => _state.Role == Role.Leader ? _replication.Peers : [];
+
+    /// <summary>Reads of this member that have not been answered or given up.</summary>
+    internal int PendingReads => _leaderReads.Count + _forwardedReads.Count;
+
+    /// <summary>
+    /// Takes everything that is to be done. Nothing is handed out twice; several may be outstanding. Committed entries come in
+    /// order without a gap, and may be applied before they are durable here: a majority has them.
+    /// </summary>
+    public Ready TakeReady() => _ready.Build();
+
+    /// <summary>Time passes; see <see cref="RaftOptions"/> for what a tick is.</summary>
+    public void Tick()
+    {
+        _forwardedReads.Tick();
+        if (_state.Role != Role.Leader)
+        {
+            _election.Tick();
+        }
+        else if (!_leadership.Tick())
+        {
+            _roles.BecomeFollower(_state.Term, NodeId.None);
+        }
+    }
+
+    /// <summary>A message arrived. Those of strangers, not for this member, or malformed are ignored.</summary>
+    public void Step(Message message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        bool isForUs = message.To == _state.Id && message.From != _state.Id && _state.Voters.Contains(message.From);
+        if (isForUs && MessageCheck.IsWellFormed(message) && _gate.Admit(message))
+        {
+            Dispatch(message);
+        }
+    }
+
+    /// <summary>
+    /// Proposes a command. The leader appends it; a follower hands it to the leader it knows, and it may be lost on the way.
+    /// Accepted does not mean committed.
+    /// </summary>
+    public ProposeResult Propose(ReadOnlyMemory<byte> data)
+    {
+        Entry[] commands = [new Entry(Term.Zero, LogIndex.Zero, EntryKind.Command, data)];
+        if (_state.Role == Role.Leader)
+        {
+            return _leadership.Propose(commands);
+        }
+
+        if (_state.Leader.IsNone)
+        {
+            return ProposeResult.NoLeader;
+        }
+
+        _state.Send(new Message { Kind = MessageKind.Propose, From = _state.Id, To = _state.Leader, Entries = commands });
+        return ProposeResult.Accepted;
+    }
+
+    /// <summary>
+    /// Asks for a position in the log such that a state machine that has applied it serves a linearizable read (thesis, 6.4;
+    /// known as ReadIndex in etcd). The answer is a <see cref="ReadState"/> in <see cref="Ready.Reads"/>, or the context in
+    /// <see cref="Ready.AbortedReads"/>; every read gets one of the two.
+    /// </summary>
+    /// <param name="context">Names the read; never used before by this member, in this life or another.</param>
+    /// <returns>False: no leader is known, and nothing was done.</returns>
+    public bool RequestRead(ReadContext context)
+    {
+        if (_state.Role == Role.Leader)
+        {
+            _leadership.Read(_state.Id, context);
+            return true;
+        }
+
+        if (_state.Leader.IsNone)
+        {
+            return false;
+        }
+
+        _forwardedReads.Forward(context);
+        return true;
+    }
+
+    /// <summary>The append of that write id, and all before it, are on stable storage.</summary>
+    public void Advance(WriteReceipt receipt)
+    {
+        _state.Writes.Close(receipt.WriteId, _state.Term, _state.Outbox.Messages);
+        _election.HandleHardStateDurable();
+        if (_state.Role == Role.Leader)
+        {
+            _leadership.HandleOwnAppendDurable();
+        }
+    }
+
+    /// <summary>The state machine has applied everything through <paramref name="index"/>.</summary>
+    public void AdvanceApplied(LogIndex index) => _state.Log.AdvanceApplied(index);
+
+    /// <summary>
+    /// A snapshot of this member's own state machine is durable: the log before it is no longer needed (paper, 7). The next
+    /// Ready asks the log to record it. A snapshot that is not newer than <see cref="SnapshotIndex"/> is ignored.
+    /// </summary>
+    /// <param name="snapshot">What it covers; applied (<see cref="AdvanceApplied"/>) before.</param>
+    /// <param name="keepFrom">The first entry to keep in memory for slow followers; null: as <see cref="RaftOptions.CompactionTailEntries"/> says.</param>
+    public void Compact(SnapshotMetadata snapshot, LogIndex? keepFrom = null)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        if (snapshot.Index <= _state.Log.SnapshotIndex)
+        {
+            return;
+        }
+
+        ulong tail = (ulong)_state.Options.CompactionTailEntries;
+        ulong tailFrom = snapshot.Index.Value >= tail ? snapshot.Index.Value - tail + 1 : 0;
+        _state.Log.Compact(snapshot, keepFrom ?? new LogIndex(tailFrom));
+    }
+
+    /// <summary>
+    /// A leader's snapshot was received whole and stored durably: it replaces the log, or its beginning where the two agree. The
+    /// state machine is loaded from it in the same turn of the driver's loop, before any entry taken later is applied.
+    /// The leader is told once the log has recorded it.
+    /// </summary>
+    /// <returns>False: this member has committed that far by itself, nothing was done, and the state machine must stay as it is.</returns>
+    public bool RestoreSnapshot(SnapshotMetadata snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        if (snapshot.Index <= _state.Log.Commit)
+        {
+            return false;
+        }
+
+        _state.Log.Restore(snapshot);
+        if (snapshot.Voters.Count > 0)
+        {
+            _state.Voters = new VoterSet(snapshot.Voters);
+        }
+
+        if (_state.Role == Role.Follower && !_state.Leader.IsNone)
+        {
+            _following.Acknowledge(_state.Leader, snapshot.Index);
+        }
+
+        return true;
+    }
+
+    /// <summary>Wraps a piece of a snapshot for a peer, in the current term. Null: this member does not lead (any more).</summary>
+    /// <param name="to">The peer that <see cref="Ready.SnapshotsToSend"/> named.</param>
+    /// <param name="snapshot">The snapshot the piece is of; committed.</param>
+    /// <param name="offset">Where the piece begins, in bytes.</param>
+    /// <param name="length">The whole snapshot's size in bytes.</param>
+    /// <param name="chunk">The bytes; not copied.</param>
+    public Message? MakeSnapshotChunk(NodeId to, SnapshotMetadata snapshot, ulong offset, ulong length, ReadOnlyMemory<byte> chunk)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        if (_state.Role != Role.Leader)
+        {
+            return null;
+        }
+
+        Invariant.Check(snapshot.Index <= _state.Log.Commit, $"Snapshot of {snapshot.Index} to be sent, but only {_state.Log.Commit} is committed.");
+        _replication.Find(to)?.RaisePendingSnapshot(snapshot.Index);
+        return new Message
+        {
+            Kind = MessageKind.SnapshotChunk,
+            From = _state.Id,
+            To = to,
+            Term = _state.Term,
+            Index = snapshot.Index,
+            LogTerm = snapshot.Term,
+            Voters = snapshot.Voters,
+            ChunkOffset = offset,
+            SnapshotLength = length,
+            Chunk = chunk,
+        };
+    }
+
+    /// <summary>Wraps the answer to a piece of a snapshot, in the current term. Null: <paramref name="to"/> does not lead (any more).</summary>
+    /// <param name="to">The leader that sent the piece.</param>
+    /// <param name="snapshotIndex">The snapshot's index.</param>
+    /// <param name="bytesHeld">Bytes held from the beginning without a gap.</param>
+    /// <param name="reject">The transfer must begin again.</param>
+    public Message? MakeSnapshotChunkReply(NodeId to, LogIndex snapshotIndex, ulong bytesHeld, bool reject)
+    {
+        if (to.IsNone || to != _state.Leader || to == _state.Id)
+        {
+            return null;
+        }
+
+        return new Message
+        {
+            Kind = MessageKind.SnapshotChunkReply,
+            From = _state.Id,
+            To = to,
+            Term = _state.Term,
+            Index = snapshotIndex,
+            ChunkOffset = bytesHeld,
+            Reject = reject,
+        };
+    }
+
+    /// <summary>The transport could not deliver to <paramref name="peer"/>: what was sent ahead is probably lost.</summary>
+    public void ReportUnreachable(NodeId peer)
+    {
+        if (_state.Role == Role.Leader)
+        {
+            _replication.ReportUnreachable(peer);
+        }
+    }
+
+    /// <summary>
+    /// The transfer to <paramref name="peer"/> has ended: loaded there, or given up. Given up, the peer is named in
+    /// <see cref="Ready.SnapshotsToSend"/> again once it is heard of.
+    /// </summary>
+    public void ReportSnapshot(NodeId peer, bool succeeded)
+    {
+        if (_state.Role == Role.Leader)
+        {
+            _replication.ReportSnapshot(peer, succeeded);
+        }
+    }
+
+    /// <summary>The entry at a position, or null where it is not held.</summary>
+    public Entry? EntryAt(LogIndex index) => _state.Log.EntryAt(index);
+
+    /// <summary>The term at a position, or null where the log cannot tell: compacted away, or not there yet. Position 0 is of term 0.</summary>
+    public Term? TermAt(LogIndex index) => _state.Log.TermAt(index);
+
+    /// <summary>Stands for election now, as if the timer had run out: for tests, and for a driver that need not wait.</summary>
+    public void Campaign()
+    {
+        if (_state.Role != Role.Leader)
+        {
+            _election.Campaign();
+        }
+    }
+
+    private void Dispatch(Message message)
+    {
+        switch (message.Kind)
+        {
+            case MessageKind.PreVote or MessageKind.Vote:
+                _election.HandleRequest(message);
+                break;
+            case MessageKind.PreVoteReply:
+                _election.HandlePreVoteReply(message);
+                break;
+            case MessageKind.VoteReply:
+                _election.HandleVoteReply(message);
+                break;
+            case MessageKind.Append:
+                _following.HandleAppend(message);
+                break;
+            case MessageKind.Heartbeat:
+                _following.HandleHeartbeat(message);
+                break;
+            case MessageKind.SnapshotChunk:
+                _following.HandleSnapshotChunk(message);
+                break;
+            case MessageKind.ReadIndexReply:
+                _forwardedReads.Handle(message);
+                break;
+            case MessageKind.ReadIndex when _state.Role != Role.Leader:
+                _leaderReads.Refuse(message.From, message.Context);
+                break;
+            default:
+                DispatchToLeader(message);
+                break;
+        }
+    }
+
+    private void DispatchToLeader(Message message)
+    {
+        if (_state.Role != Role.Leader)
+        {
+            return;
+        }
+
+        switch (message.Kind)
+        {
+            case MessageKind.AppendReply:
+                _leadership.HandleAppendReply(message);
+                break;
+            case MessageKind.HeartbeatReply:
+                _leadership.HandleHeartbeatReply(message);
+                break;
+            case MessageKind.ReadIndex:
+                _leadership.Read(message.From, message.Context);
+                break;
+            case MessageKind.Propose:
+                _leadership.Propose(message.Entries);
+                break;
+            case MessageKind.SnapshotChunkReply:
+                _replication.Find(message.From)!.RecentActive = true;
+                _state.Outbox.PassOnSnapshotTraffic(message);
+                break;
+            default:
+                break; // A kind of another version: nothing we could do with it.
+        }
+    }
+}

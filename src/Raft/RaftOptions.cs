@@ -36,6 +36,12 @@ public sealed class RaftOptions
     /// <summary>Entry bytes in one <see cref="Ready.Committed"/> at most (one entry always fits).</summary>
     public int CommittedBytesMax { get; init; } = 4 << 20;
 
+    /// <summary>
+    /// Entries before a local snapshot that stay in memory when the log is compacted, so that a follower that lags a little
+    /// catches up from the log and needs no snapshot. 0 keeps none.
+    /// </summary>
+    public int CompactionTailEntries { get; init; } = 1024;
+
     /// <summary>Checks the settings; the message of the exception names the wrong one and what would be right.</summary>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public void Validate()
@@ -58,6 +64,16 @@ public sealed class RaftOptions
         if (AppendBytesMax < 1 || InflightMessagesMax < 1 || InflightBytesMax < 1 || UncommittedBytesMax < 1 || CommittedBytesMax < 1)
         {
             throw new ArgumentException("All byte and message limits must be at least 1.");
+        }
+
+        if (CompactionTailEntries < 0)
+        {
+            throw new ArgumentException($"CompactionTailEntries is {CompactionTailEntries}; it must be at least 0.");
+        }
+
+        if (Voters.Count == 0 || Voters.Contains(NodeId.None))
+        {
+            throw new ArgumentException("Voters must name at least one member, and not 0: 0 stands for nobody.");
         }
     }
 }

@@ -1,0 +1,156 @@
+namespace MetaStore.Raft;
+
+/// <summary>
+/// Elections (paper, 5.2 and 5.4.1) with pre-vote (thesis, 9.6), from both sides. A vote, whether given to another
+/// or to oneself, counts only once term and vote are durable; a pre-vote promises nothing and is free.
+/// </summary>
+internal sealed class Election(NodeState state, RoleSwitch roles)
+{
+    private readonly Dictionary<NodeId, bool> _votes = [];
+
+    /// <summary>One tick of a node that does not lead.</summary>
+    public void Tick()
+    {
+        state.ElectionElapsed++;
+        if (state.ElectionElapsed >= state.ElectionTimeout)
+        {
+            Campaign();
+        }
+    }
+
+    /// <summary>Asks whether this node could win; only then is the term raised.</summary>
+    public void Campaign()
+    {
+        if (!state.Voters.Contains(state.Id))
+        {
+            return;
+        }
+
+        roles.BecomePreCandidate();
+        _votes.Clear();
+        foreach (NodeId voter in state.Voters.Members)
+        {
+            if (voter != state.Id)
+            {
+                state.Send(Request(MessageKind.PreVote, voter, state.Term.Next));
+            }
+        }
+
+        Record(state.Id, granted: true);
+    }
+
+    /// <summary>Answers a request whose term is the node's own, or, of a pre-vote, a higher one. <see cref="TermGate"/> saw to the rest.</summary>
+    public void HandleRequest(Message request)
+    {
+        bool isPreVote = request.Kind == MessageKind.PreVote;
+        bool isFree = state.Vote == request.From
+            || (state.Vote.IsNone && state.Leader.IsNone)
+            || (isPreVote && request.Term > state.Term);
+        bool isUpToDate = state.Log.IsUpToDate(request.Index, request.LogTerm) || KnownBugs.VoteGrantedToStaleLog;
+        bool granted = isFree && isUpToDate;
+        if (isPreVote)
+        {
+            // Granted in the term asked for, refused in our own, so that one who is behind learns of it.
+            state.Send(Reply(request, MessageKind.PreVoteReply, granted ? request.Term : state.Term, granted));
+            return;
+        }
+
+        Message reply = Reply(request, MessageKind.VoteReply, state.Term, granted);
+        if (!granted)
+        {
+            state.Send(reply);
+            return;
+        }
+
+        state.Vote = request.From;
+        roles.RestartElectionTimer();
+        if (KnownBugs.VoteAnsweredBeforeDurable)
+        {
+            state.Send(reply);
+            return;
+        }
+
+        state.SendWhenDurable(reply);
+    }
+
+    public void HandlePreVoteReply(Message reply)
+    {
+        // A grant names the term we would go to; one that names another belongs to another campaign.
+        bool isForThis = reply.Reject || reply.Term == state.Term.Next;
+        if (state.Role == Role.PreCandidate && isForThis)
+        {
+            Record(reply.From, !reply.Reject);
+        }
+    }
+
+    public void HandleVoteReply(Message reply)
+    {
+        if (state.Role == Role.Candidate)
+        {
+            Record(reply.From, !reply.Reject);
+        }
+    }
+
+    /// <summary>Term and vote reached the disk: if they are those of the election under way, the own vote counts from now on.</summary>
+    public void HandleHardStateDurable()
+    {
+        bool ownVoteIsDurable = state.Writes.DurableTerm == state.Term && state.Writes.DurableVote == state.Id;
+        if (state.Role == Role.Candidate && ownVoteIsDurable)
+        {
+            Record(state.Id, granted: true);
+        }
+    }
+
+    private void Record(NodeId voter, bool granted)
+    {
+        _votes.TryAdd(voter, granted); // The first answer counts; a doubled message changes nothing.
+        switch (state.Voters.Count(_votes))
+        {
+            case VoteResult.Won when state.Role == Role.PreCandidate:
+                Stand();
+                break;
+            case VoteResult.Won when state.Writes.DurableVote == state.Id && state.Writes.DurableTerm == state.Term:
+                roles.BecomeLeader();
+                break;
+            case VoteResult.Lost:
+                roles.BecomeFollower(state.Term, NodeId.None);
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Stand()
+    {
+        roles.BecomeCandidate();
+        _votes.Clear();
+        foreach (NodeId voter in state.Voters.Members)
+        {
+            if (voter != state.Id)
+            {
+                // Sealed: were the request to leave before our term and vote are durable, we could crash, forget that we stood,
+                // and count the answers for another election of the same term, with another log.
+                state.SendWhenDurable(Request(MessageKind.Vote, voter, state.Term));
+            }
+        }
+    }
+
+    private Message Request(MessageKind kind, NodeId to, Term term) => new()
+    {
+        Kind = kind,
+        From = state.Id,
+        To = to,
+        Term = term,
+        Index = state.Log.LastIndex,
+        LogTerm = state.Log.LastTerm,
+    };
+
+    private Message Reply(Message request, MessageKind kind, Term term, bool granted) => new()
+    {
+        Kind = kind,
+        From = state.Id,
+        To = request.From,
+        Term = term,
+        Reject = !granted,
+    };
+}

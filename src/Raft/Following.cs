@@ -1,0 +1,83 @@
+namespace MetaStore.Raft;
+
+/// <summary>
+/// What a follower does with a leader's messages (paper, 5.3 and 7). <see cref="TermGate"/> made sure that the sender leads the
+/// node's own term.
+/// </summary>
+internal sealed class Following(NodeState state)
+{
+    public void HandleAppend(Message append)
+    {
+        if (append.Index < state.Log.Commit)
+        {
+            // Old, and perhaps before all we still hold. What is committed matches by definition: say how far.
+            Acknowledge(append.From, state.Log.Commit);
+            return;
+        }
+
+        if (!state.Log.Matches(append.Index, append.LogTerm))
+        {
+            Refuse(append);
+            return;
+        }
+
+        state.Log.Merge(append.Entries);
+        var lastNew = new LogIndex(append.Index.Value + (ulong)append.Entries.Count);
+
+        // Behind the last new entry our log may differ from the leader's (paper, figure 2, AppendEntries, step 5).
+        state.Log.CommitThrough(append.Commit < lastNew ? append.Commit : lastNew);
+        Acknowledge(append.From, lastNew);
+    }
+
+    public void HandleHeartbeat(Message heartbeat)
+    {
+        // The leader names no more than we acknowledged in its term, and a log never loses that. If it has, the disk was tampered
+        // with, and CommitThrough stops the node.
+        state.Log.CommitThrough(heartbeat.Commit);
+        state.Send(new Message
+        {
+            Kind = MessageKind.HeartbeatReply,
+            From = state.Id,
+            To = heartbeat.From,
+            Term = state.Term,
+            Context = heartbeat.Context,
+        });
+    }
+
+    public void HandleSnapshotChunk(Message chunk)
+    {
+        if (chunk.Index <= state.Log.Commit)
+        {
+            Acknowledge(chunk.From, state.Log.Commit); // Not needed (any more): lets the leader go on with entries.
+            return;
+        }
+
+        state.Outbox.PassOnSnapshotTraffic(chunk);
+    }
+
+    /// <summary>Promises the leader everything through <paramref name="index"/>, once it is durable.</summary>
+    public void Acknowledge(NodeId leader, LogIndex index) => state.SendWhenDurable(new Message
+    {
+        Kind = MessageKind.AppendReply,
+        From = state.Id,
+        To = leader,
+        Term = state.Term,
+        Index = index,
+    });
+
+    private void Refuse(Message append)
+    {
+        LogIndex hint = state.Log.LastNotAbove(append.Index, append.LogTerm);
+        state.Send(new Message
+        {
+            Kind = MessageKind.AppendReply,
+            From = state.Id,
+            To = append.From,
+            Term = state.Term,
+            Reject = true,
+            Index = append.Index,
+            HintIndex = hint,
+            HintTerm = state.Log.TermAt(hint) ?? Term.Zero,
+        });
+    }
+}

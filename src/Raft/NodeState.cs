@@ -1,0 +1,67 @@
+namespace MetaStore.Raft;
+
+/// <summary>
+/// What every part of a node shares: term, vote and role, the log, what is under way to the disk, and what is to be sent.
+/// Role, term and vote change only through <see cref="RoleSwitch"/>.
+/// </summary>
+internal sealed class NodeState
+{
+    public NodeState(RaftOptions options, RaftRestart? restart)
+    {
+        options.Validate();
+        Options = options;
+        HardState durable = restart?.HardState ?? default;
+        SnapshotMetadata? snapshot = restart?.Snapshot;
+        IReadOnlyList<Entry> entries = restart?.Entries ?? [];
+        LogIndex last = entries.Count > 0 ? entries[^1].Index : snapshot?.Index ?? LogIndex.Zero;
+
+        Writes = new WriteLedger(durable, last);
+        Log = new RaftLog(Writes, snapshot, entries, durable.Commit);
+        Voters = new VoterSet(snapshot is { Voters.Count: > 0 } ? snapshot.Voters : options.Voters);
+        Term = durable.Term;
+        Vote = durable.Vote;
+        if (Log.LastTerm > Term)
+        {
+            // The log is ahead of the hard state: what was durable of the write stops in between, or the snapshot came alone.
+            // No vote of that term can have left this node, for it would have waited for the hard state.
+            Term = Log.LastTerm;
+            Vote = NodeId.None;
+        }
+    }
+
+    public RaftOptions Options { get; }
+
+    public NodeId Id => Options.Id;
+
+    public VoterSet Voters { get; set; }
+
+    public Term Term { get; set; }
+
+    /// <summary>For whom this node voted in <see cref="Term"/>.</summary>
+    public NodeId Vote { get; set; }
+
+    public Role Role { get; set; }
+
+    public NodeId Leader { get; set; }
+
+    /// <summary>Ticks since a leader was heard of, a vote given, or an election begun; of a leader, since the last quorum check.</summary>
+    public int ElectionElapsed { get; set; }
+
+    /// <summary>Ticks without a leader before this node stands; drawn anew for each election.</summary>
+    public int ElectionTimeout { get; set; }
+
+    public RaftLog Log { get; }
+
+    public WriteLedger Writes { get; }
+
+    public Outbox Outbox { get; } = new();
+
+    /// <summary>Heard of a live leader within the least election timeout: nobody else can have a claim (thesis, 6.4.1 and 9.6).</summary>
+    public bool HasLiveLeader => !Leader.IsNone && ElectionElapsed < Options.ElectionTicks;
+
+    /// <summary>A message that may leave at once.</summary>
+    public void Send(Message message) => Outbox.Messages.Add(message);
+
+    /// <summary>A message that promises what is not yet durable.</summary>
+    public void SendWhenDurable(Message message) => Writes.Seal(message);
+}

@@ -1,0 +1,182 @@
+namespace MetaStore.Raft;
+
+/// <summary>How the leader sends to a peer; see <see cref="Progress"/>.</summary>
+internal enum ProgressState
+{
+    /// <summary>The leader does not know where the peer's log stops matching: one Append per answer or heartbeat.</summary>
+    Probe,
+
+    /// <summary>The logs match: Appends are sent ahead of their answers, within the window.</summary>
+    Replicate,
+
+    /// <summary>The peer needs entries that were compacted away: nothing is sent until it has a snapshot.</summary>
+    Snapshot,
+}
+
+/// <summary>
+/// What the leader knows of one peer's log. Invariant: Match &lt; Next.
+/// <code>
+///               positive AppendReply
+///      +--------+ ----------------------> +-----------+
+///   +->| Probe  |                         | Replicate |
+///   |  +--------+ &lt;---------------------- +-----------+
+///   |      |  refused AppendReply, unreachable   ^  |
+///   |      | needs compacted entries             |  | needs compacted entries
+///   |      v                                     |  |
+///   |  +----------+   AppendReply at or behind   |  |
+///   +--| Snapshot | -----------------------------+  |
+///      +----------+ &lt;-------------------------------+
+///     transfer reported ended
+/// </code>
+/// </summary>
+internal sealed class Progress(NodeId id, RaftOptions options)
+{
+    public NodeId Id { get; } = id;
+
+    public ProgressState State { get; private set; }
+
+    /// <summary>The peer's log is known to match, durably, through here.</summary>
+    public LogIndex Match { get; private set; }
+
+    /// <summary>The next entry to send.</summary>
+    public LogIndex Next { get; private set; }
+
+    /// <summary>While in <see cref="ProgressState.Snapshot"/>: the peer will have at least this.</summary>
+    public LogIndex PendingSnapshot { get; private set; }
+
+    /// <summary>Heard from since the last quorum check.</summary>
+    public bool RecentActive { get; set; }
+
+    /// <summary>The commit index the peer was last told in an Append.</summary>
+    public LogIndex SentCommit { get; private set; }
+
+    /// <summary>The Appends on their way while replicating.</summary>
+    public Inflights Inflights { get; } = new(options.InflightMessagesMax, options.InflightBytesMax);
+
+    /// <summary>Sending waits for an answer: of a probe, or for room in the window. A heartbeat's answer ends the wait once.</summary>
+    public bool IsWaiting { get; private set; }
+
+    public bool IsPaused => State == ProgressState.Snapshot || IsWaiting;
+
+    /// <summary>Begins anew, as for every peer when a leader takes office.</summary>
+    public void Reset(LogIndex next)
+    {
+        Match = LogIndex.Zero;
+        RecentActive = false;
+        SentCommit = LogIndex.Zero;
+        Enter(ProgressState.Probe, next);
+    }
+
+    public void BecomeProbe()
+    {
+        LogIndex next = Match.Next;
+        if (State == ProgressState.Snapshot && PendingSnapshot >= next)
+        {
+            next = PendingSnapshot.Next;
+        }
+
+        Enter(ProgressState.Probe, next);
+    }
+
+    public void BecomeReplicate() => Enter(ProgressState.Replicate, Match.Next);
+
+    public void BecomeSnapshot(LogIndex atLeast)
+    {
+        Enter(ProgressState.Snapshot, Next);
+        PendingSnapshot = atLeast;
+    }
+
+    /// <summary>The snapshot in transfer reaches through <paramref name="index"/>.</summary>
+    public void RaisePendingSnapshot(LogIndex index)
+    {
+        if (State == ProgressState.Snapshot && index > PendingSnapshot)
+        {
+            PendingSnapshot = index;
+        }
+    }
+
+    /// <summary>The transfer failed: the peer has no more than it had.</summary>
+    public void AbandonSnapshot() => PendingSnapshot = LogIndex.Zero;
+
+    /// <summary>The peer has everything through <paramref name="index"/>. False: it was known.</summary>
+    public bool Acknowledge(LogIndex index)
+    {
+        if (index <= Match)
+        {
+            return false;
+        }
+
+        Match = index;
+        if (Next <= Match)
+        {
+            Next = Match.Next;
+        }
+
+        IsWaiting = false;
+        Inflights.FreeThrough(index);
+        return true;
+    }
+
+    /// <summary>
+    /// The peer refused an Append behind <paramref name="rejected"/>; its log cannot match beyond <paramref name="hint"/>.
+    /// False: the refusal is old, or a doubled message, and says nothing about now.
+    /// </summary>
+    public bool Reject(LogIndex rejected, LogIndex hint)
+    {
+        if (State == ProgressState.Replicate)
+        {
+            if (rejected <= Match)
+            {
+                return false;
+            }
+
+            BecomeProbe();
+            return true;
+        }
+
+        // While probing only one Append is out; any other position is that of a former one.
+        if (State == ProgressState.Snapshot || rejected.Value != Next.Value - 1)
+        {
+            return false;
+        }
+
+        ulong next = Math.Max(Math.Min(rejected.Value, hint.Value + 1), Match.Value + 1);
+        Next = new LogIndex(next);
+        IsWaiting = false;
+        return true;
+    }
+
+    /// <summary>An Append with entries through <paramref name="last"/> leaves, <paramref name="bytes"/> long; 0 where it has none.</summary>
+    public void Sent(LogIndex last, long bytes, LogIndex commit)
+    {
+        SentCommit = commit;
+        if (State == ProgressState.Probe)
+        {
+            IsWaiting = true;
+            return;
+        }
+
+        if (bytes > 0)
+        {
+            Inflights.Add(last, bytes);
+            Next = last.Next;
+        }
+
+        IsWaiting = Inflights.IsFull;
+    }
+
+    /// <summary>The peer lives: one more Append may be tried.</summary>
+    public void Resume() => IsWaiting = false;
+
+    /// <summary>Waits for the next sign of life before anything is sent.</summary>
+    public void Wait() => IsWaiting = true;
+
+    private void Enter(ProgressState state, LogIndex next)
+    {
+        State = state;
+        Next = next;
+        PendingSnapshot = LogIndex.Zero;
+        IsWaiting = false;
+        Inflights.Clear();
+    }
+}

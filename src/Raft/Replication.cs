@@ -1,0 +1,244 @@
+namespace MetaStore.Raft;
+
+/// <summary>
+/// The leader's side of log replication (paper, 5.3 and 5.4.2): what each peer has, what to send it next, and what is
+/// committed by that. Appends go out while the leader's own disk is still busy (thesis, 10.2.1); its own copy counts when durable.
+/// </summary>
+internal sealed class Replication(NodeState state)
+{
+    private readonly SortedDictionary<NodeId, Progress> _peers = [];
+    private ulong[] _matches = [];
+
+    /// <summary>The peers, in order of their ids.</summary>
+    public IEnumerable<Progress> Peers => _peers.Values;
+
+    /// <summary>Something was appended or committed that peers should hear of with the next Ready.</summary>
+    public bool IsFlushScheduled { get; private set; }
+
+    /// <summary>Forgets what former terms knew of the peers.</summary>
+    public void Reset()
+    {
+        _peers.Clear();
+        foreach (NodeId voter in state.Voters.Members)
+        {
+            if (voter != state.Id)
+            {
+                var peer = new Progress(voter, state.Options);
+                peer.Reset(state.Log.LastIndex.Next);
+                _peers.Add(voter, peer);
+            }
+        }
+
+        _matches = new ulong[state.Voters.Members.Count];
+        IsFlushScheduled = false;
+    }
+
+    /// <summary>The progress of a peer, or null for a stranger.</summary>
+    public Progress? Find(NodeId peer) => _peers.GetValueOrDefault(peer);
+
+    public void ScheduleFlush() => IsFlushScheduled = true;
+
+    /// <summary>Sends every peer what it may be sent: new entries, or the new commit index alone.</summary>
+    public void Flush()
+    {
+        IsFlushScheduled = false;
+        foreach (Progress peer in _peers.Values)
+        {
+            SendEverythingPossible(peer);
+            bool commitIsNews = peer.State == ProgressState.Replicate && peer.SentCommit < state.Log.Commit && peer.SentCommit.Value + 1 < peer.Next.Value;
+            if (commitIsNews)
+            {
+                SendAppend(peer, evenIfEmpty: true);
+            }
+        }
+    }
+
+    /// <summary>Heartbeats to all. The commit index in them never exceeds what the peer is known to have: its log may differ behind that.</summary>
+    public void BroadcastHeartbeats(ReadContext context)
+    {
+        foreach (Progress peer in _peers.Values)
+        {
+            state.Send(new Message
+            {
+                Kind = MessageKind.Heartbeat,
+                From = state.Id,
+                To = peer.Id,
+                Term = state.Term,
+                Commit = peer.Match < state.Log.Commit ? peer.Match : state.Log.Commit,
+                Context = context,
+            });
+        }
+    }
+
+    /// <summary>Whether a majority was heard of since the last call.</summary>
+    public bool TakeQuorumActive()
+    {
+        bool active = state.Voters.IsMajority(voter => voter == state.Id || _peers[voter].RecentActive);
+        foreach (Progress peer in _peers.Values)
+        {
+            peer.RecentActive = false;
+        }
+
+        return active;
+    }
+
+    public void HandleHeartbeatReply(Message reply)
+    {
+        Progress peer = _peers[reply.From];
+        peer.RecentActive = true;
+        peer.Resume();
+
+        // Whatever was sent may be lost. An Append without news is refused where an earlier one is missing, and that restarts the flow.
+        if (peer.Match < state.Log.LastIndex || peer.State == ProgressState.Probe)
+        {
+            SendAppend(peer, evenIfEmpty: true);
+        }
+    }
+
+    /// <summary>True: the commit index rose.</summary>
+    public bool HandleAppendReply(Message reply)
+    {
+        Progress peer = _peers[reply.From];
+        peer.RecentActive = true;
+        if (reply.Reject)
+        {
+            LogIndex hint = reply.HintTerm > Term.Zero ? state.Log.LastNotAbove(reply.HintIndex, reply.HintTerm) : reply.HintIndex;
+            if (peer.Reject(reply.Index, hint))
+            {
+                SendAppend(peer, evenIfEmpty: true);
+            }
+
+            return false;
+        }
+
+        if (reply.Index > state.Log.LastIndex)
+        {
+            return false; // Nobody can have been sent that in this term.
+        }
+
+        bool isNews = peer.Acknowledge(reply.Index);
+        bool probeSucceeded = peer.State == ProgressState.Probe && reply.Index == peer.Match;
+        bool snapshotSucceeded = peer.State == ProgressState.Snapshot && state.Log.TermAt(peer.Match) is not null;
+        if (probeSucceeded || snapshotSucceeded)
+        {
+            peer.BecomeReplicate();
+        }
+        else if (!isNews)
+        {
+            return false;
+        }
+
+        bool committed = TryCommit();
+        SendEverythingPossible(peer);
+        return committed;
+    }
+
+    /// <summary>
+    /// Commits what a majority holds durably. Only an entry of the current term may be committed by counting; those before it are
+    /// committed with it. An older entry on a majority can still be replaced (paper, figure 8).
+    /// </summary>
+    public bool TryCommit()
+    {
+        int count = 0;
+        foreach (NodeId voter in state.Voters.Members)
+        {
+            LogIndex match = voter == state.Id ? OwnMatch() : _peers[voter].Match;
+            _matches[count++] = match.Value;
+        }
+
+        LogIndex held = state.Voters.HeldByMajority(_matches);
+        bool mayCount = state.Log.Matches(held, state.Term) || KnownBugs.OlderTermCommitsByCount;
+        if (!mayCount || !state.Log.CommitThrough(held))
+        {
+            return false;
+        }
+
+        ScheduleFlush();
+        return true;
+    }
+
+    /// <summary>The transport lost what was sent last: find out anew where the peer stands, not ahead of its answers.</summary>
+    public void ReportUnreachable(NodeId id)
+    {
+        if (Find(id) is { State: ProgressState.Replicate } peer)
+        {
+            peer.BecomeProbe();
+        }
+    }
+
+    /// <summary>A transfer has ended. The peer is probed after its next sign of life: at the snapshot's end, or where it was.</summary>
+    public void ReportSnapshot(NodeId id, bool succeeded)
+    {
+        if (Find(id) is not { State: ProgressState.Snapshot } peer)
+        {
+            return;
+        }
+
+        if (!succeeded)
+        {
+            peer.AbandonSnapshot();
+        }
+
+        peer.BecomeProbe();
+        peer.Wait();
+    }
+
+    private LogIndex OwnMatch() => KnownBugs.OwnAppendCountsBeforeDurable ? state.Log.LastIndex : state.Writes.DurableIndex;
+
+    private void SendEverythingPossible(Progress peer)
+    {
+        while (SendAppend(peer, evenIfEmpty: false))
+        {
+            // Until nothing is left or the window is full.
+        }
+    }
+
+    /// <summary>Sends the next Append to a peer if it may be sent one. True: entries left.</summary>
+    private bool SendAppend(Progress peer, bool evenIfEmpty)
+    {
+        if (peer.IsPaused)
+        {
+            return false;
+        }
+
+        var previous = new LogIndex(peer.Next.Value - 1);
+        if (state.Log.TermAt(previous) is not { } previousTerm)
+        {
+            AskForSnapshot(peer);
+            return false;
+        }
+
+        bool windowIsFull = peer.State == ProgressState.Replicate && peer.Inflights.IsFull;
+        Entry[] entries = windowIsFull ? [] : state.Log.Slice(peer.Next, state.Options.AppendBytesMax);
+        if (entries.Length == 0 && !evenIfEmpty)
+        {
+            return false;
+        }
+
+        state.Send(new Message
+        {
+            Kind = MessageKind.Append,
+            From = state.Id,
+            To = peer.Id,
+            Term = state.Term,
+            Index = previous,
+            LogTerm = previousTerm,
+            Commit = state.Log.Commit,
+            Entries = entries,
+        });
+        peer.Sent(new LogIndex(previous.Value + (ulong)entries.Length), EntrySize.Of(entries), state.Log.Commit);
+        return entries.Length > 0;
+    }
+
+    private void AskForSnapshot(Progress peer)
+    {
+        // A dead peer would keep a snapshot alive for nothing: wait until it is heard of.
+        if (!peer.RecentActive)
+        {
+            return;
+        }
+
+        peer.BecomeSnapshot(state.Log.SnapshotIndex);
+        state.Outbox.AskForSnapshot(peer.Id);
+    }
+}

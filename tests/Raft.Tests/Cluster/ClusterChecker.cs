@@ -1,0 +1,173 @@
+namespace MetaStore.Raft.Tests.Cluster;
+
+/// <summary>A safety property of Raft does not hold; the text says which, with the values.</summary>
+internal sealed class SafetyViolation(string message) : Exception(message);
+
+/// <summary>
+/// Watches a whole cluster from outside, knowing what no member can know: every commit of every member, all disks at once
+/// (paper, figure 3). Call <see cref="Check"/> after every step.
+/// </summary>
+internal sealed class ClusterChecker(IReadOnlyList<Member> members)
+{
+    private readonly Dictionary<Term, NodeId> _leaders = [];
+    private readonly Dictionary<NodeId, (RaftNode Life, LogIndex Commit)> _seen = [];
+    private readonly List<Committed> _committed = [];
+    private readonly Dictionary<ReadContext, LogIndex> _readFloors = [];
+    private readonly Dictionary<LogIndex, ulong> _digests = [];
+
+    /// <summary>The highest position that any member has known to be committed.</summary>
+    public LogIndex Commit => new((ulong)_committed.Count);
+
+    /// <summary>Reads whose answer was checked.</summary>
+    public int ReadsAnswered { get; private set; }
+
+    public static void Require(bool condition, string message)
+    {
+        if (!condition)
+        {
+            throw new SafetyViolation(message);
+        }
+    }
+
+    public void Check()
+    {
+        foreach (Member member in members)
+        {
+            if (member.IsUp)
+            {
+                CheckCommits(member);
+                CheckLeader(member);
+                CheckDigest(member);
+            }
+        }
+    }
+
+    /// <summary>A read begins now: its answer must show everything committed so far.</summary>
+    public void ReadStarted(ReadContext context) => _readFloors[context] = Commit;
+
+    public void ReadAnswered(ReadState read)
+    {
+        Require(_readFloors.Remove(read.Context, out LogIndex floor), $"answer to read {read.Context}, which nobody asked");
+        Require(read.Index >= floor, $"stale read {read.Context}: index {read.Index}, but {floor} was committed when it was asked");
+        ReadsAnswered++;
+    }
+
+    public void ReadAborted(ReadContext context) =>
+        Require(_readFloors.Remove(context), $"abort of read {context}, which nobody asked");
+
+    /// <summary>Log matching: where two logs agree on a term at a position, they agree on everything before it.</summary>
+    public void CheckLogMatching()
+    {
+        foreach (Member left in members.Where(member => member.IsUp))
+        {
+            foreach (Member right in members.Where(member => member.IsUp && member.Id.Value > left.Id.Value))
+            {
+                CheckLogMatching(left.Node, right.Node);
+            }
+        }
+    }
+
+    /// <summary>With no write under way, what a node holds in memory is what is on its disk.</summary>
+    public static void CheckDisk(Member member)
+    {
+        RaftNode node = member.Node;
+        if (member.Disk.UnderWay > 0 || node.HasReady)
+        {
+            return;
+        }
+
+        Require(member.Disk.HardState.Term == node.Term, $"member {member.Id} is in term {node.Term}, its disk in {member.Disk.HardState.Term}");
+        ulong from = Math.Max(node.FirstIndex.Value, member.Disk.Mark.Index.Value + 1);
+        for (ulong index = from; index <= node.LastIndex.Value; index++)
+        {
+            Term? onDisk = member.Disk.TermAt(new LogIndex(index));
+            Require(onDisk == node.TermAt(new LogIndex(index)), $"member {member.Id} has term {node.TermAt(new LogIndex(index))} at {index}, its disk {onDisk}");
+        }
+
+        Require(node.DurableIndex == node.LastIndex, $"member {member.Id} believes {node.DurableIndex} of {node.LastIndex} durable with no write under way");
+    }
+
+    private static void CheckLogMatching(RaftNode left, RaftNode right)
+    {
+        ulong from = Math.Max(left.FirstIndex.Value, right.FirstIndex.Value);
+        ulong through = Math.Min(left.LastIndex.Value, right.LastIndex.Value);
+        bool mustMatch = false;
+        for (ulong index = through; index >= from && index > 0; index--)
+        {
+            Entry one = left.EntryAt(new LogIndex(index))!.Value;
+            Entry other = right.EntryAt(new LogIndex(index))!.Value;
+            bool same = one.Term == other.Term;
+            Require(same || !mustMatch, $"members {left.Id} and {right.Id} agree behind {index}, but not there: terms {one.Term} and {other.Term}");
+            Require(!same || one.Data.Span.SequenceEqual(other.Data.Span), $"members {left.Id} and {right.Id} have different data at {index} in term {one.Term}");
+            mustMatch |= same;
+        }
+    }
+
+    private void CheckCommits(Member member)
+    {
+        RaftNode node = member.Node;
+        LogIndex from = _seen.TryGetValue(member.Id, out (RaftNode Life, LogIndex Commit) seen) && ReferenceEquals(seen.Life, node) ? seen.Commit : LogIndex.Zero;
+        Require(node.CommitIndex >= from, $"member {member.Id}: commit index fell from {from} to {node.CommitIndex}");
+        for (ulong index = Math.Max(from.Value + 1, node.FirstIndex.Value); index <= node.CommitIndex.Value; index++)
+        {
+            CheckCommitted(member, node.EntryAt(new LogIndex(index))!.Value);
+        }
+
+        _seen[member.Id] = (node, node.CommitIndex);
+    }
+
+    private void CheckCommitted(Member member, Entry entry)
+    {
+        if (entry.Index <= Commit)
+        {
+            Committed known = _committed[(int)entry.Index.Value - 1];
+            bool same = known.Entry.Term == entry.Term && known.Entry.Data.Span.SequenceEqual(entry.Data.Span);
+            Require(same, $"committed entry {entry.Index} changed: term {known.Entry.Term} before, {entry.Term} at member {member.Id}");
+            return;
+        }
+
+        Require(entry.Index == Commit.Next, $"member {member.Id} committed {entry.Index} while everybody else was at {Commit}");
+        int holders = members.Count(other => HoldsOnDisk(other, entry));
+        Require(holders > members.Count / 2, $"entry {entry.Index} of term {entry.Term} committed by member {member.Id} with {holders} of {members.Count} disks holding it");
+        _committed.Add(new Committed(entry, member.Node.Term));
+    }
+
+    private static bool HoldsOnDisk(Member member, Entry entry)
+    {
+        bool bySnapshot = member.Disk.Snapshot is { } snapshot && snapshot.Metadata.Index >= entry.Index;
+        return bySnapshot || member.Disk.TermAt(entry.Index) == entry.Term;
+    }
+
+    private void CheckLeader(Member member)
+    {
+        RaftNode node = member.Node;
+        if (node.Role != Role.Leader)
+        {
+            return;
+        }
+
+        if (_leaders.TryGetValue(node.Term, out NodeId known))
+        {
+            Require(known == node.Id, $"members {known} and {node.Id} both lead term {node.Term}");
+            return;
+        }
+
+        _leaders[node.Term] = node.Id;
+        foreach (Committed committed in _committed)
+        {
+            bool concerns = committed.InTerm < node.Term && committed.Entry.Index >= node.FirstIndex;
+            Require(!concerns || node.TermAt(committed.Entry.Index) == committed.Entry.Term, $"leader {node.Id} of term {node.Term} lacks entry {committed.Entry.Index}, committed in term {committed.InTerm}");
+        }
+    }
+
+    private void CheckDigest(Member member)
+    {
+        LogIndex applied = member.Machine.Applied;
+        if (!_digests.TryAdd(applied, member.Machine.Digest))
+        {
+            Require(_digests[applied] == member.Machine.Digest, $"member {member.Id} has another state at {applied} than others had");
+        }
+    }
+
+    private sealed record Committed(Entry Entry, Term InTerm);
+}

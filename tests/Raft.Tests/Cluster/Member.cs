@@ -1,0 +1,132 @@
+namespace MetaStore.Raft.Tests.Cluster;
+
+/// <summary>One member as a driver would run it: a node, its disk, its state machine, and the transfer of snapshots in one piece.</summary>
+internal sealed class Member
+{
+    private readonly RaftOptions _options;
+    private ulong _life;
+    private ulong _readSequence;
+    private RaftNode? _node;
+
+    public Member(RaftOptions options)
+    {
+        _options = options;
+        Restart();
+    }
+
+    public NodeId Id => _options.Id;
+
+    public RaftNode Node => _node ?? throw new InvalidOperationException($"Member {Id} is down.");
+
+    public bool IsUp => _node is not null;
+
+    public MemoryDisk Disk { get; } = new();
+
+    public StateMachine Machine { get; private set; } = new();
+
+    /// <summary>Transfers that this leader began, with the ticks they have left.</summary>
+    public Dictionary<NodeId, int> Transfers { get; } = [];
+
+    public void Restart()
+    {
+        RaftRestart restart = Disk.Restart();
+        _life++;
+        _readSequence = 0;
+        _node = new RaftNode(LifeOptions(), restart);
+        Machine = new StateMachine();
+        Transfers.Clear();
+        if (Disk.Snapshot is { } snapshot)
+        {
+            Machine.Load(snapshot);
+        }
+    }
+
+    public void Crash(int survivingWrites)
+    {
+        Disk.Crash(survivingWrites);
+        _node = null;
+    }
+
+    /// <summary>Does everything a Ready asks for, but for the sending of messages and the completion of the write.</summary>
+    public Ready Process()
+    {
+        Ready ready = Node.TakeReady();
+        if (ready.Append is { } append)
+        {
+            Disk.Submit(append);
+        }
+
+        foreach (Entry entry in ready.Committed)
+        {
+            Machine.Apply(entry);
+        }
+
+        Node.AdvanceApplied(Machine.Applied);
+        return ready;
+    }
+
+    /// <summary>The oldest write reaches the disk, and the node hears of it.</summary>
+    public void CompleteWrite() => Node.Advance(Disk.CompleteOne());
+
+    /// <summary>Asks for a read; null where no leader is known.</summary>
+    public ReadContext? Read()
+    {
+        var context = new ReadContext((Id.Value << 32) | _life, ++_readSequence);
+        return Node.RequestRead(context) ? context : null;
+    }
+
+    /// <summary>Takes a snapshot of what is applied, and compacts the log.</summary>
+    public bool TakeSnapshot(LogIndex? keepFrom = null)
+    {
+        LogIndex index = Machine.Applied;
+        if (index <= Node.SnapshotIndex || Node.TermAt(index) is not { } term)
+        {
+            return false;
+        }
+
+        var metadata = new SnapshotMetadata(index, term, Node.Voters);
+        Disk.Store(new StoredSnapshot(metadata, Machine.Digest));
+        Node.Compact(metadata, keepFrom);
+        return true;
+    }
+
+    /// <summary>The newest snapshot as one message, or null where this member does not lead.</summary>
+    public Message? SnapshotFor(NodeId peer)
+    {
+        StoredSnapshot snapshot = Disk.Snapshot!;
+        byte[] bytes = StateMachine.Encode(snapshot.Digest);
+        return Node.MakeSnapshotChunk(peer, snapshot.Metadata, 0, (ulong)bytes.Length, bytes);
+    }
+
+    /// <summary>Stores and loads a snapshot that came whole. The answer to the leader, or null.</summary>
+    public Message? ReceiveSnapshot(Message chunk)
+    {
+        var metadata = new SnapshotMetadata(chunk.Index, chunk.LogTerm, chunk.Voters);
+        if (metadata.Index <= Node.CommitIndex)
+        {
+            return null; // Committed since by entries.
+        }
+
+        var snapshot = new StoredSnapshot(metadata, StateMachine.Decode(chunk.Chunk.Span));
+        Disk.Store(snapshot);
+        ClusterChecker.Require(Node.RestoreSnapshot(metadata), $"member {Id} refused a snapshot of {metadata.Index} at commit {Node.CommitIndex}");
+        Machine.Load(snapshot);
+        return Node.MakeSnapshotChunkReply(chunk.From, chunk.Index, chunk.SnapshotLength, reject: false);
+    }
+
+    private RaftOptions LifeOptions() => new()
+    {
+        Id = _options.Id,
+        Voters = _options.Voters,
+        Seed = _options.Seed + _life,
+        ReadOrigin = (Id.Value << 32) | _life,
+        ElectionTicks = _options.ElectionTicks,
+        HeartbeatTicks = _options.HeartbeatTicks,
+        AppendBytesMax = _options.AppendBytesMax,
+        InflightMessagesMax = _options.InflightMessagesMax,
+        InflightBytesMax = _options.InflightBytesMax,
+        UncommittedBytesMax = _options.UncommittedBytesMax,
+        CommittedBytesMax = _options.CommittedBytesMax,
+        CompactionTailEntries = _options.CompactionTailEntries,
+    };
+}

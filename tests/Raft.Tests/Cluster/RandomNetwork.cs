@@ -1,0 +1,374 @@
+namespace MetaStore.Raft.Tests.Cluster;
+
+/// <summary>What may happen in a run, in percent of chances. Drawn per seed, so that no two runs stress the same mixture.</summary>
+internal sealed record NetworkFaults
+{
+    public int LossPercent { get; init; }
+
+    public int DuplicatePercent { get; init; }
+
+    public int CrashPerMille { get; init; }
+
+    public int PartitionPerMille { get; init; }
+
+    public int SnapshotPerMille { get; init; }
+
+    public int SlowDiskPercent { get; init; }
+
+    public static NetworkFaults Draw(Random random) => new()
+    {
+        LossPercent = random.Next(0, 25),
+        DuplicatePercent = random.Next(0, 25),
+        CrashPerMille = random.Next(0, 8),
+        PartitionPerMille = random.Next(0, 6),
+        SnapshotPerMille = random.Next(0, 15),
+        SlowDiskPercent = random.Next(0, 95),
+    };
+}
+
+/// <summary>
+/// A cluster on a network that loses, doubles, reorders and cuts off, with disks that are slow and members that crash. One
+/// thread, one seed: the same seed gives the same run. After every step the <see cref="ClusterChecker"/> looks at all of it.
+/// </summary>
+internal sealed class RandomNetwork
+{
+    private readonly Random _random;
+    private readonly NetworkFaults _faults;
+    private readonly List<Message> _inFlight = [];
+    private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
+    private ulong _nextCommand;
+    private bool _isCalm;
+
+    public RandomNetwork(int seed, int size)
+    {
+        _random = new Random(seed);
+        _faults = NetworkFaults.Draw(_random);
+        NodeId[] voters = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
+        bool tight = _random.Next(2) == 0;
+        Members = [.. voters.Select(id => new Member(new RaftOptions
+        {
+            Id = id,
+            Voters = voters,
+            Seed = (ulong)seed,
+            ReadOrigin = 0,
+            AppendBytesMax = tight ? 64 : 1 << 20,
+            InflightMessagesMax = tight ? 2 : 256,
+            CommittedBytesMax = tight ? 1 : 1 << 20,
+            UncommittedBytesMax = tight ? 2048 : 1 << 20,
+            CompactionTailEntries = _random.Next(4),
+        }))];
+        Checker = new ClusterChecker(Members);
+    }
+
+    public IReadOnlyList<Member> Members { get; }
+
+    public ClusterChecker Checker { get; }
+
+    /// <summary>How often something went wrong on purpose.</summary>
+    public int FaultCount { get; private set; }
+
+    /// <summary>Steps at random, faults included.</summary>
+    public void Run(int steps)
+    {
+        for (int i = 0; i < steps; i++)
+        {
+            Step();
+            if (i % 50 == 0)
+            {
+                Checker.CheckLogMatching();
+            }
+        }
+    }
+
+    /// <summary>Ends all faults, and runs until everybody agrees and nothing is left to do. Fails when that takes too long.</summary>
+    public void Heal()
+    {
+        _isCalm = true;
+        _cut.Clear();
+        foreach (Member member in Members.Where(member => !member.IsUp))
+        {
+            member.Restart();
+        }
+
+        for (int tick = 0; tick < 600; tick++)
+        {
+            foreach (Member member in Members)
+            {
+                Tick(member);
+            }
+
+            Drain();
+            if (tick > 100 && IsQuiet())
+            {
+                return;
+            }
+        }
+
+        string state = string.Join("; ", Members.Select(member => $"{member.Id} {member.Node.Role} term {member.Node.Term} commit {member.Node.CommitIndex} last {member.Node.LastIndex}"));
+        throw new SafetyViolation($"no agreement 600 ticks after the last fault: {state}");
+    }
+
+    /// <summary>A command is committed in a calm cluster.</summary>
+    public void ProposeToLeader() => Propose(Members.Single(member => member.Node.Role == Role.Leader));
+
+    /// <summary>Delivers and syncs until nothing moves.</summary>
+    public void Drain()
+    {
+        for (int round = 0; round < 10_000; round++)
+        {
+            bool moved = false;
+            foreach (Member member in Members)
+            {
+                moved |= member.Node.HasReady;
+                Process(member);
+                while (member.Disk.UnderWay > 0)
+                {
+                    CompleteWrite(member);
+                    moved = true;
+                }
+            }
+
+            moved |= _inFlight.Count > 0;
+            while (_inFlight.Count > 0)
+            {
+                Deliver(0);
+            }
+
+            if (!moved)
+            {
+                return;
+            }
+        }
+
+        throw new SafetyViolation("the cluster never comes to rest");
+    }
+
+    private bool IsQuiet()
+    {
+        RaftNode first = Members[0].Node;
+        return Members.Count(member => member.Node.Role == Role.Leader) == 1
+            && Members.All(member => member.Node.CommitIndex == first.CommitIndex && member.Node.LastIndex == first.CommitIndex && member.Machine.Applied == first.CommitIndex)
+            && Members.All(member => member.Transfers.Count == 0);
+    }
+
+    private void Step()
+    {
+        Member member = Members[_random.Next(Members.Count)];
+        if (!member.IsUp)
+        {
+            if (_random.Next(100) < 5)
+            {
+                member.Restart();
+                Checker.Check();
+            }
+
+            return;
+        }
+
+        switch (_random.Next(100))
+        {
+            case < 45:
+                if (_inFlight.Count > 0)
+                {
+                    Deliver(_random.Next(_inFlight.Count));
+                }
+
+                break;
+            case < 70:
+                if (member.Disk.UnderWay > 0 && _random.Next(100) >= _faults.SlowDiskPercent)
+                {
+                    CompleteWrite(member);
+                }
+
+                break;
+            case < 76:
+                Tick(member);
+                break;
+            case < 81:
+                Propose(member);
+                break;
+            case < 84:
+                Read(member);
+                break;
+            default:
+                Process(member);
+                break;
+        }
+
+        Disturb(member);
+        Checker.Check();
+    }
+
+    private void Disturb(Member member)
+    {
+        if (member.IsUp && _random.Next(1000) < _faults.SnapshotPerMille && member.TakeSnapshot())
+        {
+            Process(member);
+        }
+
+        if (_random.Next(1000) < _faults.PartitionPerMille)
+        {
+            FaultCount++;
+            Cut();
+        }
+
+        if (member.IsUp && _random.Next(1000) < _faults.CrashPerMille)
+        {
+            FaultCount++;
+            AbandonReads(member);
+            member.Crash(_random.Next(3));
+        }
+    }
+
+    /// <summary>Cuts some links, each in one direction only perhaps; or heals them all.</summary>
+    private void Cut()
+    {
+        _cut.Clear();
+        if (_random.Next(3) == 0)
+        {
+            return;
+        }
+
+        foreach (Member from in Members)
+        {
+            foreach (Member to in Members)
+            {
+                if (_random.Next(100) < 35)
+                {
+                    _cut.Add((from.Id, to.Id));
+                }
+            }
+        }
+    }
+
+    private void Tick(Member member)
+    {
+        member.Node.Tick();
+        foreach (NodeId peer in member.Transfers.Keys.ToArray())
+        {
+            if (--member.Transfers[peer] == 0)
+            {
+                member.Transfers.Remove(peer);
+                member.Node.ReportSnapshot(peer, succeeded: false);
+            }
+        }
+    }
+
+    private void Propose(Member member)
+    {
+        byte[] command = StateMachine.Encode(++_nextCommand);
+        member.Node.Propose(command);
+    }
+
+    private void Read(Member member)
+    {
+        if (member.Read() is { } context)
+        {
+            _readsOf[context] = member.Id;
+            Checker.ReadStarted(context);
+        }
+    }
+
+    private readonly Dictionary<ReadContext, NodeId> _readsOf = [];
+
+    private void AbandonReads(Member member)
+    {
+        foreach (ReadContext context in _readsOf.Where(read => read.Value == member.Id).Select(read => read.Key).ToArray())
+        {
+            _readsOf.Remove(context);
+            Checker.ReadAborted(context);
+        }
+    }
+
+    private void CompleteWrite(Member member)
+    {
+        member.CompleteWrite();
+        Checker.Check();
+        ClusterChecker.CheckDisk(member);
+    }
+
+    private void Process(Member member)
+    {
+        // The checks see commits before the state machine runs ahead of them.
+        Checker.Check();
+        while (member.Node.HasReady)
+        {
+            Ready ready = member.Process();
+            Checker.Check();
+            foreach (Message message in ready.Messages)
+            {
+                Send(message);
+            }
+
+            foreach (ReadState read in ready.Reads)
+            {
+                _readsOf.Remove(read.Context);
+                Checker.ReadAnswered(read);
+            }
+
+            foreach (ReadContext context in ready.AbortedReads)
+            {
+                _readsOf.Remove(context);
+                Checker.ReadAborted(context);
+            }
+
+            TransferSnapshots(member, ready);
+        }
+    }
+
+    private void TransferSnapshots(Member member, Ready ready)
+    {
+        foreach (NodeId peer in ready.SnapshotsToSend)
+        {
+            if (member.SnapshotFor(peer) is { } chunk)
+            {
+                member.Transfers[peer] = 15;
+                Send(chunk);
+            }
+        }
+
+        foreach (Message message in ready.SnapshotTraffic)
+        {
+            if (message.Kind == MessageKind.SnapshotChunkReply)
+            {
+                member.Transfers.Remove(message.From);
+                member.Node.ReportSnapshot(message.From, succeeded: true);
+            }
+            else if (member.ReceiveSnapshot(message) is { } reply)
+            {
+                Checker.Check();
+                Send(reply);
+            }
+        }
+    }
+
+    private void Send(Message message)
+    {
+        if (!_isCalm && (_cut.Contains((message.From, message.To)) || _random.Next(100) < _faults.LossPercent))
+        {
+            FaultCount++;
+            return;
+        }
+
+        _inFlight.Add(message);
+        if (!_isCalm && _random.Next(100) < _faults.DuplicatePercent)
+        {
+            FaultCount++;
+            _inFlight.Add(message);
+        }
+    }
+
+    private void Deliver(int position)
+    {
+        Message message = _inFlight[position];
+        _inFlight.RemoveAt(position);
+        Member receiver = Members[(int)message.To.Value - 1];
+        if (receiver.IsUp)
+        {
+            // Through the codec, so that the whole run also shows that nothing is lost by it.
+            var bytes = new byte[MessageCodec.GetLength(message)];
+            MessageCodec.Write(message, bytes);
+            receiver.Node.Step(MessageCodec.Read(bytes));
+        }
+    }
+}

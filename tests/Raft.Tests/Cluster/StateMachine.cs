@@ -1,0 +1,39 @@
+using System.Buffers.Binary;
+
+namespace MetaStore.Raft.Tests.Cluster;
+
+/// <summary>A state machine whose whole state is a digest of what it applied, so that two that differ are known at once.</summary>
+internal sealed class StateMachine
+{
+    public LogIndex Applied { get; private set; }
+
+    public ulong Digest { get; private set; }
+
+    public void Apply(Entry entry)
+    {
+        ClusterChecker.Require(entry.Index == Applied.Next, $"entry {entry.Index} applied after {Applied}");
+        Applied = entry.Index;
+        Digest = Mix(Digest, entry.Term.Value);
+        foreach (byte value in entry.Data.Span)
+        {
+            Digest = Mix(Digest, value);
+        }
+    }
+
+    public void Load(StoredSnapshot snapshot)
+    {
+        Applied = snapshot.Metadata.Index;
+        Digest = snapshot.Digest;
+    }
+
+    public static byte[] Encode(ulong digest)
+    {
+        var bytes = new byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, digest);
+        return bytes;
+    }
+
+    public static ulong Decode(ReadOnlySpan<byte> bytes) => BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+
+    private static ulong Mix(ulong digest, ulong value) => ((digest ^ value) * 0x100000001B3) + 0x9E3779B97F4A7C15;
+}

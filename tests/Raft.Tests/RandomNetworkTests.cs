@@ -1,0 +1,81 @@
+using MetaStore.Raft.Tests.Cluster;
+using Xunit;
+
+namespace MetaStore.Raft.Tests;
+
+/// <summary>Whole clusters under random faults, thousands of steps each. A failure names the seed that repeats it.</summary>
+public sealed class RandomNetworkTests
+{
+    [Theory]
+    [InlineData(1, 30, 2500)]
+    [InlineData(2, 30, 3000)]
+    [InlineData(3, 250, 5000)]
+    [InlineData(5, 100, 6000)]
+    public void ACluster_UnderFaults_StaysSafe_AndAgreesOnceTheyEnd(int size, int seeds, int steps)
+    {
+        int commits = 0;
+        int reads = 0;
+        int faults = 0;
+        for (int seed = 1; seed <= seeds; seed++)
+        {
+            var network = new RandomNetwork(seed, size);
+            try
+            {
+                network.Run(steps);
+                network.Heal();
+                AssertAtRest(network);
+            }
+            catch (Exception failure)
+            {
+                throw new InvalidOperationException($"{size} members, seed {seed}: {failure.Message}", failure);
+            }
+
+            commits += (int)network.Checker.Commit.Value;
+            reads += network.Checker.ReadsAnswered;
+            faults += network.FaultCount;
+        }
+
+        // Runs in which nothing happens would pass too.
+        Assert.True(commits > seeds * 20, $"only {commits} entries committed");
+        Assert.True(reads > seeds * 5, $"only {reads} reads answered");
+        Assert.True(faults > (size == 1 ? 0 : seeds * 20), $"only {faults} faults");
+    }
+
+    [Fact]
+    public void TheSameSeed_GivesTheSameRun()
+    {
+        static string Trace(int seed)
+        {
+            var network = new RandomNetwork(seed, 3);
+            network.Run(4000);
+            return string.Join('|', network.Members.Select(member =>
+                member.IsUp ? $"{member.Node.Term} {member.Node.Role} {member.Node.CommitIndex} {member.Node.LastIndex} {member.Machine.Digest:x}" : "down"));
+        }
+
+        Assert.Equal(Trace(7), Trace(7));
+        Assert.NotEqual(Trace(7), Trace(8));
+    }
+
+    private static void AssertAtRest(RandomNetwork network)
+    {
+        // Nothing was left hanging by the faults, and the cluster still works.
+        LogIndex before = network.Checker.Commit;
+        network.ProposeToLeader();
+        network.Drain();
+        Assert.Equal(before.Next, network.Checker.Commit);
+        foreach (Member member in network.Members)
+        {
+            ClusterChecker.CheckDisk(member);
+            Assert.Equal(0, member.Node.UncommittedBytes);
+            Assert.Equal(0, member.Node.PendingReads);
+            Assert.Equal(before.Next, member.Node.CommitIndex);
+            foreach (Progress peer in member.Node.Peers)
+            {
+                Assert.Equal(0, peer.Inflights.Count);
+                Assert.Equal(0, peer.Inflights.Bytes);
+                Assert.Equal(ProgressState.Replicate, peer.State);
+                Assert.Equal(before.Next, peer.Match);
+            }
+        }
+    }
+}
