@@ -221,6 +221,22 @@ public sealed class ClientTests
     }
 
     [Fact]
+    public async Task NodesOfTwoClustersAreNotMixed()
+    {
+        await using ServedNode ours = await ServedNode.StartAsync(new FakeNode(1, clusterId: 1));
+        await using ServedNode theirs = await ServedNode.StartAsync(new FakeNode(2, clusterId: 2));
+        ours.Node.SetLeader(2); // the wrong node even has the name of the leader
+        await using MetaStoreClient client = ServedNode.Connect(null, ours, theirs);
+        ulong cluster = (await client.PutAsync(Put("k"))).Header.ClusterId;
+        for (int i = 0; i < 50; i++)
+        {
+            Assert.Equal(cluster, (await client.RangeAsync(Get("k", serializable: i % 2 == 0))).Header.ClusterId);
+        }
+
+        Assert.Equal(0, (cluster == 1 ? theirs : ours).Node.Calls);
+    }
+
+    [Fact]
     public async Task TooLargeRequestsAreRefusedBeforeTheyAreSent()
     {
         await using ServedNode served = await ServedNode.StartAsync();

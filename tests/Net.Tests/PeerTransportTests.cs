@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
 using MetaStore.Engine;
+using MetaStore.Net.Peers;
+using MetaStore.Net.Wire;
 using MetaStore.Raft;
+using Microsoft.Extensions.Logging;
 using static MetaStore.Net.Tests.Support;
 
 namespace MetaStore.Net.Tests;
@@ -35,6 +38,156 @@ public sealed class PeerTransportTests
         Assert.Equal(0, one.DroppedMessages);
     }
 
+    [Fact]
+    public async Task ReconnectsAfterThePeerRestartsAndReportsItMeanwhile()
+    {
+        var (first, second) = (new Sink(), new Sink());
+        await using PeerTransport one = Make(One, port: 0, Two, FreePort(out int twoPort));
+        one.Start(first);
+        int onePort = ((IPEndPoint)one.LocalEndPoint).Port;
+        await Until(() => first.Unreachable.Contains(Two), "a peer that is not there is reported");
+        for (ulong life = 1; life <= 3; life++)
+        {
+            await using PeerTransport two = Make(Two, twoPort, One, onePort);
+            two.Start(second);
+            await Until(() => one.ConnectedPeers.Count == 1, "the peer is found again");
+            one.Send(new GroupId(1), Append(One, Two, life));
+            await Until(() => second.Received.Any(received => received.Message.Index.Value == life), "a message reaches the new life of the peer");
+            await two.DisposeAsync();
+            await Until(() => one.ConnectedPeers.Count == 0, "the loss shows without anything being sent");
+        }
+
+        Assert.True(first.Unreachable.Count >= 4);
+    }
+
+    [Fact]
+    public async Task AFullQueueDropsWithoutBlockingAndReports()
+    {
+        const int Max = 50;
+        var sink = new Sink();
+        using var deaf = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        deaf.Listen();
+        await using var one = new PeerTransport(Options(One, 0, Two, ((IPEndPoint)deaf.LocalEndPoint!).Port) with { QueueMessagesMax = Max });
+        one.Start(sink);
+
+        // A peer that welcomes us and then never reads.
+        using System.Net.Sockets.Socket accepted = await deaf.AcceptAsync().WaitAsync(Patience);
+        var welcome = new Welcome(HandshakeResult.Accepted, 1, 0, Cluster, Two, NodeId.None, 1 << 20, string.Empty);
+        var bytes = new byte[welcome.Length];
+        welcome.Write(bytes);
+        await accepted.SendAsync(bytes);
+        await Until(() => one.ConnectedPeers.Count == 1, "the handshake is over");
+        Message large = Append(One, Two, 1) with { Entries = [new Entry(new Term(3), new LogIndex(2), EntryKind.Command, new byte[1 << 20])] };
+        int sent = 0;
+        while (one.DroppedMessages < 100)
+        {
+            Assert.True(sent++ < 100_000, "The queue never filled.");
+            one.Send(new GroupId(1), large); // a blocking send would never come back
+        }
+
+        Assert.InRange(sent - 100, Max / 2, Max + 200);
+        Assert.Contains(Two, sink.Unreachable);
+    }
+
+    [Fact]
+    public async Task OversizeMessagesAreDroppedAndTheOthersPass()
+    {
+        var second = new Sink();
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out int twoPort)) with { FrameBytesMax = 20_000 });
+        one.Start(new Sink());
+        await using PeerTransport two = Make(Two, twoPort, One, ((IPEndPoint)one.LocalEndPoint).Port);
+        two.Start(second);
+        await Until(() => one.ConnectedPeers.Count == 1, "they are connected");
+        one.Send(new GroupId(1), Append(One, Two, 1) with { Chunk = new byte[30_000] });
+        one.Send(new GroupId(1), Append(One, Two, 2));
+        await Until(() => !second.Received.IsEmpty, "the small message has arrived");
+        Assert.Equal(2ul, second.Received.Single().Message.Index.Value);
+        Assert.Equal(1, one.DroppedMessages);
+    }
+
+    [Theory]
+    [InlineData(HandshakeResult.ClusterMismatch)]
+    [InlineData(HandshakeResult.NodeMismatch)]
+    [InlineData(HandshakeResult.UnknownPeer)]
+    [InlineData(HandshakeResult.RoleNotServed)]
+    internal async Task StrangersAreRefusedAndTheLogSaysWhy(HandshakeResult expected)
+    {
+        var (sink, log) = (new Sink(), new ListLogger());
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out _)), sink, log);
+        await one.StartAsync();
+        var good = new Hello(1, 1, ConnectionRole.Peer, 0, Cluster, Two, One, 1 << 20);
+        Hello hello = expected switch
+        {
+            HandshakeResult.ClusterMismatch => good with { ClusterId = 0 },
+            HandshakeResult.NodeMismatch => good with { ExpectedNodeId = new NodeId(3) },
+            HandshakeResult.UnknownPeer => good with { NodeId = new NodeId(3) },
+            _ => good with { Role = ConnectionRole.Client },
+        };
+        using (RawConnection stranger = await RawConnection.OpenAsync(one.LocalEndPoint))
+        {
+            Assert.Equal(expected, (await stranger.ShakeHandsAsync(hello)).Result);
+            await stranger.AssertClosedAsync();
+        }
+
+        Assert.Contains(log.Lines, line => line.Contains(expected.ToString(), StringComparison.Ordinal));
+        using RawConnection friend = await RawConnection.OpenAsync(one.LocalEndPoint);
+        Assert.Equal(HandshakeResult.Accepted, (await friend.ShakeHandsAsync(good)).Result);
+    }
+
+    /// <summary>Who answers at the peer's address may be someone else: another cluster, or another node of ours.</summary>
+    [Theory]
+    [InlineData(0xbadUL, 2UL, "cluster")]
+    [InlineData(Cluster, 3UL, "node 3")]
+    public async Task WrongAnswerersAreNotTalkedTo(ulong clusterId, ulong nodeId, string reason)
+    {
+        var (sink, log) = (new Sink(), new ListLogger());
+        using var imposter = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        imposter.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        imposter.Listen();
+        await using var one = new PeerTransport(Options(One, 0, Two, ((IPEndPoint)imposter.LocalEndPoint!).Port), sink, log);
+        await one.StartAsync();
+        using System.Net.Sockets.Socket accepted = await imposter.AcceptAsync().WaitAsync(Patience);
+        var welcome = new Welcome(HandshakeResult.Accepted, 1, 0, clusterId, new NodeId(nodeId), NodeId.None, 1 << 20, string.Empty);
+        var bytes = new byte[welcome.Length];
+        welcome.Write(bytes);
+        await accepted.SendAsync(bytes);
+        await Until(() => log.Lines.Any(line => line.Contains(reason, StringComparison.Ordinal)), "the log says who answered");
+        Assert.Empty(one.ConnectedPeers);
+    }
+
+    [Fact]
+    public async Task AMessageInAnothersNameEndsTheConnection()
+    {
+        var sink = new Sink();
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out _)), sink);
+        await one.StartAsync();
+        using RawConnection two = await RawConnection.OpenAsync(one.LocalEndPoint);
+        Assert.Equal(HandshakeResult.Accepted, (await two.ShakeHandsAsync(new Hello(1, 1, ConnectionRole.Peer, 0, Cluster, Two, One, 1 << 20))).Result);
+        await two.SendAsync(Written(Append(Two, One, 1)));
+        await Until(() => sink.Received.Count == 1, "the honest message has arrived");
+        await two.SendAsync(Written(Append(new NodeId(3), One, 2)));
+        await two.AssertClosedAsync();
+        Assert.Single(sink.Received);
+    }
+
+    [Fact]
+    public async Task ThePeersCanChange()
+    {
+        var (first, second) = (new Sink(), new Sink());
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out int twoPort)) with { Peers = new Dictionary<NodeId, EndPoint>() });
+        one.Start(first);
+        await using PeerTransport two = Make(Two, twoPort, One, ((IPEndPoint)one.LocalEndPoint).Port);
+        two.Start(second);
+        one.Send(new GroupId(1), Append(One, Two, 1)); // to nobody
+        Assert.Empty(one.ConnectedPeers);
+        one.SetPeers(new Dictionary<NodeId, EndPoint> { [Two] = two.LocalEndPoint, [One] = one.LocalEndPoint });
+        await Until(() => one.ConnectedPeers.Count == 1 && two.ConnectedPeers.Count == 1, "the new peer is connected both ways");
+        one.SetPeers(new Dictionary<NodeId, EndPoint>());
+        Assert.Empty(one.ConnectedPeers);
+        await Until(() => two.ConnectedPeers.Count == 0, "the former peer has been hung up on");
+    }
+
     internal static int FreePort(out int port)
     {
         using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
@@ -53,6 +206,15 @@ public sealed class PeerTransportTests
         Entries = [new Entry(new Term(3), new LogIndex(index + 1), EntryKind.Command, new byte[64])],
     };
 
+    private static byte[] Written(Message message)
+    {
+        var pipe = new System.IO.Pipelines.Pipe();
+        PeerFrame.Of(new GroupId(1), message).Write(pipe.Writer);
+        pipe.Writer.Complete();
+        Assert.True(pipe.Reader.TryRead(out System.IO.Pipelines.ReadResult result));
+        return System.Buffers.BuffersExtensions.ToArray(result.Buffer);
+    }
+
     private static PeerTransport Make(NodeId self, int port, NodeId peer, int peerPort) => new(Options(self, port, peer, peerPort));
 
     private static PeerTransportOptions Options(NodeId self, int port, NodeId peer, int peerPort) => new()
@@ -64,6 +226,24 @@ public sealed class PeerTransportTests
         BackoffMax = TimeSpan.FromMilliseconds(50),
         JitterSeed = 1,
     };
+
+    private sealed class ListLogger : ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (logLevel >= LogLevel.Warning)
+            {
+                Lines.Enqueue(formatter(state, exception));
+            }
+        }
+    }
 
     private sealed class Sink : IPeerMessageSink
     {

@@ -55,9 +55,6 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
     /// <summary>The node at the other end.</summary>
     public NodeId NodeId => _welcome.NodeId;
 
-    /// <summary>Its cluster.</summary>
-    public ulong ClusterId => _welcome.ClusterId;
-
     /// <summary>Whether new requests may be sent.</summary>
     public bool IsUsable => !_isLeaving && Volatile.Read(ref _failure) is null;
 
@@ -67,7 +64,8 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
     /// <summary>Connects and shakes hands. <paramref name="leaderLearned"/> gets (the node that says so, the leader).</summary>
     /// <exception cref="MetaStoreException">It did not work; nothing was sent.</exception>
     public static async Task<ClientConnection> OpenAsync(
-        string name, EndPoint address, MetaStoreClientOptions options, Action<NodeId, NodeId> leaderLearned, ILogger logger, CancellationToken stopping)
+        string name, EndPoint address, MetaStoreClientOptions options, ClusterPin cluster, Action<NodeId, NodeId> leaderLearned, ILogger logger,
+        CancellationToken stopping)
     {
         using var patience = new CancellationTokenSource(options.ConnectTimeout, options.TimeProvider);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stopping);
@@ -82,6 +80,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
             await HandshakeIo.SendHelloAsync(pipe.Output, hello, either.Token);
             Welcome welcome = await HandshakeIo.ReadWelcomeAsync(pipe.Input, either.Token);
             ThrowIfRefused(name, welcome);
+            cluster.Check(name, welcome.ClusterId);
             var connection = new ClientConnection(pipe, welcome, name, options, leaderLearned, logger);
             leaderLearned(welcome.NodeId, welcome.LeaderId);
             _ = connection.DoReceiveAsync(); // it lets no exception out

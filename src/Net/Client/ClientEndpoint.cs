@@ -10,7 +10,7 @@ namespace MetaStore.Net.Client;
 /// rests for a while that doubles each time. Thread safe.
 /// </summary>
 internal sealed class ClientEndpoint(
-    string name, MetaStoreClientOptions options, Backoff backoff, Action<NodeId, NodeId> leaderLearned, ILogger logger, CancellationToken stopping)
+    string name, MetaStoreClientOptions options, Backoff backoff, ClusterPin cluster, Action<NodeId, NodeId> leaderLearned, ILogger logger, CancellationToken stopping)
 {
     private readonly Lock _gate = new();
     private readonly EndPoint _address = EndpointText.Parse(name);
@@ -99,7 +99,7 @@ internal sealed class ClientEndpoint(
     {
         try
         {
-            ClientConnection connection = await ClientConnection.OpenAsync(name, _address, options, leaderLearned, logger, stopping);
+            ClientConnection connection = await ClientConnection.OpenAsync(name, _address, options, cluster, leaderLearned, logger, stopping);
             lock (_gate)
             {
                 _failures = 0;

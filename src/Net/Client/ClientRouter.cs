@@ -20,7 +20,8 @@ internal sealed class ClientRouter
     {
         _options = options;
         _logger = logger;
-        _endpoints = [.. options.Endpoints.Select(name => new ClientEndpoint(name, options, backoff, LearnLeader, logger, stopping))];
+        var cluster = new ClusterPin(options.ClusterId);
+        _endpoints = [.. options.Endpoints.Select(name => new ClientEndpoint(name, options, backoff, cluster, LearnLeader, logger, stopping))];
     }
 
     /// <summary>The leader, as far as the nodes have told.</summary>
