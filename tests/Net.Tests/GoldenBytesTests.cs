@@ -65,6 +65,22 @@ public sealed class GoldenBytesTests
         Assert.Equal(Enumerable.Range(1, 21), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
 
+    [Fact]
+    public void TheExampleInTheDocumentIsTheseBytes()
+    {
+        string folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "MetaStore.Engine.sln")))
+        {
+            folder = Path.GetDirectoryName(folder)!;
+        }
+
+        string document = File.ReadAllText(Path.Combine(folder, "docs", "PROTOCOL.md")).Replace(" ", string.Empty, StringComparison.Ordinal);
+        foreach (string name in new[] { "HELLO", "WELCOME", "PUT", "PUTANSWER", "ERROR" })
+        {
+            Assert.Contains($"\n{Golden[name]}\n", document, StringComparison.Ordinal);
+        }
+    }
+
     private static byte[] Written(Action<PipeWriter> write)
     {
         var pipe = new Pipe();
