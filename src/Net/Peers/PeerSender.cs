@@ -1,0 +1,209 @@
+using System.Net;
+using MetaStore.Net.Connections;
+using MetaStore.Raft;
+using Microsoft.Extensions.Logging;
+
+namespace MetaStore.Net.Peers;
+
+/// <summary>
+/// Everything that goes to one peer: a bounded queue in front of a connection that is made again whenever it breaks. Messages given in while
+/// it is being made wait for it; while the peer rests after a failure they are dropped, for Raft has newer ones by the time it is back.
+/// </summary>
+internal sealed class PeerSender(
+    NodeId peer, EndPoint address, PeerTransportOptions options, Backoff backoff, Action<NodeId> unreachable, ILogger logger)
+{
+    private readonly Lock _gate = new();
+    private readonly List<PeerFrame> _waiting = []; // while connecting
+    private readonly CancellationTokenSource _stopping = new();
+    private PeerLink? _link;
+    private bool _isResting;
+    private bool _isFull;
+    private int _messages;
+    private long _bytes;
+    private long _dropped;
+    private Task _loop = Task.CompletedTask;
+    private string? _lastComplaint; // the loop's
+
+    public NodeId Peer => peer;
+
+    public EndPoint Address => address;
+
+    /// <summary>Messages dropped so far.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>Whether a connection stands.</summary>
+    public bool IsConnected
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _link is not null;
+            }
+        }
+    }
+
+    public void Start() => _loop = Task.Run(DoSendAsync, CancellationToken.None);
+
+    public async Task StopAsync()
+    {
+        await _stopping.CancelAsync();
+        await _loop;
+    }
+
+    /// <summary>Queues or drops. Never waits.</summary>
+    public void Send(GroupId group, Message message)
+    {
+        PeerFrame frame = PeerFrame.Of(group, message);
+        if (frame.BodyLength > options.FrameBytesMax)
+        {
+            Interlocked.Increment(ref _dropped);
+            logger.LogError(
+                "A {Kind} message of {Length} bytes to peer {Peer} is dropped: a frame carries {Max}.", message.Kind, frame.BodyLength, peer, options.FrameBytesMax);
+            return;
+        }
+
+        bool isNewlyFull = false;
+        bool isDropped;
+        lock (_gate)
+        {
+            bool hasRoom = _messages < options.QueueMessagesMax && (_messages == 0 || _bytes + frame.BodyLength <= options.QueueBytesMax);
+            isDropped = _isResting || !hasRoom || !TryQueueUnsynchronized(frame);
+            if (!_isResting && !hasRoom)
+            {
+                isNewlyFull = !_isFull;
+                _isFull = true;
+            }
+        }
+
+        if (isDropped)
+        {
+            Interlocked.Increment(ref _dropped);
+        }
+
+        if (isNewlyFull)
+        {
+            logger.LogWarning("The queue to peer {Peer} is full; messages to it are dropped.", peer);
+            unreachable(peer);
+        }
+    }
+
+    private bool TryQueueUnsynchronized(in PeerFrame frame)
+    {
+        if (_link is null)
+        {
+            _waiting.Add(frame);
+        }
+        else if (!_link.Enqueue(frame))
+        {
+            return false;
+        }
+
+        _messages++;
+        _bytes += frame.BodyLength;
+        return true;
+    }
+
+    private async Task DoSendAsync()
+    {
+        int failures = 0;
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                using PeerLink link = await PeerLink.OpenAsync(peer, address, options, OnFlushed, _stopping.Token);
+                failures = 0;
+                _lastComplaint = null;
+                logger.LogInformation("Connected to peer {Peer} at {Address}.", peer, address);
+                Attach(link);
+                await link.ProcessUntilBrokenAsync(_stopping.Token);
+            }
+            catch (Exception) when (_stopping.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                Complain(e);
+            }
+            finally
+            {
+                Detach();
+            }
+
+            unreachable(peer);
+            await RestAsync(backoff.Next(failures++));
+        }
+    }
+
+    private async Task RestAsync(TimeSpan pause)
+    {
+        try
+        {
+            await Task.Delay(pause, options.TimeProvider, _stopping.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            _isResting = false;
+        }
+    }
+
+    private void Attach(PeerLink link)
+    {
+        lock (_gate)
+        {
+            _link = link;
+            foreach (PeerFrame frame in _waiting)
+            {
+                link.Enqueue(frame);
+            }
+
+            _waiting.Clear();
+        }
+    }
+
+    private void Detach()
+    {
+        lock (_gate)
+        {
+            Interlocked.Add(ref _dropped, _messages);
+            _link = null;
+            _waiting.Clear();
+            _messages = 0;
+            _bytes = 0;
+            _isFull = false;
+            _isResting = true;
+        }
+    }
+
+    private void OnFlushed(PeerLink link, int messages, long bytes)
+    {
+        lock (_gate)
+        {
+            if (!ReferenceEquals(link, _link))
+            {
+                return; // its count went with it
+            }
+
+            _messages -= messages;
+            _bytes -= bytes;
+            _isFull = false;
+        }
+    }
+
+    /// <summary>The same complaint again and again would bury everything else in the log.</summary>
+    private void Complain(Exception exception)
+    {
+        LoopEnd end = SocketFailure.Classify(exception);
+        LogLevel level = exception.Message == _lastComplaint ? LogLevel.Debug
+            : end == LoopEnd.Unexpected ? LogLevel.Error
+            : LogLevel.Warning;
+        _lastComplaint = exception.Message;
+        logger.Log(level, "Peer {Peer} at {Address} cannot be reached ({End}): {Reason}", peer, address, end, exception.Message);
+    }
+}

@@ -1,0 +1,80 @@
+using System.Buffers;
+using MetaStore.Engine;
+using MetaStore.Net.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace MetaStore.Net.Server;
+
+/// <summary>
+/// Takes a request frame apart, asks the store, and sees to it that exactly one answer comes of it. One per server; knows no socket.
+/// </summary>
+internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadlines, int operationsMax, ILogger logger)
+{
+    private readonly StoreFailures _failures = new(logger);
+    private readonly PendingAnswer<PutResponse>.Pool _puts = new(new StoreFailures(logger));
+    private readonly PendingAnswer<RangeResponse>.Pool _ranges = new(new StoreFailures(logger));
+    private readonly PendingAnswer<DeleteRangeResponse>.Pool _deletes = new(new StoreFailures(logger));
+    private readonly PendingAnswer<TxnResponse>.Pool _txns = new(new StoreFailures(logger));
+    private readonly PendingAnswer<CompactResponse>.Pool _compacts = new(new StoreFailures(logger));
+    private readonly PendingAnswer<StatusResponse>.Pool _statuses = new(new StoreFailures(logger));
+    private readonly PendingAnswer<HashResponse>.Pool _hashes = new(new StoreFailures(logger));
+
+    /// <summary>Pooled handles that are out.</summary>
+    public long Outstanding =>
+        _puts.Outstanding + _ranges.Outstanding + _deletes.Outstanding + _txns.Outstanding
+        + _compacts.Outstanding + _statuses.Outstanding + _hashes.Outstanding;
+
+    /// <summary>
+    /// Handles one request. True: <paramref name="answer"/> is there already. False: it goes to <paramref name="target"/>, later or
+    /// from another thread. Never throws.
+    /// </summary>
+    public bool TryAnswer(in FrameHeader header, in ReadOnlySequence<byte> body, IAnswerTarget target, out Answer answer)
+    {
+        answer = new Answer(header.Correlation, header.Kind, null, (int)header.BodyLength);
+        object? request = null;
+        try
+        {
+            // The one copy: keys and values are slices of it, and live as long as the store keeps them.
+            byte[] owned = GC.AllocateUninitializedArray<byte>((int)body.Length);
+            body.CopyTo(owned);
+            request = RequestCodec.Read(header.Kind, owned, operationsMax, out uint deadline);
+            return TryAsk(request, deadlines.TokenFor(deadline), target, ref answer);
+        }
+        catch (WireFormatException e)
+        {
+            answer = answer with { Content = new MetaStoreException(e.Error, e.Message) };
+        }
+        catch (Exception e)
+        {
+            answer = answer with { Content = _failures.ToAnswer(e, request) };
+        }
+
+        return true;
+    }
+
+    private bool TryAsk(object? request, CancellationToken deadline, IAnswerTarget target, ref Answer answer) => request switch
+    {
+        PutRequest put => TryTake(store.PutAsync(put, deadline), _puts, request, target, ref answer),
+        RangeRequest range => TryTake(store.RangeAsync(range, deadline), _ranges, request, target, ref answer),
+        TxnRequest txn => TryTake(store.TxnAsync(txn, deadline), _txns, request, target, ref answer),
+        DeleteRangeRequest delete => TryTake(store.DeleteRangeAsync(delete, deadline), _deletes, request, target, ref answer),
+        CompactRequest compact => TryTake(store.CompactAsync(compact, deadline), _compacts, request, target, ref answer),
+        HashRequest hash => TryTake(store.HashAsync(hash, deadline), _hashes, request, target, ref answer),
+        _ when answer.Kind == FrameKind.Status => TryTake(store.StatusAsync(deadline), _statuses, request, target, ref answer),
+        _ => true, // a ping: its kind says all
+    };
+
+    private static bool TryTake<T>(
+        ValueTask<T> task, PendingAnswer<T>.Pool pool, object? request, IAnswerTarget target, ref Answer answer)
+        where T : StoreResponse
+    {
+        if (task.IsCompletedSuccessfully)
+        {
+            answer = answer with { Content = task.Result };
+            return true;
+        }
+
+        pool.Await(task, answer, request, target);
+        return false;
+    }
+}

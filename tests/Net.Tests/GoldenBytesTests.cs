@@ -1,0 +1,105 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using MetaStore.Engine;
+using MetaStore.Net.Connections;
+using MetaStore.Net.Peers;
+using MetaStore.Net.Wire;
+using MetaStore.Raft;
+
+namespace MetaStore.Net.Tests;
+
+/// <summary>
+/// The bytes of the protocol, written down. They are those of the example in docs/PROTOCOL.md. A change here breaks every client and
+/// every running cluster: it needs a new version of the protocol, not a new expectation.
+/// </summary>
+public sealed class GoldenBytesTests
+{
+    [Fact]
+    public void HelloOfAClient()
+    {
+        var hello = new Hello(1, 1, ConnectionRole.Client, 0, 0x1122334455667788, NodeId.None, NodeId.None, 16 << 20);
+        var bytes = new byte[Hello.Size];
+        hello.Write(bytes);
+        Same("HELLO", bytes);
+        Assert.Equal(hello, Hello.Read(bytes));
+    }
+
+    [Fact]
+    public void WelcomeOfANode()
+    {
+        var welcome = new Welcome(HandshakeResult.Accepted, 1, 0, 0x1122334455667788, new NodeId(1), new NodeId(2), 1536 << 10, string.Empty);
+        var bytes = new byte[welcome.Length];
+        welcome.Write(bytes);
+        Same("WELCOME", bytes);
+        Assert.Equal(welcome, Welcome.Read(bytes, out _));
+    }
+
+    [Fact]
+    public void PutOfOneKey() => Same("PUT", CodecTests.Frame(FrameKind.Put, new PutRequest { Key = Support.Bytes("k"), Value = Support.Bytes("v") }, correlation: 1));
+
+    [Fact]
+    public void AnswerToAPut() => Same("PUTANSWER", Written(output =>
+        FrameOutput.WriteResponse(output, 1, new PutResponse { Header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3) }, 1 << 20)));
+
+    [Fact]
+    public void AnErrorFrame() => Same("ERROR", Written(output => FrameOutput.WriteError(output, 1, MetaStoreError.NoLeader, Outcome.NotApplied, "no leader")));
+
+    [Fact]
+    public void LeaderChanged() => Same("LEADER", Written(output => FrameOutput.WriteLeaderChanged(output, new NodeId(2))));
+
+    [Fact]
+    public void RaftMessageOfAGroup()
+    {
+        var message = new Message { Kind = MessageKind.Vote, From = new NodeId(1), To = new NodeId(2), Term = new Term(5) };
+        byte[] bytes = Written(output => PeerFrame.Of(new GroupId(9), message).Write(output));
+        Same("RAFT", bytes[..(FrameHeader.Size + 8)]); // what follows is the message codec's to pin down
+        PeerFrame back = PeerFrame.Read(bytes.AsMemory(FrameHeader.Size));
+        Assert.Equal((new GroupId(9), MessageKind.Vote, new Term(5)), (back.Group, back.Message.Kind, back.Message.Term));
+    }
+
+    [Fact]
+    public void NumbersOfKindsAndErrorsStay()
+    {
+        Assert.Equal("1 2 3 4 5 6 7 8 32 65 66 67 68 69 70 71 72 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
+        Assert.Equal("0 1 2 3 4 5 6 7 8 9", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
+        Assert.Equal(Enumerable.Range(1, 21), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
+    }
+
+    [Fact]
+    public void TheExampleInTheDocumentIsTheseBytes()
+    {
+        string folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "MetaStore.Engine.sln")))
+        {
+            folder = Path.GetDirectoryName(folder)!;
+        }
+
+        string document = File.ReadAllText(Path.Combine(folder, "docs", "PROTOCOL.md")).Replace(" ", string.Empty, StringComparison.Ordinal);
+        foreach (string name in new[] { "HELLO", "WELCOME", "PUT", "PUTANSWER", "ERROR" })
+        {
+            Assert.Contains($"\n{Golden[name]}\n", document, StringComparison.Ordinal);
+        }
+    }
+
+    private static byte[] Written(Action<PipeWriter> write)
+    {
+        var pipe = new Pipe();
+        write(pipe.Writer);
+        pipe.Writer.Complete();
+        Assert.True(pipe.Reader.TryRead(out ReadResult result));
+        return result.Buffer.ToArray();
+    }
+
+    private static void Same(string name, byte[] actual) => Assert.Equal(Golden[name], Convert.ToHexStringLower(actual));
+
+    private static readonly Dictionary<string, string> Golden = new(StringComparer.Ordinal)
+    {
+        ["HELLO"] = "8d4d53450d0a1a0a0100010001000000000000000000000088776655443322110000000000000000000000000000000000000001e99bf74b",
+        ["WELCOME"] = "8d4d53450d0a1a0a00000100010001000000000000000000887766554433221101000000000000000200000000000000000018000000000093d6e4ae",
+        ["PUT"] = "170000005b7287dc010000000000000001000000d0070000000000000000000000010000006b0100000076",
+        ["PUTANSWER"] = "210000005c14da28010000000000000041000000887766554433221101000000000000000200000000000000030000000000000000",
+        ["ERROR"] = "110000000b7d8b0d0100000000000000600000000e000000090000006e6f206c6561646572",
+        ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",
+        ["RAFT"] = "740000001f2154000000000000000000200000000900000001030000",
+    };
+}

@@ -1,0 +1,258 @@
+using System.Collections.Concurrent;
+using System.Net;
+using MetaStore.Engine;
+using MetaStore.Net.Peers;
+using MetaStore.Net.Wire;
+using MetaStore.Raft;
+using Microsoft.Extensions.Logging;
+using static MetaStore.Net.Tests.Support;
+
+namespace MetaStore.Net.Tests;
+
+/// <summary>Peer transports against one another, over loopback.</summary>
+public sealed class PeerTransportTests
+{
+    private const ulong Cluster = 0xabc;
+    private static readonly NodeId One = new(1), Two = new(2);
+
+    [Fact]
+    public async Task MessagesArriveInOrderInBothDirections()
+    {
+        const int Count = 2000;
+        var (first, second) = (new Sink(), new Sink());
+        await using PeerTransport one = Make(One, port: 0, Two, peerPort: FreePort(out int twoPort));
+        one.Start(first);
+        await using PeerTransport two = Make(Two, twoPort, One, ((IPEndPoint)one.LocalEndPoint).Port);
+        two.Start(second);
+        await Until(() => one.ConnectedPeers.Count == 1 && two.ConnectedPeers.Count == 1, "both are connected");
+
+        for (int i = 1; i <= Count; i++)
+        {
+            one.Send(new GroupId(7), Append(One, Two, (ulong)i));
+            two.Send(new GroupId(8), Append(Two, One, (ulong)i));
+        }
+
+        await Until(() => first.Received.Count == Count && second.Received.Count == Count, "all messages have arrived");
+        Assert.Equal(Enumerable.Range(1, Count).Select(i => (ulong)i), second.Received.Select(received => received.Message.Index.Value));
+        Assert.All(second.Received, received => Assert.Equal((new GroupId(7), 64), (received.Group, received.Message.Entries[0].Data.Length)));
+        Assert.Equal(0, one.DroppedMessages);
+    }
+
+    [Fact]
+    public async Task ReconnectsAfterThePeerRestartsAndReportsItMeanwhile()
+    {
+        var (first, second) = (new Sink(), new Sink());
+        await using PeerTransport one = Make(One, port: 0, Two, FreePort(out int twoPort));
+        one.Start(first);
+        int onePort = ((IPEndPoint)one.LocalEndPoint).Port;
+        await Until(() => first.Unreachable.Contains(Two), "a peer that is not there is reported");
+        for (ulong life = 1; life <= 3; life++)
+        {
+            await using PeerTransport two = Make(Two, twoPort, One, onePort);
+            two.Start(second);
+            await Until(() => one.ConnectedPeers.Count == 1, "the peer is found again");
+            one.Send(new GroupId(1), Append(One, Two, life));
+            await Until(() => second.Received.Any(received => received.Message.Index.Value == life), "a message reaches the new life of the peer");
+            await two.DisposeAsync();
+            await Until(() => one.ConnectedPeers.Count == 0, "the loss shows without anything being sent");
+        }
+
+        Assert.True(first.Unreachable.Count >= 4);
+    }
+
+    [Fact]
+    public async Task AFullQueueDropsWithoutBlockingAndReports()
+    {
+        const int Max = 50;
+        var sink = new Sink();
+        using var deaf = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        deaf.Listen();
+        await using var one = new PeerTransport(Options(One, 0, Two, ((IPEndPoint)deaf.LocalEndPoint!).Port) with { QueueMessagesMax = Max });
+        one.Start(sink);
+
+        // A peer that welcomes us and then never reads.
+        using System.Net.Sockets.Socket accepted = await deaf.AcceptAsync().WaitAsync(Patience);
+        var welcome = new Welcome(HandshakeResult.Accepted, 1, 0, Cluster, Two, NodeId.None, 1 << 20, string.Empty);
+        var bytes = new byte[welcome.Length];
+        welcome.Write(bytes);
+        await accepted.SendAsync(bytes);
+        await Until(() => one.ConnectedPeers.Count == 1, "the handshake is over");
+        Message large = Append(One, Two, 1) with { Entries = [new Entry(new Term(3), new LogIndex(2), EntryKind.Command, new byte[1 << 20])] };
+        int sent = 0;
+        while (one.DroppedMessages < 100)
+        {
+            Assert.True(sent++ < 100_000, "The queue never filled.");
+            one.Send(new GroupId(1), large); // a blocking send would never come back
+        }
+
+        Assert.InRange(sent - 100, Max / 2, Max + 200);
+        Assert.Contains(Two, sink.Unreachable);
+    }
+
+    [Fact]
+    public async Task OversizeMessagesAreDroppedAndTheOthersPass()
+    {
+        var second = new Sink();
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out int twoPort)) with { FrameBytesMax = 20_000 });
+        one.Start(new Sink());
+        await using PeerTransport two = Make(Two, twoPort, One, ((IPEndPoint)one.LocalEndPoint).Port);
+        two.Start(second);
+        await Until(() => one.ConnectedPeers.Count == 1, "they are connected");
+        one.Send(new GroupId(1), Append(One, Two, 1) with { Chunk = new byte[30_000] });
+        one.Send(new GroupId(1), Append(One, Two, 2));
+        await Until(() => !second.Received.IsEmpty, "the small message has arrived");
+        Assert.Equal(2ul, second.Received.Single().Message.Index.Value);
+        Assert.Equal(1, one.DroppedMessages);
+    }
+
+    [Theory]
+    [InlineData(HandshakeResult.ClusterMismatch)]
+    [InlineData(HandshakeResult.NodeMismatch)]
+    [InlineData(HandshakeResult.UnknownPeer)]
+    [InlineData(HandshakeResult.RoleNotServed)]
+    internal async Task StrangersAreRefusedAndTheLogSaysWhy(HandshakeResult expected)
+    {
+        var (sink, log) = (new Sink(), new ListLogger());
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out _)), sink, log);
+        await one.StartAsync();
+        var good = new Hello(1, 1, ConnectionRole.Peer, 0, Cluster, Two, One, 1 << 20);
+        Hello hello = expected switch
+        {
+            HandshakeResult.ClusterMismatch => good with { ClusterId = 0 },
+            HandshakeResult.NodeMismatch => good with { ExpectedNodeId = new NodeId(3) },
+            HandshakeResult.UnknownPeer => good with { NodeId = new NodeId(3) },
+            _ => good with { Role = ConnectionRole.Client },
+        };
+        using (RawConnection stranger = await RawConnection.OpenAsync(one.LocalEndPoint))
+        {
+            Assert.Equal(expected, (await stranger.ShakeHandsAsync(hello)).Result);
+            await stranger.AssertClosedAsync();
+        }
+
+        Assert.Contains(log.Lines, line => line.Contains(expected.ToString(), StringComparison.Ordinal));
+        using RawConnection friend = await RawConnection.OpenAsync(one.LocalEndPoint);
+        Assert.Equal(HandshakeResult.Accepted, (await friend.ShakeHandsAsync(good)).Result);
+    }
+
+    /// <summary>Who answers at the peer's address may be someone else: another cluster, or another node of ours.</summary>
+    [Theory]
+    [InlineData(0xbadUL, 2UL, "cluster")]
+    [InlineData(Cluster, 3UL, "node 3")]
+    public async Task WrongAnswerersAreNotTalkedTo(ulong clusterId, ulong nodeId, string reason)
+    {
+        var (sink, log) = (new Sink(), new ListLogger());
+        using var imposter = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        imposter.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        imposter.Listen();
+        await using var one = new PeerTransport(Options(One, 0, Two, ((IPEndPoint)imposter.LocalEndPoint!).Port), sink, log);
+        await one.StartAsync();
+        using System.Net.Sockets.Socket accepted = await imposter.AcceptAsync().WaitAsync(Patience);
+        var welcome = new Welcome(HandshakeResult.Accepted, 1, 0, clusterId, new NodeId(nodeId), NodeId.None, 1 << 20, string.Empty);
+        var bytes = new byte[welcome.Length];
+        welcome.Write(bytes);
+        await accepted.SendAsync(bytes);
+        await Until(() => log.Lines.Any(line => line.Contains(reason, StringComparison.Ordinal)), "the log says who answered");
+        Assert.Empty(one.ConnectedPeers);
+    }
+
+    [Fact]
+    public async Task AMessageInAnothersNameEndsTheConnection()
+    {
+        var sink = new Sink();
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out _)), sink);
+        await one.StartAsync();
+        using RawConnection two = await RawConnection.OpenAsync(one.LocalEndPoint);
+        Assert.Equal(HandshakeResult.Accepted, (await two.ShakeHandsAsync(new Hello(1, 1, ConnectionRole.Peer, 0, Cluster, Two, One, 1 << 20))).Result);
+        await two.SendAsync(Written(Append(Two, One, 1)));
+        await Until(() => sink.Received.Count == 1, "the honest message has arrived");
+        await two.SendAsync(Written(Append(new NodeId(3), One, 2)));
+        await two.AssertClosedAsync();
+        Assert.Single(sink.Received);
+    }
+
+    [Fact]
+    public async Task ThePeersCanChange()
+    {
+        var (first, second) = (new Sink(), new Sink());
+        await using var one = new PeerTransport(Options(One, 0, Two, FreePort(out int twoPort)) with { Peers = new Dictionary<NodeId, EndPoint>() });
+        one.Start(first);
+        await using PeerTransport two = Make(Two, twoPort, One, ((IPEndPoint)one.LocalEndPoint).Port);
+        two.Start(second);
+        one.Send(new GroupId(1), Append(One, Two, 1)); // to nobody
+        Assert.Empty(one.ConnectedPeers);
+        one.SetPeers(new Dictionary<NodeId, EndPoint> { [Two] = two.LocalEndPoint, [One] = one.LocalEndPoint });
+        await Until(() => one.ConnectedPeers.Count == 1 && two.ConnectedPeers.Count == 1, "the new peer is connected both ways");
+        one.SetPeers(new Dictionary<NodeId, EndPoint>());
+        Assert.Empty(one.ConnectedPeers);
+        await Until(() => two.ConnectedPeers.Count == 0, "the former peer has been hung up on");
+    }
+
+    internal static int FreePort(out int port)
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        return port;
+    }
+
+    private static Message Append(NodeId from, NodeId to, ulong index) => new()
+    {
+        Kind = MessageKind.Append,
+        From = from,
+        To = to,
+        Term = new Term(3),
+        Index = new LogIndex(index),
+        Entries = [new Entry(new Term(3), new LogIndex(index + 1), EntryKind.Command, new byte[64])],
+    };
+
+    private static byte[] Written(Message message)
+    {
+        var pipe = new System.IO.Pipelines.Pipe();
+        PeerFrame.Of(new GroupId(1), message).Write(pipe.Writer);
+        pipe.Writer.Complete();
+        Assert.True(pipe.Reader.TryRead(out System.IO.Pipelines.ReadResult result));
+        return System.Buffers.BuffersExtensions.ToArray(result.Buffer);
+    }
+
+    private static PeerTransport Make(NodeId self, int port, NodeId peer, int peerPort) => new(Options(self, port, peer, peerPort));
+
+    private static PeerTransportOptions Options(NodeId self, int port, NodeId peer, int peerPort) => new()
+    {
+        ClusterId = Cluster,
+        NodeId = self,
+        Endpoint = new IPEndPoint(IPAddress.Loopback, port),
+        Peers = new Dictionary<NodeId, EndPoint> { [peer] = new IPEndPoint(IPAddress.Loopback, peerPort) },
+        BackoffMax = TimeSpan.FromMilliseconds(50),
+        JitterSeed = 1,
+    };
+
+    private sealed class ListLogger : ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (logLevel >= LogLevel.Warning)
+            {
+                Lines.Enqueue(formatter(state, exception));
+            }
+        }
+    }
+
+    private sealed class Sink : IPeerMessageSink
+    {
+        public ConcurrentQueue<(GroupId Group, Message Message)> Received { get; } = [];
+
+        public ConcurrentQueue<NodeId> Unreachable { get; } = [];
+
+        public void Receive(GroupId group, Message message) => Received.Enqueue((group, message));
+
+        public void ReportUnreachable(NodeId peer) => Unreachable.Enqueue(peer);
+    }
+}
