@@ -21,7 +21,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     }
 
     /// <summary>Leaves office.</summary>
-    public void Close() => reads.AbortAll();
+    public void Close()
+    {
+        reads.AbortAll();
+        replication.CancelFlush();
+    }
 
     /// <summary>One tick of a leader. False: no majority was heard of for an election timeout, and the leader must step down (thesis, 6.2).</summary>
     public bool Tick()

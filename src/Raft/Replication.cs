@@ -44,9 +44,13 @@ internal sealed class Replication(NodeState state)
 
     public void ScheduleFlush() => IsFlushScheduled = true;
 
+    /// <summary>Leadership ends: what was scheduled in its term must not be sent in the name of the next.</summary>
+    public void CancelFlush() => IsFlushScheduled = false;
+
     /// <summary>Sends every peer what it may be sent: new entries, or the new commit index alone.</summary>
     public void Flush()
     {
+        Invariant.Check(state.Role == Role.Leader, $"A {state.Role} of term {state.Term} would send its log to peers.");
         IsFlushScheduled = false;
         foreach (Progress peer in _peers)
         {
@@ -62,6 +66,7 @@ internal sealed class Replication(NodeState state)
     /// <summary>Heartbeats to all. The commit index in them never exceeds what the peer is known to have: its log may differ behind that.</summary>
     public void BroadcastHeartbeats(ReadContext context)
     {
+        Invariant.Check(state.Role == Role.Leader, $"A {state.Role} of term {state.Term} would send heartbeats.");
         foreach (Progress peer in _peers)
         {
             state.Send(new Message
