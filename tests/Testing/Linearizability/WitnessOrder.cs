@@ -13,12 +13,14 @@ internal sealed class WitnessOrder
     private readonly RegisterOperation[] _order;
     private readonly RegisterOperation[][] _kinds;
     private readonly long[] _firstReturnFrom;
+    private readonly bool _isComplete;
 
     /// <param name="operations">The operations on one key.</param>
     /// <param name="openPlaces">The places, in rising order, at which no operation with a hint stands: where unseen ones may have been.</param>
     public WitnessOrder(IReadOnlyList<RegisterOperation> operations, long[] openPlaces)
     {
         _openPlaces = openPlaces;
+        _isComplete = operations.All(o => o.IsUnknown || o.Hint != long.MaxValue);
         _order = [.. operations.Where(o => o.Hint != long.MaxValue).OrderBy(o => o.Hint).ThenBy(o => o.Invoked)];
 
         // Alike and unseen: they differ only in when they began, so the earliest that is left stands for its kind.
@@ -36,7 +38,7 @@ internal sealed class WitnessOrder
     public bool Holds()
     {
         var configurations = new HashSet<Configuration> { new(RegisterState.Absent, new int[_kinds.Length]) };
-        for (int i = 0; i < _order.Length; i++)
+        for (int i = 0; i < _order.Length && _isComplete; i++)
         {
             if (_order[i].Invoked > _firstReturnFrom[i + 1])
             {
@@ -50,7 +52,7 @@ internal sealed class WitnessOrder
             }
         }
 
-        return true;
+        return _isComplete;
     }
 
     private int PlacesBefore(int position)
