@@ -18,7 +18,12 @@ internal static class Rules
     private const int FileLinesMax = 800;
     private const int MethodLinesMax = 70;
 
+    /// <summary>The rules' own samples break them.</summary>
+    private const string Here = "tests/Tidy/";
+
     private static readonly string[] s_core = ["src/Raft", "src/Wal", "src/Engine"];
+
+    private static readonly Regex s_type = new(@"\b(class|struct|record|interface)\b", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
 
     public static IReadOnlyList<Rule> All { get; } =
     [
@@ -31,9 +36,9 @@ internal static class Rules
         Banned("Randomness comes from a seed", @"Random\.Shared|new Random\(\)", ["src/Raft", "src/Wal", "src/Engine", "tests/Simulation"], "a generator with a seed that is printed", "Random.Shared.Next();", "random.Next();"),
         Banned("Tests wait for conditions", @"Thread\.Sleep\(", ["tests"], "a condition with a deadline", "Thread.Sleep(100);", "thread.Join();"),
         Banned("unsafe stays in its place", @"\bunsafe\b", ["src"], "Span, or a type in src/Engine/Memory", "unsafe void F() { }", "void Safe() { }", except: "src/Engine/Memory/"),
-        Banned("Work that is not done is not marked, it is done", @"\b(TODO|FIXME|HACK|XXX)\b|NotImplementedException", ["src", "tests", "bench", "samples"], "the work, or nothing", "// TODO: later", "// Done.", except: "tests/Tidy/"),
-        Banned("No test is switched off", @"Skip\s*=\s*""", ["tests"], "Skip.If with the package that is missing", "[Fact(Skip = \"flaky\")]", "Skip.If(missing, \"install strace\");", except: "tests/Tidy/"),
-        Banned("One class, one file: no partial types", @"\bpartial\s+(class|struct|record|interface)\b", ["src", "tests", "bench", "samples"], "a type of its own", "partial class A { }", "class A { }", except: "src/Wal/Native/Libc.cs"),
+        Banned("Work that is not done is not marked, it is done", @"\b(TODO|FIXME|HACK|XXX)\b|NotImplementedException", ["src", "tests", "bench", "samples"], "the work, or nothing", "// TODO: later", "// Done."),
+        Banned("No test is switched off", @"Skip\s*=\s*""", ["tests"], "Skip.If with the package that is missing", "[Fact(Skip = \"flaky\")]", "Skip.If(missing, \"install strace\");"),
+        Banned("One class, one file: no partial types", @"\bpartial\s+(class|struct|record|interface)\b", ["src", "tests", "bench", "samples"], "a type of its own", "partial class A { }", "class A { }", except: "src/Wal/Native/"),
         new(
             $"A file has at most {FileLinesMax} lines",
             file => file.Lines.Length > FileLinesMax ? [(FileLinesMax + 1, "two types, two files")] : [],
@@ -53,7 +58,7 @@ internal static class Rules
 
         IEnumerable<(int Line, string Instead)> Find(SourceFile file)
         {
-            bool applies = folders.Any(file.IsUnder) && (except is null || !file.Path.StartsWith(except, StringComparison.Ordinal));
+            bool applies = folders.Any(file.IsUnder) && !file.Path.StartsWith(Here, StringComparison.Ordinal) && (except is null || !file.Path.StartsWith(except, StringComparison.Ordinal));
             return applies
                 ? file.Lines.Select((line, i) => (Line: i + 1, Code: WithoutComment(name, line))).Where(l => regex.IsMatch(l.Code)).Select(l => (l.Line, instead))
                 : [];
@@ -74,7 +79,7 @@ internal static class Rules
         {
             string line = file.Lines[i];
             string indent = line[..^line.TrimStart().Length];
-            bool opensMember = line == indent + "{" && indent.Length > 0 && file.Lines[i - 1].TrimEnd().EndsWith(')');
+            bool opensMember = line == indent + "{" && indent.Length > 0 && file.Lines[i - 1].EndsWith(')') && !s_type.IsMatch(file.Lines[i - 1]);
             int end = opensMember ? Array.IndexOf(file.Lines, indent + "}", i) : -1;
             if (end - i > MethodLinesMax)
             {
