@@ -281,6 +281,27 @@ public sealed class ClientTests
         }
     }
 
+    [Fact]
+    public async Task AnAnswerToAnEarlierUseOfASlotMeetsNobody()
+    {
+        var table = new PendingTable(slotsMax: 1);
+        PendingRequest first = table.Rent(default, out _)!;
+        ulong earlier = first.Correlation;
+        ValueTask<object?> task = first.Task;
+        Assert.Null(table.Rent(default, out bool isFull));
+        Assert.True(isFull);
+        Assert.True(table.TryTake(earlier, out _));
+        Assert.False(table.TryTake(earlier, out _));
+        first.SetResult("answer");
+        Assert.Equal("answer", await task);
+
+        PendingRequest second = table.Rent(default, out _)!;
+        Assert.Same(first, second); // the slot is used again
+        Assert.False(table.TryTake(earlier, out _));
+        Assert.False(table.TryMarkWritten(second, earlier, out _));
+        Assert.True(table.TryTake(second.Correlation, out _));
+    }
+
     /// <summary>The client only learns which endpoint is the leader by connecting to it, which it does in the background.</summary>
     private static async Task Settled(MetaStoreClient client, ulong leader)
     {

@@ -12,22 +12,40 @@ internal sealed class Samples(int seed)
     {
         0 => new PutRequest
         {
-            Key = Bytes(), Value = Bytes(), LeaseId = Number(), ReturnPrevious = Coin(), IgnoreValue = Coin(), IgnoreLease = Coin(),
+            Key = Bytes(),
+            Value = Bytes(),
+            LeaseId = Number(),
+            ReturnPrevious = Coin(),
+            IgnoreValue = Coin(),
+            IgnoreLease = Coin(),
         },
         1 => new RangeRequest
         {
-            Key = Bytes(), RangeEnd = Bytes(), Limit = Number(), Revision = Rev(), Serializable = Coin(), CountOnly = Coin(), KeysOnly = Coin(),
-            SortTarget = (SortTarget)_random.Next(5), SortOrder = (SortOrder)_random.Next(3),
-            MinModRevision = Coin() ? Rev() : default, MaxModRevision = Coin() ? Rev() : default,
-            MinCreateRevision = Coin() ? Rev() : default, MaxCreateRevision = Coin() ? Rev() : default,
+            Key = Bytes(),
+            RangeEnd = Bytes(),
+            Limit = Number(),
+            Revision = Rev(),
+            Serializable = Coin(),
+            CountOnly = Coin(),
+            KeysOnly = Coin(),
+            SortTarget = (SortTarget)_random.Next(5),
+            SortOrder = (SortOrder)_random.Next(3),
+            MinModRevision = Coin() ? Rev() : default,
+            MaxModRevision = Coin() ? Rev() : default,
+            MinCreateRevision = Coin() ? Rev() : default,
+            MaxCreateRevision = Coin() ? Rev() : default,
         },
         2 => new DeleteRangeRequest { Key = Bytes(), RangeEnd = Bytes(), ReturnPrevious = Coin() },
         _ => new TxnRequest
         {
             Compare = Many(() => new Compare
             {
-                Key = Bytes(), RangeEnd = Bytes(), Target = (CompareTarget)_random.Next(5), Relation = (CompareRelation)_random.Next(4),
-                Number = Number(), Value = Bytes(),
+                Key = Bytes(),
+                RangeEnd = Bytes(),
+                Target = (CompareTarget)_random.Next(5),
+                Relation = (CompareRelation)_random.Next(4),
+                Number = Number(),
+                Value = Bytes(),
             }),
             Success = Many(() => Request(depth + 1)),
             Failure = Many(() => Request(depth + 1)),
@@ -40,8 +58,17 @@ internal sealed class Samples(int seed)
         1 => new HashResponse { Header = Header(), Hash = (uint)_random.Next(), HashRevision = Rev(), CompactRevision = Rev() },
         2 => new StatusResponse
         {
-            Header = Header(), Version = Text(), Name = Text(), LeaderId = (ulong)Number(), LastIndex = (ulong)Number(), CommitIndex = (ulong)Number(),
-            AppliedIndex = (ulong)Number(), SnapshotIndex = (ulong)Number(), CompactRevision = Rev(), KeyCount = Number(), DiskBytes = Number(),
+            Header = Header(),
+            Version = Text(),
+            Name = Text(),
+            LeaderId = (ulong)Number(),
+            LastIndex = (ulong)Number(),
+            CommitIndex = (ulong)Number(),
+            AppliedIndex = (ulong)Number(),
+            SnapshotIndex = (ulong)Number(),
+            CompactRevision = Rev(),
+            KeyCount = Number(),
+            DiskBytes = Number(),
             Members = Many(() => new MemberStatus((ulong)Number(), Text(), Text())),
         },
         _ => Nested(1) with { Header = Header() },

@@ -165,6 +165,37 @@ public sealed class ServerTests
     }
 
     [Fact]
+    public async Task NoMoreRequestsAreTakenThanMayBeUnderWay()
+    {
+        const int Max = 16, Count = 100;
+        await using ServedNode served = await ServedNode.StartAsync(options: ServedNode.Options with { RequestsInFlightMax = Max });
+        await using MetaStoreClient other = served.Connect();
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        served.Node.Intercept = (_, _) => held.Task;
+        using RawConnection raw = await RawConnection.OpenClientAsync(served.EndPoint);
+        for (ulong i = 1; i <= Count; i++)
+        {
+            await raw.SendAsync(CodecTests.Frame(FrameKind.Put, Put("k"), correlation: i));
+        }
+
+        await Until(() => served.Node.Calls >= Max, "as many requests as may be are under way");
+        for (int i = 0; i < 50; i++)
+        {
+            await other.PingAsync();
+        }
+
+        Assert.Equal(Max, served.Node.Calls);
+        held.SetResult();
+        var answered = new HashSet<ulong>();
+        for (int i = 0; i < Count; i++)
+        {
+            answered.Add((await raw.ReceiveFrameAsync()).Header.Correlation);
+        }
+
+        Assert.Equal(Count, answered.Count);
+    }
+
+    [Fact]
     public async Task DrainingAnswersWhatIsUnderWayAndRefusesTheRest()
     {
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

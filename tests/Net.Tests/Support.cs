@@ -69,6 +69,6 @@ internal sealed class ServedNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Server.DisposeAsync();
-        Assert.Equal(0, Server.OutstandingHandles);
+        await Support.Until(() => Server.OutstandingHandles == 0, "all pooled handles of the server are back");
     }
 }

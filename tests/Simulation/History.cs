@@ -33,9 +33,11 @@ internal sealed class History
     public void Check()
     {
         HistoryEntry[] relevant = [.. _entries.Where(e => !e.HadNoEffect)];
-        foreach ((long key, List<RegisterOperation> operations) in RegisterProjection.ByKey(relevant))
+        Dictionary<long, List<RegisterOperation>> keys = RegisterProjection.ByKey(relevant);
+        long[] openPlaces = RegisterProjection.OpenPlaces(keys.Values);
+        foreach ((long key, List<RegisterOperation> operations) in keys)
         {
-            LinearizabilityChecker.Verdict verdict = LinearizabilityChecker.Check(operations);
+            LinearizabilityChecker.Verdict verdict = LinearizabilityChecker.Check(operations, openPlaces);
             if (verdict == LinearizabilityChecker.Verdict.Violation)
             {
                 throw new SimulationFailure(FailureKind.Correctness, $"the {operations.Count} operations on key {key} are not linearizable");

@@ -28,16 +28,18 @@ internal static class RegisterProjection
         Dictionary<long, long> revisions = SeenRevisions(entries);
         foreach (HistoryEntry entry in entries)
         {
-            foreach ((long key, RegisterOperation operation) in Project(entry))
+            (long Key, RegisterOperation Operation)[] parts = [.. Project(entry)];
+
+            // An unanswered write of which somebody saw one value has a known place, with all its parts.
+            long seen = parts.Select(p => revisions.GetValueOrDefault(p.Operation.Value)).DefaultIfEmpty().Max();
+            foreach ((long key, RegisterOperation operation) in parts)
             {
                 if (!keys.TryGetValue(key, out List<RegisterOperation>? operations))
                 {
                     keys.Add(key, operations = []);
                 }
 
-                // An unanswered write whose value somebody saw has a known place as well.
-                bool isSeen = operation.IsUnknown && revisions.ContainsKey(operation.Value);
-                operations.Add(isSeen ? operation with { Hint = 2 * revisions[operation.Value] } : operation);
+                operations.Add(operation.IsUnknown && seen > 0 ? operation with { Hint = 2 * seen } : operation);
             }
         }
 
@@ -120,6 +122,15 @@ internal static class RegisterProjection
         // What changed nothing at a revision comes behind the write of it.
         Hint = entry.Response is null ? long.MaxValue : (2 * entry.Response.Header.Revision.Value) + (ChangedSomething(entry.Response) ? 0 : 1),
     };
+
+    /// <summary>The places of revisions that no known write holds: where the writes without an answer that nobody saw may have been.</summary>
+    public static long[] OpenPlaces(IEnumerable<List<RegisterOperation>> keys)
+    {
+        HashSet<long> hints = [.. keys.SelectMany(k => k).Select(o => o.Hint).Where(h => h != long.MaxValue)];
+        HashSet<long> taken = [.. hints.Where(h => h % 2 == 0)];
+        long last = hints.Count == 0 ? 0 : hints.Max();
+        return [.. Enumerable.Range(2, (int)(last / 2)).Select(r => 2L * r).Where(place => !taken.Contains(place))];
+    }
 
     private static bool ChangedSomething(StoreResponse response) =>
         response is PutResponse or DeleteRangeResponse { Deleted: > 0 } or TxnResponse { Succeeded: true };

@@ -145,7 +145,7 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
         while (_core.OperationsRented > 0 && !_core.Failure.IsFailed && !patience.IsCancellationRequested)
         {
-            await poll.WaitForNextTickAsync(CancellationToken.None);
+            await poll.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
         }
 
         foreach (LoopThread thread in _threads)

@@ -160,7 +160,7 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         _validator.Check(request);
-        await PassBarrierAsync(request.Serializable, cancellationToken);
+        await PassBarrierAsync(request.Serializable, cancellationToken).ConfigureAwait(false);
         return _reader.Range(request);
     }
 
@@ -219,7 +219,7 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
 
     private async ValueTask<TxnResponse> ReadTxnAsync(TxnRequest request, CancellationToken cancellationToken)
     {
-        await PassBarrierAsync(StoreReader.IsSerializable(request), cancellationToken);
+        await PassBarrierAsync(StoreReader.IsSerializable(request), cancellationToken).ConfigureAwait(false);
         return _reader.Txn(request);
     }
 

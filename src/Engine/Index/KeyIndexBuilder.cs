@@ -25,7 +25,7 @@ internal sealed class KeyIndexBuilder
         return new KeyIndex(_root);
     }
 
-    /// <summary>Adds a key that is not in the index; its head is live.</summary>
+    /// <summary>Adds a key that is not in the index. It counts as live unless its head is a tombstone (as one restored from a snapshot may be).</summary>
     public void Insert(KeyRecord record)
     {
         if (_root is null)
@@ -86,7 +86,7 @@ internal sealed class KeyIndexBuilder
     /// <summary>Inserts below an owned node; returns the new right sibling where the node had to split.</summary>
     private IndexNode? Insert(IndexNode node, ulong prefix, KeyRecord record)
     {
-        node.LiveCount++;
+        node.LiveCount += record.Head.IsTombstone ? 0 : 1;
         if (node is LeafNode leaf)
         {
             return InsertIntoLeaf(leaf, prefix, record);

@@ -59,14 +59,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source)
             Require(versions > 0, "a key has no version");
             VersionRecord head = ReadVersions(versions, revision);
             newest = Math.Max(newest, head.ModRevision);
-
-            // A deleted key that is still readable at an older revision is in the index, but does not count as live.
             index.Insert(new KeyRecord(key, head));
-            if (head.IsTombstone)
-            {
-                index.AddLive(key, -1);
-            }
-
             last = key;
             keys++;
         }

@@ -231,7 +231,9 @@ public sealed class BinaryServer : IAsyncDisposable
         NodeId leader = _node.LeaderId;
         Welcome welcome = MakeWelcome(HandshakeResult.Accepted, string.Empty) with
         {
-            Version = version, Capabilities = hello.Capabilities & Handshake.Capabilities, LeaderId = leader,
+            Version = version,
+            Capabilities = hello.Capabilities & Handshake.Capabilities,
+            LeaderId = leader,
         };
         await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience);
 

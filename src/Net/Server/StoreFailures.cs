@@ -27,7 +27,6 @@ internal sealed class StoreFailures(ILogger logger)
     private static bool ChangesNothing(object? request) => request switch
     {
         StoreRequest operation => RequestCodec.IsReadOnly(operation),
-        CompactRequest => false,
         _ => true,
     };
 }

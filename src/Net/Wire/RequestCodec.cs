@@ -52,11 +52,11 @@ internal static class RequestCodec
         writer.WriteUInt32(deadlineMilliseconds);
         switch (request)
         {
-            case StoreRequest operation:
-                WriteFields(ref writer, operation);
-                break;
             case CompactRequest compact:
                 writer.WriteInt64(compact.Revision.Value);
+                break;
+            case StoreRequest operation:
+                WriteFields(ref writer, operation);
                 break;
             case HashRequest hash:
                 writer.WriteInt64(hash.Revision.Value);

@@ -8,14 +8,19 @@ namespace MetaStore.Testing.Linearizability;
 internal sealed class WitnessOrder
 {
     private const int ConfigurationsMax = 4000;
-    private const int SlippedInMax = 4;
 
+    private readonly long[] _openPlaces;
     private readonly RegisterOperation[] _order;
     private readonly RegisterOperation[][] _kinds;
     private readonly long[] _firstReturnFrom;
+    private readonly bool _isComplete;
 
-    public WitnessOrder(IReadOnlyList<RegisterOperation> operations)
+    /// <param name="operations">The operations on one key.</param>
+    /// <param name="openPlaces">The places, in rising order, at which no operation with a hint stands: where unseen ones may have been.</param>
+    public WitnessOrder(IReadOnlyList<RegisterOperation> operations, long[] openPlaces)
     {
+        _openPlaces = openPlaces;
+        _isComplete = operations.All(o => o.IsUnknown || o.Hint != long.MaxValue);
         _order = [.. operations.Where(o => o.Hint != long.MaxValue).OrderBy(o => o.Hint).ThenBy(o => o.Invoked)];
 
         // Alike and unseen: they differ only in when they began, so the earliest that is left stands for its kind.
@@ -33,30 +38,42 @@ internal sealed class WitnessOrder
     public bool Holds()
     {
         var configurations = new HashSet<Configuration> { new(RegisterState.Absent, new int[_kinds.Length]) };
-        for (int i = 0; i < _order.Length; i++)
+        for (int i = 0; i < _order.Length && _isComplete; i++)
         {
             if (_order[i].Invoked > _firstReturnFrom[i + 1])
             {
                 return false;
             }
 
-            configurations = Step(configurations, i);
+            configurations = Step(configurations, i, PlacesBefore(i));
             if (configurations.Count == 0)
             {
                 return false;
             }
         }
 
-        return true;
+        return _isComplete;
+    }
+
+    private int PlacesBefore(int position)
+    {
+        long from = position == 0 ? long.MinValue : _order[position - 1].Hint;
+        return Math.Max(0, FirstAt(_order[position].Hint) - FirstAt(from));
+    }
+
+    private int FirstAt(long place)
+    {
+        int found = Array.BinarySearch(_openPlaces, place);
+        return found < 0 ? ~found : found;
     }
 
     /// <summary>What can be after the operation at a position, given what could be before it.</summary>
-    private HashSet<Configuration> Step(HashSet<Configuration> before, int position)
+    private HashSet<Configuration> Step(HashSet<Configuration> before, int position, int slippedInMax)
     {
         var after = new HashSet<Configuration>();
         HashSet<Configuration> reached = before;
         HashSet<Configuration> frontier = before;
-        for (int slipped = 0; slipped <= SlippedInMax; slipped++)
+        for (int slipped = 0; slipped <= slippedInMax; slipped++)
         {
             foreach (Configuration configuration in frontier)
             {
@@ -66,13 +83,7 @@ internal sealed class WitnessOrder
                 }
             }
 
-            // One more may have taken effect unseen, even where the answer fits without it; but answers that tell are frequent.
-            if (slipped == SlippedInMax || (after.Count > 0 && _order[position].Seen is not null))
-            {
-                break;
-            }
-
-            frontier = SlipIn(frontier, reached, _firstReturnFrom[position]);
+            frontier = slipped == slippedInMax ? [] : SlipIn(frontier, reached, _firstReturnFrom[position]);
         }
 
         return after;

@@ -1,0 +1,86 @@
+using MetaStore.Engine.Replication;
+
+namespace MetaStore.Engine.Tests;
+
+public class CodecTests
+{
+    [Fact]
+    public void A_batch_has_these_bytes()
+    {
+        var pool = new PendingOperationPool(runContinuationsAsynchronously: false);
+        PendingOperation put = Operation(pool, new PutRequest { Key = "k"u8.ToArray(), Value = "vw"u8.ToArray(), LeaseId = 3, ReturnPrevious = true });
+        PendingOperation delete = Operation(pool, new DeleteRangeRequest { Key = "a"u8.ToArray(), RangeEnd = "b"u8.ToArray() });
+        byte[] bytes = CommandBatch.Encode(new BatchId(0x0102030405060708, 9), [put, delete]);
+        Assert.Equal(
+            "01" + "0807060504030201" + "0900000000000000" + "02000000"
+            + "01" + "01" + "0300000000000000" + "01000000" + "6B" + "02000000" + "7677"
+            + "03" + "00" + "01000000" + "61" + "01000000" + "62",
+            Convert.ToHexString(bytes));
+        Assert.Equal(new BatchId(0x0102030405060708, 9), CommandBatch.ReadId(bytes));
+        Assert.Equal(2, CommandBatch.Decode(bytes).Length);
+    }
+
+    [Fact]
+    public void A_transaction_and_a_range_have_these_bytes()
+    {
+        var txn = new TxnRequest
+        {
+            Compare = [new Compare { Key = "k"u8.ToArray(), Target = CompareTarget.ModRevision, Relation = CompareRelation.Less, Number = 5 }],
+            Success = [new CompactRequest(new Revision(2))],
+            Failure = [new RangeRequest { Key = "k"u8.ToArray(), Limit = 1, KeysOnly = true, SortTarget = SortTarget.Value, SortOrder = SortOrder.Descending }],
+        };
+        var bytes = new byte[StoreRequestCodec.GetLength(txn)];
+        Assert.Equal(bytes.Length, StoreRequestCodec.Write(txn, bytes));
+        Assert.Equal(
+            "04" + "01000000" + "02" + "02" + "0500000000000000" + "01000000" + "6B" + "00000000" + "00000000"
+            + "01000000" + "05" + "0200000000000000"
+            + "01000000" + "02" + "04" + "04" + "02" + "0100000000000000" + new string('0', 16 * 5) + "01000000" + "6B" + "00000000",
+            Convert.ToHexString(bytes));
+    }
+
+    [Fact]
+    public void An_unknown_batch_version_is_refused_by_name()
+    {
+        RequestFormatException error = Assert.Throws<RequestFormatException>(() => CommandBatch.ReadId(new byte[] { 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
+        Assert.Equal("batch version 2; this program reads version 1", error.Message);
+    }
+
+    [Fact]
+    public void Damaged_bytes_only_ever_give_the_named_exception_and_no_large_allocation()
+    {
+        var pool = new PendingOperationPool(runContinuationsAsynchronously: false);
+        var txn = new TxnRequest { Success = [new PutRequest { Key = "k"u8.ToArray(), Value = new byte[40] }, new TxnRequest { Failure = [new DeleteRangeRequest { Key = "k"u8.ToArray() }] }] };
+        byte[] sound = CommandBatch.Encode(new BatchId(1, 2), [Operation(pool, txn), Operation(pool, new CompactRequest(new Revision(4)))]);
+        var random = new Random(3);
+        int refused = 0;
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 50_000; i++)
+        {
+            byte[] damaged = random.Next(3) == 0 ? sound[..random.Next(sound.Length)] : (byte[])sound.Clone();
+            for (int flips = random.Next(1, 4); flips > 0 && damaged.Length > 0; flips--)
+            {
+                damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
+            }
+
+            try
+            {
+                CommandBatch.Decode(damaged);
+            }
+            catch (RequestFormatException)
+            {
+                refused++;
+            }
+        }
+
+        long perDecode = (GC.GetAllocatedBytesForCurrentThread() - before) / 50_000;
+        Assert.InRange(refused, 10_000, 50_000);
+        Assert.InRange(perDecode, 0, 16_384);
+    }
+
+    private static PendingOperation Operation(PendingOperationPool pool, StoreRequest request)
+    {
+        PendingOperation operation = pool.Rent();
+        operation.Begin(request, StoreRequestCodec.GetLength(request), 0, 0, CancellationToken.None);
+        return operation;
+    }
+}

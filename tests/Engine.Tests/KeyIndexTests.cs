@@ -1,0 +1,144 @@
+using System.Text;
+using MetaStore.Engine.Index;
+using MetaStore.Engine.Mvcc;
+
+namespace MetaStore.Engine.Tests;
+
+public class KeyIndexTests
+{
+    [Theory]
+    [InlineData(1, 2000)]
+    [InlineData(2, 2000)]
+    [InlineData(3, 20_000)]
+    public void Agrees_with_a_sorted_list_under_random_changes(int seed, int keySpace)
+    {
+        var random = new Random(seed);
+        var store = new MvccStore();
+        var model = new SortedDictionary<string, bool>(StringComparer.Ordinal);
+        for (int i = 0; i < 20_000; i++)
+        {
+            string key = $"k{random.Next(keySpace)}";
+            if (random.Next(3) > 0)
+            {
+                store.Put(store.Revision + 1, Encoding.ASCII.GetBytes(key), [1], 0);
+                store.CommitRevision(store.Revision + 1);
+                model[key] = true;
+            }
+            else if (model.GetValueOrDefault(key))
+            {
+                store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(key))!);
+                store.CommitRevision(store.Revision + 1);
+                model[key] = false;
+            }
+
+            if (i % 1000 == 999)
+            {
+                store.Publish((ulong)i + 1, 1);
+                Compare(store.View, model, random, keySpace);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_view_stays_as_it_was_while_the_writer_goes_on()
+    {
+        var store = new MvccStore();
+        Fill(store, 0, 500);
+        store.Publish(1, 1);
+        StoreView old = store.View;
+        Fill(store, 500, 5000);
+        foreach (string key in Enumerable.Range(0, 250).Select(Key))
+        {
+            store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(key))!);
+            store.CommitRevision(store.Revision + 1);
+        }
+
+        Assert.Equal(500, RangeReader.Count(old.Index, All, old.Revision, old.Revision));
+        store.Publish(2, 1);
+        Assert.Equal(500, RangeReader.Count(old.Index, All, old.Revision, old.Revision));
+        Assert.Equal(4750, RangeReader.Count(store.View.Index, All, store.View.Revision, store.View.Revision));
+        Assert.Equal(500, RangeReader.Count(store.View.Index, All, store.View.Revision, old.Revision));
+    }
+
+    [Fact]
+    public void Compaction_forgets_what_no_readable_revision_sees_and_nothing_else()
+    {
+        var store = new MvccStore();
+        Fill(store, 0, 3000);
+        long full = store.Revision;
+        for (int i = 0; i < 3000; i += 2)
+        {
+            store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(Key(i)))!);
+            store.CommitRevision(store.Revision + 1);
+        }
+
+        store.Compact(full + 10);
+        store.Publish(1, 1);
+        uint before = StoreHash.Compute(store.View, store.View.Revision);
+        var cutter = new HistoryCutter(store);
+        while (cutter.RunSlice(100))
+        {
+        }
+
+        Assert.Equal(before, StoreHash.Compute(store.View, store.View.Revision));
+        Assert.Equal(2990, RangeReader.Count(store.View.Index, All, store.View.Revision, full + 10));
+        Assert.Null(store.View.Index.Find(Encoding.ASCII.GetBytes(Key(0))));
+        Assert.NotNull(store.View.Index.Find(Encoding.ASCII.GetBytes(Key(2998))));
+    }
+
+    [Fact]
+    public void A_pinned_view_holds_history_back_until_it_is_let_go()
+    {
+        var store = new MvccStore();
+        byte[] key = "k"u8.ToArray();
+        Put(store, key, 1);
+        store.Publish(1, 1);
+        long first = store.Revision;
+        ViewPins.PinnedView pin = store.Pins.Pin(store);
+        Put(store, key, 2);
+        store.Compact(store.Revision);
+        store.Publish(2, 1);
+        var cutter = new HistoryCutter(store);
+        Assert.False(cutter.RunSlice(10));
+        Assert.Equal(1, pin.View.Index.Find(key)!.At(first)!.Value[0]);
+        pin.Dispose();
+        Assert.True(cutter.RunSlice(10));
+        Assert.Null(store.View.Index.Find(key)!.At(first));
+    }
+
+    private static KeyRange All => KeyRange.From(new byte[] { 0 }, new byte[] { 0 });
+
+    private static string Key(int number) => $"key{number:D6}";
+
+    private static void Fill(MvccStore store, int from, int to)
+    {
+        foreach (int number in Enumerable.Range(from, to - from))
+        {
+            Put(store, Encoding.ASCII.GetBytes(Key(number)), 1);
+        }
+    }
+
+    private static void Put(MvccStore store, byte[] key, byte value)
+    {
+        store.Put(store.Revision + 1, key, [value], 0);
+        store.CommitRevision(store.Revision + 1);
+    }
+
+    private static void Compare(StoreView view, SortedDictionary<string, bool> model, Random random, int keySpace)
+    {
+        string[] live = [.. model.Where(p => p.Value).Select(p => p.Key)];
+        Assert.Equal(live.Length, view.Index.LiveCount);
+        RangeResponse all = RangeReader.Read(view.Index, view.Revision, view.Revision, Request("k", "l"));
+        Assert.Equal(live, all.Items.Select(i => Encoding.ASCII.GetString(i.Key.Span)));
+        for (int i = 0; i < 20; i++)
+        {
+            string start = $"k{random.Next(keySpace)}";
+            string end = $"k{random.Next(keySpace)}";
+            int expected = live.Count(k => string.CompareOrdinal(k, start) >= 0 && string.CompareOrdinal(k, end) < 0);
+            Assert.Equal(expected, RangeReader.Read(view.Index, view.Revision, view.Revision, Request(start, end) with { CountOnly = true }).Count);
+        }
+    }
+
+    private static RangeRequest Request(string start, string end) =>
+        new() { Key = Encoding.ASCII.GetBytes(start), RangeEnd = Encoding.ASCII.GetBytes(end) };
+}

@@ -1,0 +1,186 @@
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Testing;
+
+namespace MetaStore.Engine.Tests;
+
+/// <summary>
+/// One operation list, three stores: the plain model, the engine, and the engine that is killed and restarted (from log, and from
+/// snapshot plus log) in between. They must give one history.
+/// </summary>
+public class OperationListTests
+{
+    private static readonly string[] s_keys = ["a", "ab", "b", "ba", "c", "d/1", "d/2", "d/3"];
+    private static readonly string[] s_ends = ["", "", "", "b", "c", "d0", "\0", "e"];
+
+    private enum Kind
+    {
+        Put,
+        PutKeeping,
+        Delete,
+        Range,
+        OldRange,
+        Txn,
+        Compact,
+        Restart,
+    }
+
+    [Fact]
+    public void The_model_the_engine_and_the_restarted_engine_give_one_history()
+    {
+        Gen<Step[]> lists = Gen.ArrayOf(Steps(), 60);
+        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, restarts: false)).QuickCheckThrowOnFailure();
+        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, restarts: true)).QuickCheckThrowOnFailure();
+    }
+
+    [Theory]
+    [InlineData(11)]
+    [InlineData(12)]
+    [InlineData(13)]
+    public void A_long_list_with_snapshots_and_restarts_gives_one_history(int seed)
+    {
+        var random = new Random(seed);
+        Step[] steps = [.. Enumerable.Range(0, 3000).Select(_ => new Step(random.Next(100), random.Next(), random.Next(), random.Next()))];
+        Agree(steps, restarts: true);
+    }
+
+    private static bool Agree(Step[] steps, bool restarts)
+    {
+        var model = new StoreModel();
+        using var node = new SteppedNode(new SnapshotOptions { EntriesMin = 20, SliceBytes = 100, EntriesKept = 5 });
+        for (int i = 0; i < steps.Length; i++)
+        {
+            if (steps[i].Kind == Kind.Restart)
+            {
+                if (restarts)
+                {
+                    node.Restart((CrashPolicy)(steps[i].A % 5));
+                }
+
+                continue;
+            }
+
+            StoreRequest request = ToRequest(steps[i], model, i);
+            string expected = model.Run(request);
+            string actual = node.Run(request);
+            Assert.True(expected == actual, $"step {i}, {request}\n model:  {expected}\n engine: {actual}");
+        }
+
+        CompareAllRevisions(model, node);
+        Assert.Equal(0, node.Core.OperationsRented);
+        return true;
+    }
+
+    private static void CompareAllRevisions(StoreModel model, SteppedNode node)
+    {
+        for (long revision = Math.Max(1, model.Compacted - 1); revision <= model.Revision; revision++)
+        {
+            var all = new RangeRequest { Key = "\0"u8.ToArray(), RangeEnd = "\0"u8.ToArray(), Revision = new Revision(revision) };
+            Assert.Equal(model.Run(all), node.Run(all));
+        }
+    }
+
+    private static Gen<Step> Steps() =>
+        from kind in Gen.Choose(0, 99)
+        from a in Gen.Choose(0, int.MaxValue - 1)
+        from b in Gen.Choose(0, int.MaxValue - 1)
+        from c in Gen.Choose(0, int.MaxValue - 1)
+        select new Step(kind, a, b, c);
+
+    private static IEnumerable<Step[]> Smaller(Step[] steps)
+    {
+        for (int length = steps.Length / 2; length > 0; length /= 2)
+        {
+            for (int from = 0; from + length <= steps.Length; from += length)
+            {
+                yield return [.. steps[..from], .. steps[(from + length)..]];
+            }
+        }
+    }
+
+    private static byte[] Bytes(string text) => Encoding.Latin1.GetBytes(text);
+
+    private static StoreRequest ToRequest(Step step, StoreModel model, int number)
+    {
+        byte[] key = Bytes(s_keys[step.A % s_keys.Length]);
+        byte[] end = Bytes(s_ends[step.B % s_ends.Length]);
+        switch (step.Kind)
+        {
+            case Kind.Put:
+                return new PutRequest { Key = key, Value = Bytes($"v{number}"), ReturnPrevious = step.B % 2 == 0, LeaseId = step.C % 3 };
+            case Kind.PutKeeping:
+                bool ignoresValue = step.B % 2 == 0;
+                return new PutRequest { Key = key, Value = ignoresValue ? default : Bytes($"v{number}"), IgnoreValue = ignoresValue, IgnoreLease = step.C % 2 == 0 };
+            case Kind.Delete:
+                return new DeleteRangeRequest { Key = key, RangeEnd = end, ReturnPrevious = step.C % 2 == 0 };
+            case Kind.Range:
+                return Range(step, key, end, 0);
+            case Kind.OldRange:
+                return Range(step, key, end, 1 + (step.C % (model.Revision + 2)));
+            case Kind.Compact:
+                return new CompactRequest(new Revision(step.A % (model.Revision + 2)));
+            default:
+                return Txn(step, number, depth: 0);
+        }
+    }
+
+    private static RangeRequest Range(Step step, byte[] key, byte[] end, long revision) => new()
+    {
+        Key = key,
+        RangeEnd = end,
+        Revision = new Revision(revision),
+        Limit = step.C % 4,
+        CountOnly = step.C % 7 == 0,
+        KeysOnly = step.C % 5 == 0,
+        SortTarget = (SortTarget)(step.A / 100 % 5),
+        SortOrder = (SortOrder)(step.B / 100 % 3),
+        MinModRevision = new Revision(step.C % 11 == 0 ? step.A % 20 : 0),
+        MaxModRevision = new Revision(step.C % 13 == 0 ? step.B % 40 : 0),
+        MinCreateRevision = new Revision(step.C % 17 == 0 ? step.A % 20 : 0),
+        MaxCreateRevision = new Revision(step.C % 19 == 0 ? step.B % 40 : 0),
+        Serializable = step.A % 2 == 0,
+    };
+
+    private static TxnRequest Txn(Step step, int number, int depth)
+    {
+        byte[] key = Bytes(s_keys[step.A % s_keys.Length]);
+        byte[] other = Bytes(s_keys[(step.A + 1 + (step.B % (s_keys.Length - 1))) % s_keys.Length]);
+        var compare = new Compare
+        {
+            Key = key,
+            RangeEnd = step.B % 5 == 0 ? Bytes("c") : default,
+            Target = (CompareTarget)(step.C % 5),
+            Relation = (CompareRelation)(step.C / 5 % 4),
+            Number = step.C % 4,
+            Value = Bytes($"v{step.B % 60}"),
+        };
+        StoreRequest put = new PutRequest { Key = key, Value = Bytes($"t{number}"), ReturnPrevious = true };
+        StoreRequest read = new RangeRequest { Key = Bytes("a"), RangeEnd = Bytes("\0") };
+        StoreRequest delete = new DeleteRangeRequest { Key = other };
+        var nested = new List<StoreRequest> { read, delete };
+        if (depth == 0 && step.C % 3 == 0)
+        {
+            nested.Add(Txn(step with { A = step.A + 3, C = step.C / 3 }, number, 1) with { Failure = [read] });
+        }
+
+        StoreRequest[] success = depth == 0 ? [read, put, delete, read] : [delete, read];
+        return new TxnRequest { Compare = [compare], Success = success, Failure = nested };
+    }
+
+    private readonly record struct Step(int Draw, int A, int B, int C)
+    {
+        public Kind Kind => Draw switch
+        {
+            < 35 => Kind.Put,
+            < 40 => Kind.PutKeeping,
+            < 52 => Kind.Delete,
+            < 65 => Kind.Range,
+            < 75 => Kind.OldRange,
+            < 92 => Kind.Txn,
+            < 96 => Kind.Compact,
+            _ => Kind.Restart,
+        };
+    }
+}

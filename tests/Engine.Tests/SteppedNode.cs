@@ -1,0 +1,180 @@
+using System.Globalization;
+using System.Text;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Replication;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Raft;
+using MetaStore.Testing;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Tests;
+
+/// <summary>A whole single node on a memory disk, whose loops are stepped by the test's thread until nothing is left to do.</summary>
+internal sealed class SteppedNode : IDisposable
+{
+    private readonly ManualTime _time = new();
+    private readonly SnapshotOptions _snapshots;
+    private readonly ProposerOptions _proposer;
+    private readonly bool _stepEagerly;
+    private ulong _seed = 1;
+
+    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true)
+    {
+        _snapshots = snapshots ?? new SnapshotOptions();
+        _proposer = proposer ?? ProposerOptions.LowLatency;
+        _stepEagerly = stepEagerly;
+        Core = Open();
+    }
+
+    public FaultyDisk Disk { get; } = new(new Random(1));
+
+    public NodeCore Core { get; private set; }
+
+    public ManualTime Time => _time;
+
+    /// <summary>Stops without ceremony, as a killed process does, and comes back from what is on the disk.</summary>
+    public void Restart(CrashPolicy policy)
+    {
+        Disk.Crash(policy);
+        Core = Open();
+    }
+
+    /// <summary>Steps all loops until none has work.</summary>
+    public void Settle()
+    {
+        bool worked = true;
+        while (worked)
+        {
+            worked = false;
+            foreach (ILoop loop in Core.Loops)
+            {
+                worked |= loop.RunOnce();
+            }
+
+            if (Core.Failure.Cause is Exception cause)
+            {
+                throw cause;
+            }
+        }
+    }
+
+    /// <summary>Runs a request to its end and describes the answer as <see cref="StoreModel"/> does.</summary>
+    public string Run(StoreRequest request)
+    {
+        try
+        {
+            return request switch
+            {
+                PutRequest put => Describe(Wait(Core.PutAsync(put))),
+                RangeRequest range => Describe(Wait(Core.RangeAsync(range))),
+                DeleteRangeRequest delete => Describe(Wait(Core.DeleteRangeAsync(delete))),
+                TxnRequest txn => Describe(Wait(Core.TxnAsync(txn))),
+                CompactRequest compact => Describe(Wait(Core.CompactAsync(compact))),
+                _ => throw new ArgumentException("not a request", nameof(request)),
+            };
+        }
+        catch (MetaStoreException error)
+        {
+            return $"error {error.Error}";
+        }
+    }
+
+    public T Wait<T>(ValueTask<T> task)
+    {
+        Settle();
+        for (int i = 0; i < 1000 && !task.IsCompleted; i++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(10));
+            Settle();
+        }
+
+        return task.IsCompleted ? task.GetAwaiter().GetResult() : throw new TimeoutException("the node does not answer");
+    }
+
+    public void Dispose() => Core.Dispose();
+
+    private NodeCore Open()
+    {
+        var member = new ClusterMember(new NodeId(1), "n1", string.Empty);
+        var core = new NodeCore(
+            new NodeSettings
+            {
+                Name = "n1",
+                ClusterId = 7,
+                NodeId = member.Id,
+                Members = [member],
+                DataDirectory = "/data",
+                Seed = _seed++,
+                Snapshots = _snapshots,
+                Proposer = _proposer,
+                Wal = new WalOptions { SegmentBytes = 64 << 10 },
+            },
+            new NodeSeams
+            {
+                Disk = Disk,
+                Transport = new Nowhere(),
+                Time = _time,
+                Signals = _ => new NoSignal(),
+                RunContinuationsAsynchronously = false,
+            });
+        Core = core;
+        if (_stepEagerly)
+        {
+            for (int i = 0; i < 10_000 && core.Node.Status.Leader.IsNone; i++)
+            {
+                _time.Advance(TimeSpan.FromMilliseconds(100));
+                Settle();
+            }
+
+            Assert.False(core.Node.Status.Leader.IsNone, "a single node leads itself");
+        }
+
+        return core;
+    }
+
+    private static string Describe(StoreResponse response) => $"@{response.Header.Revision} {Body(response)}";
+
+    private static string Body(StoreResponse response)
+    {
+        switch (response)
+        {
+            case PutResponse put:
+                return put.Previous is KeyValue previous ? $"put{Show(previous)}" : "put";
+            case DeleteRangeResponse delete:
+                return $"deleted {delete.Deleted}{string.Concat(delete.Previous.Select(Show))}";
+            case RangeResponse range:
+                return $"count {range.Count}{(range.More ? " more" : string.Empty)}{string.Concat(range.Items.Select(Show))}";
+            case TxnResponse txn:
+                return (txn.Succeeded ? "then" : "else") + string.Concat(txn.Responses.Select(r => $" [{Body(r)}]"));
+            default:
+                return "compacted";
+        }
+    }
+
+    private static string Show(KeyValue item) => string.Create(
+        CultureInfo.InvariantCulture,
+        $" {Encoding.Latin1.GetString(item.Key.Span)}={Encoding.Latin1.GetString(item.Value.Span)}(c{item.CreateRevision} m{item.ModRevision} v{item.Version} l{item.LeaseId})");
+
+    internal sealed class ManualTime : TimeProvider
+    {
+        private long _now = 1;
+
+        public override long TimestampFrequency => 1_000_000_000;
+
+        public override long GetTimestamp() => _now;
+
+        public void Advance(TimeSpan by) => _now += (long)(by.TotalSeconds * TimestampFrequency);
+    }
+
+    private sealed class NoSignal : ILoopSignal
+    {
+        public void Set()
+        {
+        }
+    }
+
+    private sealed class Nowhere : IPeerTransport
+    {
+        public void Send(GroupId group, Message message) => throw new InvalidOperationException("a single node has no peers");
+    }
+}
