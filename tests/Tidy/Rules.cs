@@ -21,9 +21,9 @@ internal static class Rules
     /// <summary>The rules' own samples break them.</summary>
     private const string Here = "tests/Tidy/";
 
-    private static readonly string[] s_core = ["src/Raft", "src/Wal", "src/Engine"];
+    private static readonly Regex s_type = new(@"\b(?:class|struct|record|interface)\b", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
 
-    private static readonly Regex s_type = new(@"\b(class|struct|record|interface)\b", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
+    private static readonly string[] s_core = ["src/Raft", "src/Wal", "src/Engine"];
 
     public static IReadOnlyList<Rule> All { get; } =
     [
