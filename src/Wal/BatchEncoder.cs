@@ -83,7 +83,7 @@ internal sealed class BatchEncoder
         => BinaryPrimitives.WriteUInt64LittleEndian(AddRecord(RecordType.Closed, 0, 0, RecordFormat.ClosedBytes), nextSequence);
 
     /// <summary>
-    /// Fills in the head and all checksums for a batch that will stand at <paramref name="offset"/>, and puts the end mark behind it.
+    /// Fills in the head and all checksums for a batch that will stand at <paramref name="offset"/>, masks it, and puts the end mark behind it.
     /// Returns prefix, batch and end mark; <paramref name="chain"/> becomes the CRC of the last record.
     /// </summary>
     public ReadOnlySpan<byte> Finish(int offset, ulong number, uint seed, ref uint chain)
@@ -91,7 +91,8 @@ internal sealed class BatchEncoder
         int batchBytes = BatchBytes;
         Take(EndMarkBytes).Clear();
         Span<byte> batch = _buffer.AsSpan(_start, batchBytes);
-        new BatchHead(number, batchBytes, _records, offset, chain).Encode(batch, seed);
+        ulong sum = BatchSum.Add(0, batch[BatchHead.Bytes..]); // their CRCs are zero as yet
+        new BatchHead(number, batchBytes, _records, offset, chain, sum).Encode(batch, seed);
         chain = RecordFormat.StoredCrc(batch);
         for (int at = BatchHead.Bytes; at < batchBytes;)
         {
@@ -102,6 +103,7 @@ internal sealed class BatchEncoder
             at += length;
         }
 
+        BatchMask.Apply(batch);
         return _buffer.AsSpan(0, _end);
     }
 

@@ -3,65 +3,82 @@ using System.Buffers.Binary;
 namespace MetaStore.Wal;
 
 /// <summary>
-/// Tells a rotten bit from a torn write in the last batch, where nothing behind it bears witness. A torn write leaves whole sectors old;
-/// a batch that is sound but for a single bit was written whole, so it may have been acknowledged, and cutting it would lose it.
-/// CRC-32C finds the place of a single wrong bit: each place gives a different difference between the sum stored and the sum computed.
+/// Tells a rotten bit from a torn write in the last batch, where nothing behind it bears witness. A torn write leaves whole sectors old, and an
+/// old sector's share of the batch, at least 8 bytes, is wrong in about half of its bits (<see cref="BatchMask"/>). So a batch that is sound
+/// but for a single bit was written whole; it may have been acknowledged, and cutting it would lose it.
+/// <para>CRC-32C finds the place of a single wrong bit: each place gives a different difference between the sum stored and the sum computed. Whether
+/// that bit does mend the batch is for the sum of the batch to say: to a CRC, a long record that was torn may seem mended by chance.</para>
 /// </summary>
 internal static class BitRot
 {
-    private const int RecordBytesMax = 16 * 1024 * 1024;
-
     /// <summary>Whether flipping exactly one bit at the end of the walk makes the batch there sound.</summary>
     public static bool IsOneBitFromSound(SegmentReader reader)
     {
-        int offset = reader.Offset;
         if (reader.Rest.Length < BatchHead.Bytes || BinaryPrimitives.ReadInt32LittleEndian(reader.Rest) == 0)
         {
             return false; // the length of a batch head has two bits set: no one flip makes it from zero
         }
 
-        ReadOnlyMemory<byte> original = reader.Whole;
-        byte[] copy = original.ToArray();
+        byte[] copy = reader.CopyWhole();
+        return reader.TryNextHead(copy, out BatchHead head)
+            ? IsOneBitInRecords(copy.AsSpan(reader.Offset, head.BatchBytes), head)
+            : IsOneBitInHead(reader, copy);
+    }
+
+    private static bool IsOneBitInHead(SegmentReader reader, byte[] copy)
+    {
         for (int bit = 0; bit < BatchHead.Bytes * 8; bit++)
         {
-            if (Flipped(reader, copy, offset, bit))
+            Flip(copy, reader.Offset, bit);
+            if (reader.TryNextHead(copy, out BatchHead head))
             {
-                return true;
+                Span<byte> batch = copy.AsSpan(reader.Offset, head.BatchBytes);
+                BatchMask.Apply(batch);
+                if (SegmentReader.IsSound(batch, head, out _))
+                {
+                    return true;
+                }
+
+                BatchMask.Apply(batch);
             }
+
+            Flip(copy, reader.Offset, bit);
         }
 
-        if (!BatchHead.TryDecode(copy, offset, reader.Seed, out BatchHead head) || head.BatchBytes > copy.Length - offset || head.BatchBytes < BatchHead.Bytes)
+        return false;
+    }
+
+    private static bool IsOneBitInRecords(Span<byte> batch, in BatchHead head)
+    {
+        BatchMask.Apply(batch);
+        int at = FirstDamagedRecord(batch, out uint chain);
+        if (at < 0)
         {
             return false;
         }
 
-        int damaged = FirstDamagedRecord(copy.AsSpan(offset, head.BatchBytes), out uint chain);
-        return damaged >= 0 && IsOneBitInRecord(reader, copy, offset + damaged, offset + head.BatchBytes, chain);
-    }
-
-    private static bool IsOneBitInRecord(SegmentReader reader, byte[] copy, int at, int end, uint chain)
-    {
-        // A wrong length hides where the record ends, so the sum cannot be asked: all its 32 bits are tried, and those of the stored sum.
+        // A wrong length hides where the record ends, so the CRC cannot be asked: all its 32 bits are tried, and those of the CRC itself.
         for (int bit = 0; bit < (RecordFormat.CrcOffset + sizeof(uint)) * 8; bit++)
         {
-            if (Flipped(reader, copy, at, bit))
+            if (Mends(batch, head, at, bit))
             {
                 return true;
             }
         }
 
-        int length = BinaryPrimitives.ReadInt32LittleEndian(copy.AsSpan(at));
-        if (length < RecordFormat.HeaderBytes || length > Math.Min(end - at, RecordBytesMax) || RecordFormat.Padded(length) > end - at)
+        int length = BinaryPrimitives.ReadInt32LittleEndian(batch[at..]);
+        if (length < RecordFormat.HeaderBytes || length > batch.Length - at || RecordFormat.Padded(length) > batch.Length - at)
         {
             return false;
         }
 
-        Span<byte> record = copy.AsSpan(at, RecordFormat.Padded(length));
-        int place = FindBit(RecordFormat.Crc(chain, record) ^ RecordFormat.StoredCrc(record), record.Length - RecordFormat.CrcOffset - sizeof(uint));
-        return place >= 0 && Flipped(reader, copy, at + RecordFormat.CrcOffset + sizeof(uint), place);
+        const int afterCrc = RecordFormat.CrcOffset + sizeof(uint);
+        ReadOnlySpan<byte> record = batch.Slice(at, RecordFormat.Padded(length));
+        int place = FindBit(RecordFormat.Crc(chain, record) ^ RecordFormat.StoredCrc(record), record.Length - afterCrc);
+        return place >= 0 && Mends(batch, head, at + afterCrc, place);
     }
 
-    /// <summary>The bit, counted from the lowest of the first byte, whose flip changes the sum over <paramref name="bytes"/> bytes by <paramref name="difference"/>; -1 if none does.</summary>
+    /// <summary>The bit, counted from the lowest of the first byte, whose flip changes the CRC over <paramref name="bytes"/> bytes by <paramref name="difference"/>; -1 if none does.</summary>
     private static int FindBit(uint difference, int bytes)
     {
         // Backwards from the last bit: one step back is one multiplication by x.
@@ -79,14 +96,15 @@ internal static class BitRot
         return -1;
     }
 
-    private static bool Flipped(SegmentReader reader, byte[] copy, int offset, int bit)
+    private static bool Mends(Span<byte> batch, in BatchHead head, int offset, int bit)
     {
-        byte mask = (byte)(1 << (bit & 7));
-        copy[offset + (bit >> 3)] ^= mask;
-        bool sound = reader.IsNextBatch(copy);
-        copy[offset + (bit >> 3)] ^= mask;
+        Flip(batch, offset, bit);
+        bool sound = SegmentReader.IsSound(batch, head, out _);
+        Flip(batch, offset, bit);
         return sound;
     }
+
+    private static void Flip(Span<byte> bytes, int offset, int bit) => bytes[offset + (bit >> 3)] ^= (byte)(1 << (bit & 7));
 
     private static int FirstDamagedRecord(ReadOnlySpan<byte> batch, out uint chain)
     {

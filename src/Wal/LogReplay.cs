@@ -132,7 +132,7 @@ internal sealed class LogReplay(IDisk disk, string directory)
         return row;
     }
 
-    private ReadOnlyMemory<byte> Load(Segment segment)
+    private Memory<byte> Load(Segment segment)
     {
         using IDiskFile file = disk.Open(segment.Path, readOnly: true);
         int length = checked((int)segment.Bytes);

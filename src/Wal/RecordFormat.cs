@@ -74,21 +74,22 @@ internal static class RecordFormat
 /// The record that opens each batch. A batch is what one call of <see cref="WriteAheadLog.Write"/> makes durable: one write, one sync.
 /// <code>
 ///  offset  bytes
-///       0     16  record header: length 40, type 1
+///       0     16  record header: length 48, type 1
 ///      16      8  batch number: rises by one with each batch through the life of the log
 ///      24      4  batch bytes: this head and all records with their padding
 ///      28      4  number of records behind the head
 ///      32      4  offset of this head in the segment
 ///      36      4  chain: CRC of the record before it (first batch of a segment: the segment's seed)
+///      40      8  sum of the records behind the head; see <see cref="BatchSum"/>
 /// </code>
 /// Its own CRC is seeded with the segment's seed, not with the chain: it can be known as sound wherever it stands, even behind damage.
 /// That is what recovery goes by: a batch is written only when the one before is on stable storage, so a sound head
 /// proves everything before it to have been acknowledged, and damage there is corruption, not a torn write.
 /// Little-endian throughout. Part of the disk format: never renumber, never move.
 /// </summary>
-internal readonly record struct BatchHead(ulong Number, int BatchBytes, int Records, int Offset, uint Chain)
+internal readonly record struct BatchHead(ulong Number, int BatchBytes, int Records, int Offset, uint Chain, ulong Sum)
 {
-    public const int Bytes = 40;
+    public const int Bytes = 48;
 
     public void Encode(Span<byte> target, uint seed)
     {
@@ -101,8 +102,11 @@ internal readonly record struct BatchHead(ulong Number, int BatchBytes, int Reco
         BinaryPrimitives.WriteInt32LittleEndian(target[28..], Records);
         BinaryPrimitives.WriteInt32LittleEndian(target[32..], Offset);
         BinaryPrimitives.WriteUInt32LittleEndian(target[36..], Chain);
+        BinaryPrimitives.WriteUInt64LittleEndian(target[40..], Sum);
         BinaryPrimitives.WriteUInt32LittleEndian(target[RecordFormat.CrcOffset..], RecordFormat.Crc(seed, target));
     }
+
+    public static ulong StoredSum(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadUInt64LittleEndian(batch[40..]);
 
     /// <summary>Whether a sound head stands at <paramref name="offset"/>: shape, checksum, and the offset it names.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> segment, int offset, uint seed, out BatchHead head)
@@ -127,7 +131,8 @@ internal readonly record struct BatchHead(ulong Number, int BatchBytes, int Reco
             BinaryPrimitives.ReadInt32LittleEndian(source[24..]),
             BinaryPrimitives.ReadInt32LittleEndian(source[28..]),
             offset,
-            BinaryPrimitives.ReadUInt32LittleEndian(source[36..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(source[36..]),
+            StoredSum(source));
         return true;
     }
 }

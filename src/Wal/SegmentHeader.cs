@@ -33,7 +33,7 @@ internal readonly record struct SegmentHeader(
     uint PreviousChain)
 {
     public const int Bytes = 72;
-    public const uint Version = 1;
+    public const uint Version = 2;
     public const ulong Magic = 0x0A4C41574154454D; // "METAWAL\n"
     public const string FileSuffix = ".wal";
 

@@ -8,9 +8,10 @@ namespace MetaStore.Wal;
 /// </summary>
 internal sealed class SegmentReader
 {
-    private readonly ReadOnlyMemory<byte> _segment;
+    private readonly Memory<byte> _segment;
 
-    public SegmentReader(string file, ReadOnlyMemory<byte> segment, SegmentHeader header, uint seed)
+    /// <summary>Takes the bytes of the whole file over. The records of the batches walked over are unmasked in place.</summary>
+    public SegmentReader(string file, Memory<byte> segment, SegmentHeader header, uint seed)
     {
         File = file;
         _segment = segment;
@@ -45,8 +46,8 @@ internal sealed class SegmentReader
     /// <summary>The segment that this one says the log goes on in.</summary>
     public ulong? ClosedBy { get; private set; }
 
-    /// <summary>The segment file as read.</summary>
-    public ReadOnlyMemory<byte> Whole => _segment;
+    /// <summary>A copy of the segment, from the end of the walk on as it is in the file.</summary>
+    public byte[] CopyWhole() => _segment.ToArray();
 
     private ReadOnlySpan<byte> Segment => _segment.Span;
 
@@ -54,8 +55,16 @@ internal sealed class SegmentReader
     public bool TryNext(out BatchRecords records)
     {
         records = default;
-        if (ClosedBy is not null || !TryHead(Segment, Offset, out BatchHead head) || !IsSound(Segment, head, out uint chain))
+        if (ClosedBy is not null || !TryHead(Segment, Offset, out BatchHead head))
         {
+            return false;
+        }
+
+        Span<byte> batch = _segment.Span.Slice(Offset, head.BatchBytes);
+        BatchMask.Apply(batch);
+        if (!IsSound(batch, head, out uint chain))
+        {
+            BatchMask.Apply(batch);
             return false;
         }
 
@@ -121,15 +130,19 @@ internal sealed class SegmentReader
             : rest.LastIndexOfAnyExcept((byte)0) + 1;
     }
 
-    /// <summary>The bytes from the start of the last sound batch to its end.</summary>
-    public ReadOnlySpan<byte> LastBatch => Segment[LastBatchOffset..Offset];
+    /// <summary>The last sound batch as it is in the file.</summary>
+    public byte[] CopyLastBatch()
+    {
+        byte[] batch = Segment[LastBatchOffset..Offset].ToArray();
+        BatchMask.Apply(batch);
+        return batch;
+    }
 
     /// <summary>Everything behind the sound batches.</summary>
     public ReadOnlySpan<byte> Rest => Segment[Offset..];
 
-    /// <summary>Whether in <paramref name="segment"/>, a changed copy, the batch that must come next stands at the end of the walk, sound as a whole.</summary>
-    public bool IsNextBatch(ReadOnlySpan<byte> segment)
-        => TryHead(segment, Offset, out BatchHead head) && IsSound(segment, head, out _);
+    /// <summary>Whether in <paramref name="segment"/>, a changed copy perhaps, the head of the batch that must come next stands at the end of the walk.</summary>
+    public bool TryNextHead(ReadOnlySpan<byte> segment, out BatchHead head) => TryHead(segment, Offset, out head);
 
     /// <summary>Whether the head of the very batch that must come next stands at the offset.</summary>
     private bool TryHead(ReadOnlySpan<byte> segment, int offset, out BatchHead head)
@@ -140,11 +153,14 @@ internal sealed class SegmentReader
             && head.BatchBytes <= segment.Length - offset
             && head.Records >= 0;
 
-    /// <summary>Checks length and checksum of every record of the batch. Lengths are bounded by the bytes of the batch before anything is read by them.</summary>
-    private static bool IsSound(ReadOnlySpan<byte> segment, in BatchHead head, out uint chain)
+    /// <summary>
+    /// Checks length and checksum of every record of the unmasked batch, and the sum of all. Lengths are bounded by the bytes of the batch before
+    /// anything is read by them.
+    /// </summary>
+    public static bool IsSound(ReadOnlySpan<byte> batch, in BatchHead head, out uint chain)
     {
-        ReadOnlySpan<byte> batch = segment.Slice(head.Offset, head.BatchBytes);
         chain = RecordFormat.StoredCrc(batch);
+        ulong sum = 0;
         int records = 0;
         int at = BatchHead.Bytes;
         while (batch.Length - at >= RecordFormat.HeaderBytes)
@@ -163,11 +179,12 @@ internal sealed class SegmentReader
             }
 
             chain = crc;
+            sum = BatchSum.AddRecord(sum, record);
             at += record.Length;
             records++;
         }
 
-        return at == batch.Length && records == head.Records;
+        return at == batch.Length && records == head.Records && sum == head.Sum;
     }
 }
 

@@ -59,7 +59,7 @@ internal static class WalOpener
     /// </summary>
     private static void Mend(IDiskFile file, SegmentReader reader, WalCut? cut)
     {
-        file.Write(reader.LastBatch, reader.LastBatchOffset);
+        file.Write(reader.CopyLastBatch(), reader.LastBatchOffset);
         if (cut is not null && !KnownBugs.TornTailNotRepaired)
         {
             for (long at = reader.Offset; at < reader.Header.SegmentBytes; at += Zeros.Length)

@@ -51,6 +51,17 @@ public sealed class ClusterCheckerTests
     }
 
     [Fact]
+    public void AnAppendOfNoLeader_IsNoticed()
+    {
+        (Member member, ClusterChecker checker) = SingleLeader();
+        var append = new Message { Kind = MessageKind.Append, From = member.Id, To = new NodeId(2), Term = member.Node.Term };
+        checker.Sent(append);
+
+        Assert.Throws<SafetyViolation>(() => checker.Sent(append with { From = new NodeId(2) }));
+        Assert.Throws<SafetyViolation>(() => checker.Sent(append with { Term = member.Node.Term.Next }));
+    }
+
+    [Fact]
     public void DifferentDataAtACommittedPosition_IsNoticed()
     {
         Member[] members = [LoneMember(1), LoneMember(2), LoneMember(3)];

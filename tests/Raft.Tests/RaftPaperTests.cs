@@ -26,6 +26,29 @@ public sealed class RaftPaperTests
         Assert.Equal(NodeId.None, bench.Node.Vote);
     }
 
+    /// <summary>
+    /// 5.1: "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state." What it scheduled as a
+    /// leader and had not sent by then is not sent in the name of its successor.
+    /// </summary>
+    [Theory]
+    [InlineData(MessageKind.Append)]
+    [InlineData(MessageKind.Heartbeat)]
+    [InlineData(MessageKind.AppendReply)]
+    public void Section51_ADeposedLeader_SendsNothingOfItsLog(MessageKind kind)
+    {
+        NodeBench bench = new NodeBench(3, new Term(1)).Lead().Sync();
+        bench.Step(NodeBench.From(2, MessageKind.AppendReply, 2) with { Index = new LogIndex(1) }).Sync(); // from here on it may be sent more
+        bench.Sent.Clear();
+
+        bench.Node.Propose(new byte[] { 1 });
+        bench.Node.RequestRead(new ReadContext(1, 1));
+        bench.Step(NodeBench.From(2, kind, 9)).Sync();
+
+        Assert.NotEqual(Role.Leader, bench.Node.Role);
+        Assert.DoesNotContain(bench.Sent, message => message.Kind is MessageKind.Append && message.Term == bench.Node.Term);
+        Assert.DoesNotContain(bench.Sent, message => message.Kind is MessageKind.Heartbeat && message.Term == bench.Node.Term);
+    }
+
     /// <summary>5.1: "If a server receives a request with a stale term number, it rejects the request."</summary>
     [Fact]
     public void Section51_AStaleAppend_ChangesNothing()

@@ -151,7 +151,7 @@ public sealed class DamageTests
             (FaultyDisk disk, _) = Written(stoppedCleanly: false, batches: 3, entryBytes: 50);
             string path = TestLog.Segments(disk)[^1];
             byte[] bytes = disk.ReadAllBytes(path);
-            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(SegmentHeader.Bytes + BatchHead.Bytes + BatchHead.Bytes), length);
+            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(SegmentHeader.Bytes + BatchHead.Bytes), length);
             disk.WriteAllBytes(path, bytes);
             long before = GC.GetAllocatedBytesForCurrentThread();
             Assert.Throws<CorruptionException>(() => TestLog.Reopen(disk));

@@ -198,17 +198,20 @@ internal static class TestLog
         => [.. disk.ListFiles(WalDirectory).Where(name => name.EndsWith(SegmentHeader.FileSuffix, StringComparison.Ordinal)).Select(name => Path.Combine(WalDirectory, name))];
 
     /// <summary>Offset at which the sound batches of a segment end.</summary>
-    public static int EndOfLog(byte[] segment)
+    public static int EndOfLog(byte[] segment) => Read(segment).Offset;
+
+    /// <summary>A segment, walked to its end.</summary>
+    public static SegmentReader Read(byte[] segment)
     {
         ulong sequence = BinaryPrimitives.ReadUInt64LittleEndian(segment.AsSpan(32));
         SegmentHeader header = SegmentHeader.Decode("", segment, sequence, segment.Length, out uint seed);
-        var reader = new SegmentReader("", segment, header, seed);
+        var reader = new SegmentReader("", segment.ToArray(), header, seed);
         while (reader.TryNext(out _))
         {
             // Only where it ends matters.
         }
 
-        return reader.Offset;
+        return reader;
     }
 
     public static LogWrite Entries(uint group, ulong from, int count, ulong term = 1, int bytes = 10)

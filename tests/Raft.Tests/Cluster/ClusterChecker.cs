@@ -43,6 +43,17 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
     }
 
     /// <summary>A read begins now: its answer must show everything committed so far.</summary>
+    /// <summary>Only the leader of a term speaks for it: what anybody else tells others to append or to believe is not the leader's log.</summary>
+    public void Sent(Message message)
+    {
+        if (message.Kind is MessageKind.Append or MessageKind.Heartbeat or MessageKind.SnapshotChunk)
+        {
+            Require(
+                _leaders.TryGetValue(message.Term, out NodeId leader) && leader == message.From,
+                $"{message.From} sends {message.Kind} in term {message.Term}, which it does not lead");
+        }
+    }
+
     public void ReadStarted(ReadContext context) => _readFloors[context] = Commit;
 
     public void ReadAnswered(ReadState read)

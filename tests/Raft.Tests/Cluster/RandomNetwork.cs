@@ -21,6 +21,9 @@ internal sealed record NetworkFaults
     /// <summary>Somebody stands for election though there may be a leader.</summary>
     public int CampaignPerMille { get; init; }
 
+    /// <summary>So often much happens to a member between two of its Readys: a busy driver has the node take many inputs at once.</summary>
+    public int BurstPercent { get; init; }
+
     /// <summary>Any mixture.</summary>
     public static NetworkFaults Draw(Random random) => new()
     {
@@ -32,6 +35,7 @@ internal sealed record NetworkFaults
         SlowDiskPercent = random.Next(0, 95),
         CrashAfterPromisePercent = random.Next(2) * random.Next(0, 10),
         CampaignPerMille = random.Next(2) * random.Next(0, 20),
+        BurstPercent = random.Next(2) * random.Next(0, 20),
     };
 
     /// <summary>Hardly any term lasts: the season of votes given twice and of logs with the ends of many terms (paper, figure 8).</summary>
@@ -43,6 +47,7 @@ internal sealed record NetworkFaults
         SlowDiskPercent = random.Next(0, 90),
         CrashAfterPromisePercent = random.Next(0, 50),
         CampaignPerMille = random.Next(10, 80),
+        BurstPercent = random.Next(2) * random.Next(0, 20),
     };
 }
 
@@ -186,6 +191,60 @@ internal sealed class RandomNetwork
             return;
         }
 
+        if (_random.Next(100) < _faults.BurstPercent)
+        {
+            Burst(member);
+        }
+        else
+        {
+            Happen(member);
+        }
+
+        if (member.IsUp)
+        {
+            Disturb(member);
+        }
+
+        Checker.Check();
+    }
+
+    /// <summary>Messages, receipts, ticks, proposals and reads in any order, all of them before the node is asked for its next Ready.</summary>
+    private void Burst(Member member)
+    {
+        for (int i = _random.Next(2, 12); i > 0; i--)
+        {
+            switch (_random.Next(10))
+            {
+                case < 5:
+                    int[] waiting = [.. Enumerable.Range(0, _inFlight.Count).Where(position => _inFlight[position].To == member.Id)];
+                    if (waiting.Length > 0)
+                    {
+                        Deliver(waiting[_random.Next(waiting.Length)]);
+                    }
+
+                    break;
+                case 5 when member.Disk.UnderWay > 0:
+                    CompleteWrite(member);
+                    break;
+                case 6:
+                    Tick(member);
+                    break;
+                case 7:
+                    Read(member);
+                    break;
+                default:
+                    Propose(member);
+                    break;
+            }
+
+            Checker.Check();
+        }
+
+        Process(member);
+    }
+
+    private void Happen(Member member)
+    {
         switch (_random.Next(100))
         {
             case < 45:
@@ -215,13 +274,6 @@ internal sealed class RandomNetwork
                 Process(member);
                 break;
         }
-
-        if (member.IsUp)
-        {
-            Disturb(member);
-        }
-
-        Checker.Check();
     }
 
     private void Disturb(Member member)
@@ -383,6 +435,7 @@ internal sealed class RandomNetwork
 
     private void Send(Message message)
     {
+        Checker.Sent(message);
         if (!_isCalm && (_cut.Contains((message.From, message.To)) || _random.Next(100) < _faults.LossPercent))
         {
             FaultCount++;
