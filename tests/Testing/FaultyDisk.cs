@@ -244,7 +244,10 @@ public sealed class FaultyDisk : IDisk
     internal void Write(Inode inode, string path, ReadOnlySpan<byte> buffer, long offset, int generation)
     {
         ThrowIfDead(generation);
-        int partial = buffer.IsEmpty ? 0 : Random.Next(buffer.Length);
+
+        // Neither a disk nor a page cache tears inside a sector.
+        long end = offset + (buffer.IsEmpty ? 0 : Random.Next(buffer.Length));
+        int partial = (int)Math.Max(0, end - (end % SectorBytes) - offset);
         try
         {
             Change("write", path, DiskOperation.Write);

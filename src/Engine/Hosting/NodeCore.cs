@@ -40,7 +40,9 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
     private readonly StoreReader _reader;
     private readonly PendingOperationPool _pool;
     private readonly long _requestTimeout;
-    private volatile bool _stopped;
+    private readonly SnapshotPolicy _snapshotPolicy;
+    private volatile bool _refusesNew;
+    private volatile bool _loopsEnded;
 
     public NodeCore(NodeSettings settings, NodeSeams seams)
     {
@@ -68,8 +70,8 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
                 CompactionTailEntries = settings.Snapshots.EntriesKept,
             },
             _storage.Restart);
-        var policy = new SnapshotPolicy(settings.Snapshots, LastSnapshotBytes());
-        Apply = new Applier(_stores, Failure, seams.Signals("apply"), policy, settings.ClusterId, settings.NodeId.Value);
+        _snapshotPolicy = new SnapshotPolicy(settings.Snapshots, NewestSnapshotBytes());
+        Apply = new Applier(_stores, Failure, seams.Signals("apply"), _snapshotPolicy, settings.ClusterId, settings.NodeId.Value);
         var parts = new ReplicaParts
         {
             Group = Group,
@@ -86,7 +88,7 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
             Applier = Apply,
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(_storage.Snapshots, Group.Value, settings.Snapshots, policy, Failure, seams.Signals("snapshot"), Node.Report);
+        Snapshot = new SnapshotLoop(_storage.Snapshots, Group.Value, settings.Snapshots, _snapshotPolicy, Failure, seams.Signals("snapshot"), Node.Report);
         Log = new LogLoop(_storage.Log, Node, seams.Signals("log"));
         parts.Log = Log.Writer;
         parts.Snapshots = Snapshot;
@@ -188,20 +190,21 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
             SnapshotIndex = status.SnapshotIndex,
             CompactRevision = new Revision(view.CompactRevision),
             KeyCount = view.Index.LiveCount,
-            DiskBytes = _storage.Log.DiskBytes + LastSnapshotBytes(),
+            DiskBytes = _storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
             Members = [.. _settings.Members.Select(m => new MemberStatus(m.Id.Value, m.Name, m.PeerUrl))],
         });
     }
 
     /// <summary>Refuses what comes from now on. The loops may run on, to finish what is under way.</summary>
-    public void RefuseNew() => _stopped = true;
+    public void RefuseNew() => _refusesNew = true;
 
     /// <summary>Tells everybody who still waits that the node has stopped. The loops run no more.</summary>
     public void AbandonAll()
     {
         lock (_stopGate)
         {
-            _stopped = true;
+            _refusesNew = true;
+            _loopsEnded = true;
             Node.Abandon(MetaStoreError.Stopped, "the node is stopped");
         }
     }
@@ -270,22 +273,22 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
             throw Failure.ToException(Outcome.NotApplied);
         }
 
-        if (_stopped)
+        if (_refusesNew)
         {
             throw new MetaStoreException(MetaStoreError.Stopped, "the node is stopped");
         }
     }
 
-    /// <summary>An operation that slipped in while the node stopped: nobody else would answer it.</summary>
+    /// <summary>An operation that slipped in when the loops had ended: nobody else would answer it.</summary>
     private void AbandonIfStopped()
     {
-        if (_stopped)
+        if (_loopsEnded)
         {
             AbandonAll();
         }
     }
 
-    private long LastSnapshotBytes()
+    private long NewestSnapshotBytes()
     {
         SnapshotInfo? newest = _storage.Snapshots.List(Group.Value).FirstOrDefault();
         if (newest is null)

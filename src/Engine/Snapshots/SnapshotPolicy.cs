@@ -36,6 +36,9 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
     private long _bytes;
     private int _underWay;
 
+    /// <summary>Bytes of the newest snapshot.</summary>
+    public long LastBytes => Interlocked.Read(ref _lastBytes);
+
     public void Applied(int entryBytes)
     {
         _entries++;
@@ -44,7 +47,7 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
 
     public bool TryBegin()
     {
-        long last = Interlocked.Read(ref _lastBytes);
+        long last = LastBytes;
         bool due = (_entries >= options.EntriesMin && _bytes >= last) || _bytes >= Math.Max(last, options.LogBytesMin);
         if (!due || Interlocked.CompareExchange(ref _underWay, 1, 0) != 0)
         {
