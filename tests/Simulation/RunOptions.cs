@@ -56,6 +56,12 @@ internal sealed record RunOptions
     /// <summary>Think time of a client at most.</summary>
     public long ThinkMax { get; init; }
 
+    /// <summary>Leaders are struck down soon after their election, voters after their vote.</summary>
+    public bool LeaderHunt { get; init; }
+
+    /// <summary>Bytes of entries in one Append; 1: each entry travels alone.</summary>
+    public int AppendBytesMax { get; init; }
+
     public static RunOptions Draw(ulong seed)
     {
         var random = new SimulationRandom(seed ^ 0x5EED);
@@ -84,6 +90,8 @@ internal sealed record RunOptions
             BatchOperations = random.Chance(0.3) ? 1 : random.Next(2, 20),
             CompactProbability = random.Chance(0.5) ? 0.02 * random.NextDouble() : 0,
             ThinkMax = random.Between(VirtualTime.Millisecond, 100 * VirtualTime.Millisecond),
+            LeaderHunt = random.Chance(0.2),
+            AppendBytesMax = random.Chance(0.5) ? 1 : 1 << 20,
         };
     }
 

@@ -136,6 +136,7 @@ internal sealed class SimulatedNode
             ResendTicks = 10,
             GiveUpTicks = 60,
         },
+        AppendBytesMax = _world.Options.AppendBytesMax,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),
     };
@@ -160,6 +161,7 @@ internal sealed class SimulatedNode
     {
         private readonly Dictionary<string, long> _scheduled = new(StringComparer.Ordinal);
         private bool _running;
+        private bool _leads;
 
         public NodeCore Core { get; set; } = null!;
 
@@ -234,6 +236,7 @@ internal sealed class SimulatedNode
                 }
 
                 node._invariants.AfterStep(Core);
+                TellElection();
                 if (worked)
                 {
                     Schedule(name, node._world.Time.Now + Delay(name));
@@ -258,6 +261,17 @@ internal sealed class SimulatedNode
             }
         }
 
+        private void TellElection()
+        {
+            bool leads = Core.Node.Raft.Role == Role.Leader;
+            if (leads && !_leads)
+            {
+                node._world.Hunt.Elected(node);
+            }
+
+            _leads = leads;
+        }
+
         private sealed class Outlet(Life life) : IPeerTransport
         {
             public void Send(GroupId group, Message message)
@@ -266,6 +280,10 @@ internal sealed class SimulatedNode
                 {
                     life.Node._invariants.Sent(message);
                     life.Node._world.Network.Send(life.Node.Id, group, message);
+                    if (message is { Kind: MessageKind.VoteReply, Reject: false })
+                    {
+                        life.Node._world.Hunt.Voted(life.Node);
+                    }
                 }
             }
         }

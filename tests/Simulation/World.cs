@@ -35,6 +35,8 @@ internal sealed class World
         {
             _clients.Add(new SimulatedClient(this, _random.Branch()));
         }
+
+        Hunt = new LeaderHunt(this, _random.Branch());
     }
 
     public ulong Seed { get; }
@@ -55,7 +57,9 @@ internal sealed class World
 
     public IReadOnlyList<SimulatedNode> Nodes { get; }
 
-    public int Faults => _nemesis.Faults;
+    public LeaderHunt Hunt { get; }
+
+    public int Faults => _nemesis.Faults + Hunt.Strikes;
 
     /// <summary>The highest revision that a client has seen.</summary>
     public long Revision { get; set; }
@@ -83,6 +87,7 @@ internal sealed class World
         _nemesis.Start();
         RunUntil(() => _operationsLeft <= 0, FaultyTimeMax, orFail: false);
         _operationsLeft = 0;
+        Hunt.End();
         _nemesis.End();
         RunUntil(() => HasLeader() && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         ReadAndWriteOnce();

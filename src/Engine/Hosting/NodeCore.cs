@@ -66,6 +66,7 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
                 ReadOrigin = readOrigin,
                 ElectionTicks = electionTicks,
                 HeartbeatTicks = 1,
+                AppendBytesMax = settings.AppendBytesMax,
                 CompactionTailEntries = settings.Snapshots.EntriesKept,
             },
             _storage.Restart);

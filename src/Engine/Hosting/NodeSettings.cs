@@ -38,6 +38,9 @@ public sealed record NodeSettings
     /// <summary>How long an operation may take before it is answered Timeout.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(7);
 
+    /// <summary>Bytes of log entries in one message between members at most; a longer entry travels alone.</summary>
+    public int AppendBytesMax { get; init; } = 1 << 20;
+
     /// <summary>How operations are batched.</summary>
     public ProposerOptions Proposer { get; init; } = ProposerOptions.LowLatency;
 
@@ -71,6 +74,11 @@ public sealed record NodeSettings
         if (!Members.Any(m => m.Id == NodeId))
         {
             throw new ArgumentException($"The members ({string.Join(", ", Members.Select(m => m.Name))}) do not include this node, {Name}.");
+        }
+
+        if (AppendBytesMax < 1)
+        {
+            throw new ArgumentException($"AppendBytesMax is {AppendBytesMax}; it must be at least 1.");
         }
 
         Proposer.Validate();

@@ -1,0 +1,84 @@
+using MetaStore.Testing;
+
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// Strikes where it hurts: a leader shortly after its election, when half of what it owes its term is done, and a voter shortly after its vote.
+/// The schedules of the Raft paper's figure 8 take several such blows in a row, each within one round trip of an election; faults at random times
+/// hardly ever give them.
+/// </summary>
+internal sealed class LeaderHunt(World world, SimulationRandom random)
+{
+    private const double VoterStruck = 0.1;
+
+    /// <summary>Some leaders must live, or nothing is ever committed that could be lost.</summary>
+    private readonly double _leaderStruck = 0.5 + (0.45 * random.NextDouble());
+
+    private readonly double _crashRatherThanCut = world.Options.Crashes ? random.NextDouble() : 0;
+    private bool _ended;
+
+    private bool IsOn => world.Options.LeaderHunt && !_ended;
+
+    public int Strikes { get; private set; }
+
+    public void End() => _ended = true;
+
+    public void Elected(SimulatedNode leader)
+    {
+        if (IsOn && random.Chance(_leaderStruck))
+        {
+            // Anything from "before a word of it got out" to a few round trips.
+            Later(random.Between(10 * VirtualTime.Microsecond, 6 * world.Options.DelayMax), () => Strike(leader));
+        }
+    }
+
+    public void Voted(SimulatedNode voter)
+    {
+        if (IsOn && world.Options.Crashes && random.Chance(VoterStruck))
+        {
+            Later(random.Between(VirtualTime.Microsecond, world.Options.DiskDelayMax), () => Crash(voter, CrashPolicy.LoseAll));
+        }
+    }
+
+    private void Strike(SimulatedNode leader)
+    {
+        if (random.Chance(_crashRatherThanCut))
+        {
+            Crash(leader, (CrashPolicy)random.Next(5));
+            return;
+        }
+
+        Strikes++;
+        world.Trace.Add(world.Time.Now, "hunt: cut off", leader.Id.Value);
+        foreach (SimulatedNode other in world.Nodes.Where(n => n != leader))
+        {
+            world.Network.Cut(leader.Id, other.Id);
+            world.Network.Cut(other.Id, leader.Id);
+        }
+
+        Later(Absence(), () => world.Network.Heal(leader.Id));
+    }
+
+    private void Crash(SimulatedNode node, CrashPolicy policy)
+    {
+        if (!node.IsUp)
+        {
+            return;
+        }
+
+        Strikes++;
+        node.Crash(policy);
+        world.Time.After(Absence(), () => world.Restart(node, new DiskFaults()));
+    }
+
+    /// <summary>From a moment to a few elections.</summary>
+    private long Absence() => random.Between(10 * VirtualTime.Millisecond, 4 * VirtualTime.Second);
+
+    private void Later(long delay, Action action) => world.Time.After(delay, () =>
+    {
+        if (!_ended)
+        {
+            action();
+        }
+    });
+}
