@@ -51,6 +51,14 @@ public sealed class WriteAheadLog : IDisposable
     /// <summary>Bytes on disk: segments, and spares for the next ones.</summary>
     public long DiskBytes => Interlocked.Read(ref _diskBytes);
 
+    /// <summary>Whether the data directory holds a log, whatever its state. Changes nothing but the log's folder, which is made if need be.</summary>
+    public static bool Exists(IDisk disk, string directory)
+    {
+        string walDirectory = Path.Combine(directory, DirectoryName);
+        disk.CreateDirectory(walDirectory);
+        return LogReplay.FindSegments(disk, walDirectory).Count > 0;
+    }
+
     /// <summary>
     /// Takes the lock of the data directory <paramref name="directory"/>, recovers the log in it, or makes an empty one.
     /// All that <paramref name="recovery"/> holds is on stable storage when this returns.

@@ -56,6 +56,23 @@ public sealed class RefusalTests : IDisposable
     }
 
     [Fact]
+    public async Task A_log_that_is_gone_though_there_is_a_snapshot()
+    {
+        string data = await MakeDataAsync("--snapshot-count", "20");
+        Assert.NotEmpty(Directory.GetFiles(Path.Combine(data, "snap"), "*.snap"));
+        foreach (string segment in Directory.GetFiles(Path.Combine(data, "wal"), "*.wal"))
+        {
+            File.Delete(segment);
+        }
+
+        // Twice: the first attempt must not make the directory look right.
+        for (int attempt = 0; attempt < 2; attempt++)
+        {
+            Assert.Contains("the log is gone, and there is a snapshot of index ", await AssertRefusedAsync(4, ["--data-dir", data]));
+        }
+    }
+
+    [Fact]
     public async Task A_directory_in_use()
     {
         await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"));
@@ -117,10 +134,10 @@ public sealed class RefusalTests : IDisposable
     }
 
     /// <summary>A directory with some hundred acknowledged puts in it, cleanly stopped.</summary>
-    private async Task<string> MakeDataAsync()
+    private async Task<string> MakeDataAsync(params string[] flags)
     {
         string data = _directory.Of("data");
-        await using ServerProcess server = await ServerProcess.StartSingleAsync(data);
+        await using ServerProcess server = await ServerProcess.StartAsync([.. ServerProcess.SingleArguments(data), .. flags]);
         var writes = new AcknowledgedWrites();
         using var stop = new CancellationTokenSource();
         Task writing = writes.WriteAsync(server.Endpoint, writers: 4, valueBytes: 100, stop.Token);

@@ -39,10 +39,11 @@ internal sealed class NodeStorage : IDisposable
     {
         disk.CreateDirectory(settings.DataDirectory);
         var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
+        var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
+        RefuseLostLog(disk, settings.DataDirectory, snapshots, group);
         WriteAheadLog log = WriteAheadLog.Open(disk, settings.DataDirectory, identity, settings.Wal, out WalRecovery recovery);
         try
         {
-            var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
             snapshots.DeleteTemporary();
             RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
             SnapshotInfo? newest = snapshots.List(group.Value).FirstOrDefault();
@@ -69,6 +70,18 @@ internal sealed class NodeStorage : IDisposable
     }
 
     public void Dispose() => Log.Dispose();
+
+    /// <summary>
+    /// A snapshot is never without a log beside it. Starting from it alone would drop what was acknowledged behind it, and the node's vote. Looked at
+    /// before the log is opened, which would make an empty one.
+    /// </summary>
+    private static void RefuseLostLog(IDisk disk, string directory, SnapshotStore snapshots, GroupId group)
+    {
+        if (!WriteAheadLog.Exists(disk, directory) && snapshots.List(group.Value).FirstOrDefault() is { } newest)
+        {
+            throw new CorruptionException(directory, 0, $"the log is gone, and there is a snapshot of index {newest.Index}");
+        }
+    }
 
     private static MvccStore Load(SnapshotStore snapshots, GroupId group, SnapshotInfo info)
     {
