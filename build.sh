@@ -5,11 +5,23 @@ cd "$(dirname "$0")"
 
 build() { dotnet build MetaStore.Engine.sln -c Release --nologo -v quiet "$@"; }
 
+# One test project after the other: tests that start real processes and wait for them do not share the processors with other tests. All of
+# them run, whatever fails on the way.
+run_tests() {
+    local project failed=0
+    build
+    for project in tests/*.Tests tests/Tidy; do
+        dotnet test "$project" -c Release --nologo --no-build "$@" || failed=1
+    done
+    return "$failed"
+}
+
 case "${1:-}" in
     build) shift; build "$@" ;;
-    test)  shift; dotnet test MetaStore.Engine.sln -c Release --nologo "$@" ;;
+    test)  shift; run_tests "$@" ;;
     sim)   shift; dotnet run -c Release --project tests/Simulation -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;
+    known-bugs) shift; exec tests/Simulation/known-bugs.sh "$@" ;;
     tidy)  shift
            dotnet format whitespace MetaStore.Engine.sln --verify-no-changes
            dotnet test tests/Tidy -c Release --nologo "$@" ;;

@@ -167,6 +167,7 @@ public sealed class ClientTests
         await using MetaStoreClient client = served.Connect();
         await client.PutAsync(Put("k"));
         await served.DisposeAsync();
+        await Until(() => !client.IsConnected, "the client has seen the end of the connection");
         Task<RangeResponse> read = client.RangeAsync(Get("k")).AsTask();
         Task<PutResponse> write = client.PutAsync(Put("k")).AsTask(); // never reaches a socket, so it may wait
         await using ServedNode again = await ServedNode.StartAsync(options: ServedNode.Options with { Endpoint = endpoint });

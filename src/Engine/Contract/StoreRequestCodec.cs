@@ -6,7 +6,8 @@ namespace MetaStore.Engine;
 public sealed class RequestFormatException(string message) : Exception(message);
 
 /// <summary>
-/// The binary form of a <see cref="StoreRequest"/>, the same in the log and on the wire. All numbers are fixed-width little-endian.
+/// The binary form of a <see cref="StoreRequest"/>, the same in the log and between peers (clients speak another, in
+/// MetaStore.Net). All numbers are fixed-width little-endian.
 /// <code>
 /// bytes    := length:u32 byte*
 /// request  := kind:u8 body

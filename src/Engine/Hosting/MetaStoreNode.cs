@@ -36,6 +36,8 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
             logger.LogWarning("recovery: {Note}", _core.RecoveryNote);
         }
 
+        // Before the loops run and move on.
+        Recovery = new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);
         _core.Failure.Connect(() => OnFailed(logger));
         _core.Node.LeaderChanged += () => LeaderChanged?.Invoke();
         foreach (ILoop loop in _core.Loops)
@@ -57,6 +59,9 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
 
     /// <inheritdoc/>
     public NodeId LeaderId => _core.Node.Status.Leader;
+
+    /// <summary>What the data directory held.</summary>
+    public NodeRecovery Recovery { get; }
 
     /// <summary>Where the transport delivers what the peers send.</summary>
     public IPeerMessageSink PeerSink => _core;
@@ -177,3 +182,9 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
             throw new InvalidOperationException($"A node without peers was asked to send {message.Kind} to {message.To}.");
     }
 }
+
+/// <summary>Where a node took up again; all 0 for a new one.</summary>
+/// <param name="Term">Its Raft term.</param>
+/// <param name="LastIndex">The last index of its log.</param>
+/// <param name="SnapshotIndex">The index of the snapshot it loaded; 0 for none.</param>
+public sealed record NodeRecovery(ulong Term, ulong LastIndex, ulong SnapshotIndex);

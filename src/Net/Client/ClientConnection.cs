@@ -72,13 +72,13 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            await socket.ConnectAsync(address, either.Token);
+            await socket.ConnectAsync(address, either.Token).ConfigureAwait(false);
             var pipe = new SocketPipe(socket, options.ReceiveBufferBytes, options.SendBufferBytes);
             var hello = new Hello(
                 Handshake.VersionMin, Handshake.VersionMax, ConnectionRole.Client, Handshake.Capabilities,
                 options.ClusterId, NodeId.None, NodeId.None, (uint)options.FrameBytesMax);
-            await HandshakeIo.SendHelloAsync(pipe.Output, hello, either.Token);
-            Welcome welcome = await HandshakeIo.ReadWelcomeAsync(pipe.Input, either.Token);
+            await HandshakeIo.SendHelloAsync(pipe.Output, hello, either.Token).ConfigureAwait(false);
+            Welcome welcome = await HandshakeIo.ReadWelcomeAsync(pipe.Input, either.Token).ConfigureAwait(false);
             ThrowIfRefused(name, welcome);
             cluster.Check(name, welcome.ClusterId);
             var connection = new ClientConnection(pipe, welcome, name, options, leaderLearned, logger);
@@ -237,7 +237,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
     {
         try
         {
-            await ProcessReceiveAsync();
+            await ProcessReceiveAsync().ConfigureAwait(false);
             Fail(new MetaStoreException(MetaStoreError.ConnectionLost, $"{Endpoint} closed the connection."));
         }
         catch (Exception e)
@@ -259,7 +259,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
     {
         while (true)
         {
-            ReadResult result = await _pipe.Input.ReadAsync();
+            ReadResult result = await _pipe.Input.ReadAsync().ConfigureAwait(false);
             Volatile.Write(ref _lastReceived, _options.TimeProvider.GetTimestamp());
             ReadOnlySequence<byte> buffer = result.Buffer;
             while (true)

@@ -99,7 +99,7 @@ internal sealed class ClientEndpoint(
     {
         try
         {
-            ClientConnection connection = await ClientConnection.OpenAsync(name, _address, options, cluster, leaderLearned, logger, stopping);
+            ClientConnection connection = await ClientConnection.OpenAsync(name, _address, options, cluster, leaderLearned, logger, stopping).ConfigureAwait(false);
             lock (_gate)
             {
                 _failures = 0;

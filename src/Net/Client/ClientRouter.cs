@@ -111,7 +111,7 @@ internal sealed class ClientRouter
             Task<ClientConnection> first;
             try
             {
-                first = await Task.WhenAny(attempts).WaitAsync(patience, _options.TimeProvider, cancellationToken);
+                first = await Task.WhenAny(attempts).WaitAsync(patience, _options.TimeProvider, cancellationToken).ConfigureAwait(false);
             }
             catch (TimeoutException)
             {
@@ -120,7 +120,7 @@ internal sealed class ClientRouter
 
             if (first.IsCompletedSuccessfully)
             {
-                return await first;
+                return await first.ConfigureAwait(false);
             }
 
             attempts.Remove(first);

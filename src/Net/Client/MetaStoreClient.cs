@@ -38,6 +38,9 @@ public sealed class MetaStoreClient : IMetaStore
     /// <summary>Pooled handles that are out: 0 when nobody waits for an answer.</summary>
     internal long OutstandingHandles => _router.Connections().Sum(connection => connection.OutstandingHandles);
 
+    /// <summary>Whether a connection is up, as far as the client has noticed.</summary>
+    internal bool IsConnected => _router.Connections().Any(connection => connection.IsUsable);
+
     /// <summary>Makes a client. It connects with its first request.</summary>
     /// <param name="options">Settings.</param>
     /// <param name="logger">For connections that break.</param>
@@ -100,7 +103,7 @@ public sealed class MetaStoreClient : IMetaStore
     /// <summary>Asks one of the nodes, any, for a sign of life; the store is not involved.</summary>
     /// <exception cref="MetaStoreException">None gave one within the request timeout.</exception>
     public async ValueTask PingAsync(CancellationToken cancellationToken = default) =>
-        await ExecuteAsync<object>(FrameKind.Ping, request: null, isReadOnly: true, preferLeader: false, cancellationToken);
+        await ExecuteAsync<object>(FrameKind.Ping, request: null, isReadOnly: true, preferLeader: false, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Closes all connections. Calls under way fail with Stopped and their outcome.</summary>
     public async ValueTask DisposeAsync()
@@ -110,8 +113,8 @@ public sealed class MetaStoreClient : IMetaStore
             return;
         }
 
-        await _stopping.CancelAsync();
-        await _sweeper.DisposeAsync();
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _sweeper.DisposeAsync().ConfigureAwait(false);
         foreach (ClientConnection connection in _router.Connections())
         {
             connection.Fail(new MetaStoreException(MetaStoreError.Stopped, "The client is closed."));
@@ -135,9 +138,9 @@ public sealed class MetaStoreClient : IMetaStore
             {
                 ThrowIfClosed();
                 TimeSpan patience = _options.RequestTimeout - _time.GetElapsedTime(start);
-                connection = await _router.AcquireAsync(preferLeader, avoid, patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancellationToken);
+                connection = await _router.AcquireAsync(preferLeader, avoid, patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
                 var content = new RequestContent(kind, request, bodyLength, isReadOnly, _time.GetTimestamp(), deadline);
-                return (T)(await connection.SendAsync(content, cancellationToken))!;
+                return (T)(await connection.SendAsync(content, cancellationToken).ConfigureAwait(false))!;
             }
             catch (MetaStoreException e) when (RetryPolicy.MayRetry(e, isReadOnly) && !_stopping.IsCancellationRequested)
             {
@@ -154,7 +157,7 @@ public sealed class MetaStoreClient : IMetaStore
 
             if (!isImmediate)
             {
-                await Task.Delay(pause, _time, cancellationToken);
+                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
             }
         }
     }

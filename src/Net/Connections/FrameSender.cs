@@ -102,7 +102,7 @@ internal sealed class FrameSender<T>(PipeWriter output, IFrameSource<T> source, 
     {
         try
         {
-            await ProcessSendAsync(once);
+            await ProcessSendAsync(once).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -125,13 +125,13 @@ internal sealed class FrameSender<T>(PipeWriter output, IFrameSource<T> source, 
                 source.Encode(_draining[i], output);
                 if (output.UnflushedBytes >= flushBytes)
                 {
-                    await output.FlushAsync();
+                    await output.FlushAsync().ConfigureAwait(false);
                 }
             }
 
             if (output.UnflushedBytes > 0)
             {
-                await output.FlushAsync();
+                await output.FlushAsync().ConfigureAwait(false);
             }
 
             source.Flushed(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_draining));

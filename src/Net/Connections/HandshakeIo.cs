@@ -12,14 +12,14 @@ internal static class HandshakeIo
     {
         hello.Write(output.GetSpan(Hello.Size));
         output.Advance(Hello.Size);
-        await output.FlushAsync(cancellationToken);
+        await output.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <exception cref="HandshakeRefusedException">These bytes are no handshake of this protocol.</exception>
     /// <exception cref="EndOfStreamException">The other side closed before the end of it.</exception>
     public static async ValueTask<Hello> ReadHelloAsync(PipeReader input, CancellationToken cancellationToken)
     {
-        byte[] frame = await ReadFixedAsync(input, Hello.Size, cancellationToken);
+        byte[] frame = await ReadFixedAsync(input, Hello.Size, cancellationToken).ConfigureAwait(false);
         return Hello.Read(frame);
     }
 
@@ -27,7 +27,7 @@ internal static class HandshakeIo
     {
         welcome.Write(output.GetSpan(welcome.Length));
         output.Advance(welcome.Length);
-        await output.FlushAsync(cancellationToken);
+        await output.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads the answer with its text. A refusal is returned, not thrown: the caller knows what it means to it.</summary>
@@ -35,14 +35,14 @@ internal static class HandshakeIo
     /// <exception cref="EndOfStreamException">The other side closed before the end of it.</exception>
     public static async ValueTask<Welcome> ReadWelcomeAsync(PipeReader input, CancellationToken cancellationToken)
     {
-        byte[] frame = await ReadFixedAsync(input, Welcome.Size, cancellationToken);
+        byte[] frame = await ReadFixedAsync(input, Welcome.Size, cancellationToken).ConfigureAwait(false);
         Welcome welcome = Welcome.Read(frame, out int textLength);
         if (textLength == 0)
         {
             return welcome;
         }
 
-        byte[] text = await ReadFixedAsync(input, textLength, cancellationToken, isText: true);
+        byte[] text = await ReadFixedAsync(input, textLength, cancellationToken, isText: true).ConfigureAwait(false);
         return welcome with { Text = Encoding.UTF8.GetString(text) };
     }
 
@@ -50,7 +50,7 @@ internal static class HandshakeIo
     {
         while (true)
         {
-            ReadResult result = await input.ReadAsync(cancellationToken);
+            ReadResult result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
             ReadOnlySequence<byte> buffer = result.Buffer;
             if (buffer.Length >= size)
             {

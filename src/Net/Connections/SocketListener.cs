@@ -47,9 +47,9 @@ internal sealed class SocketListener(IPEndPoint? endpoint, Action<Socket> accept
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
+        await _stopping.CancelAsync().ConfigureAwait(false);
         _socket?.Dispose();
-        await _loop;
+        await _loop.ConfigureAwait(false);
     }
 
     private async Task DoAcceptAsync(Socket socket)
@@ -58,7 +58,7 @@ internal sealed class SocketListener(IPEndPoint? endpoint, Action<Socket> accept
         {
             try
             {
-                await ProcessAcceptAsync(socket);
+                await ProcessAcceptAsync(socket).ConfigureAwait(false);
             }
             catch (Exception e) when (_stopping.IsCancellationRequested || e is ObjectDisposedException)
             {
@@ -68,7 +68,7 @@ internal sealed class SocketListener(IPEndPoint? endpoint, Action<Socket> accept
             {
                 // Out of file descriptors, or a connection that was reset before it was accepted: the next one may do better.
                 logger.LogError(e, "Accepting a connection on {Endpoint} failed; going on.", endpoint);
-                await Task.Delay(Breath);
+                await Task.Delay(Breath).ConfigureAwait(false);
             }
         }
     }
@@ -77,7 +77,7 @@ internal sealed class SocketListener(IPEndPoint? endpoint, Action<Socket> accept
     {
         while (true)
         {
-            accepted(await socket.AcceptAsync(_stopping.Token));
+            accepted(await socket.AcceptAsync(_stopping.Token).ConfigureAwait(false));
         }
     }
 }

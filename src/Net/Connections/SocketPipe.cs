@@ -46,7 +46,7 @@ internal sealed class SocketPipe : IDisposable
             Socket.Shutdown(SocketShutdown.Send);
             while (true)
             {
-                ReadResult result = await Input.ReadAsync(cancellationToken);
+                ReadResult result = await Input.ReadAsync(cancellationToken).ConfigureAwait(false);
                 Input.AdvanceTo(result.Buffer.End);
                 if (result.IsCompleted)
                 {

@@ -33,13 +33,13 @@ internal sealed class PeerLink : IFrameSource<PeerFrame>, IDisposable
         try
         {
             SocketTuning.SetStallTimeout(socket, options.StallTimeout);
-            await socket.ConnectAsync(address, either.Token);
+            await socket.ConnectAsync(address, either.Token).ConfigureAwait(false);
             var pipe = new SocketPipe(socket, receiveBufferBytes: 1 << 10, options.SendBufferBytes);
             var hello = new Hello(
                 Handshake.VersionMin, Handshake.VersionMax, ConnectionRole.Peer, Handshake.Capabilities,
                 options.ClusterId, options.NodeId, peer, (uint)options.FrameBytesMax);
-            await HandshakeIo.SendHelloAsync(pipe.Output, hello, either.Token);
-            Check(await HandshakeIo.ReadWelcomeAsync(pipe.Input, either.Token), peer, options.ClusterId);
+            await HandshakeIo.SendHelloAsync(pipe.Output, hello, either.Token).ConfigureAwait(false);
+            Check(await HandshakeIo.ReadWelcomeAsync(pipe.Input, either.Token).ConfigureAwait(false), peer, options.ClusterId);
             return new PeerLink(pipe, options.SendBufferBytes, flushed);
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested && !stopping.IsCancellationRequested)
@@ -64,10 +64,10 @@ internal sealed class PeerLink : IFrameSource<PeerFrame>, IDisposable
     public async Task ProcessUntilBrokenAsync(CancellationToken stopping)
     {
         using CancellationTokenRegistration stop = stopping.Register(_pipe.Abort);
-        ReadResult result = await _pipe.Input.ReadAsync(CancellationToken.None);
+        ReadResult result = await _pipe.Input.ReadAsync(CancellationToken.None).ConfigureAwait(false);
         if (_sendFailed.Task.IsCompleted)
         {
-            throw await _sendFailed.Task;
+            throw await _sendFailed.Task.ConfigureAwait(false);
         }
 
         throw result.Buffer.IsEmpty

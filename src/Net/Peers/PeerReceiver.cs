@@ -24,7 +24,7 @@ internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, PeerTransportOp
     {
         try
         {
-            await ProcessReceiveAsync();
+            await ProcessReceiveAsync().ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -43,7 +43,7 @@ internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, PeerTransportOp
     {
         while (true)
         {
-            ReadResult result = await pipe.Input.ReadAsync();
+            ReadResult result = await pipe.Input.ReadAsync().ConfigureAwait(false);
             ReadOnlySequence<byte> buffer = result.Buffer;
             while (true)
             {

@@ -47,8 +47,8 @@ internal sealed class PeerSender(
 
     public async Task StopAsync()
     {
-        await _stopping.CancelAsync();
-        await _loop;
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _loop.ConfigureAwait(false);
     }
 
     /// <summary>Queues or drops. Never waits.</summary>
@@ -111,12 +111,12 @@ internal sealed class PeerSender(
         {
             try
             {
-                using PeerLink link = await PeerLink.OpenAsync(peer, address, options, OnFlushed, _stopping.Token);
+                using PeerLink link = await PeerLink.OpenAsync(peer, address, options, OnFlushed, _stopping.Token).ConfigureAwait(false);
                 failures = 0;
                 _lastComplaint = null;
                 logger.LogInformation("Connected to peer {Peer} at {Address}.", peer, address);
                 Attach(link);
-                await link.ProcessUntilBrokenAsync(_stopping.Token);
+                await link.ProcessUntilBrokenAsync(_stopping.Token).ConfigureAwait(false);
             }
             catch (Exception) when (_stopping.IsCancellationRequested)
             {
@@ -132,7 +132,7 @@ internal sealed class PeerSender(
             }
 
             unreachable(peer);
-            await RestAsync(backoff.Next(failures++));
+            await RestAsync(backoff.Next(failures++)).ConfigureAwait(false);
         }
     }
 
@@ -140,7 +140,7 @@ internal sealed class PeerSender(
     {
         try
         {
-            await Task.Delay(pause, options.TimeProvider, _stopping.Token);
+            await Task.Delay(pause, options.TimeProvider, _stopping.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

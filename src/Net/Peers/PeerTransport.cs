@@ -147,7 +147,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             senders = [.. _senders.Values];
         }
 
-        await _listener.DisposeAsync();
+        await _listener.DisposeAsync().ConfigureAwait(false);
         lock (_gate)
         {
             foreach (SocketPipe pipe in _inbound)
@@ -156,7 +156,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             }
         }
 
-        await Task.WhenAll(senders.Select(sender => sender.StopAsync()));
+        await Task.WhenAll(senders.Select(sender => sender.StopAsync())).ConfigureAwait(false);
     }
 
     private void ReportUnreachable(NodeId peer) => _sink!.ReportUnreachable(peer);
@@ -171,7 +171,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             pipe = new SocketPipe(socket, _options.ReceiveBufferBytes, sendBufferBytes: 1 << 10);
             if (TryTrack(pipe))
             {
-                await ProcessInboundAsync(pipe);
+                await ProcessInboundAsync(pipe).ConfigureAwait(false);
             }
         }
         catch (Exception e)
@@ -194,17 +194,17 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
         {
             try
             {
-                Hello hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token);
+                Hello hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token).ConfigureAwait(false);
                 ushort version = Check(hello);
                 peer = hello.NodeId;
                 Welcome welcome = MakeWelcome(HandshakeResult.Accepted, string.Empty) with { Version = version };
-                await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience.Token);
+                await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience.Token).ConfigureAwait(false);
             }
             catch (HandshakeRefusedException e)
             {
                 _logger.LogWarning("A peer connection of {Address} was refused ({Result}): {Reason}", pipe.RemoteName, e.Result, e.Message);
-                await HandshakeIo.SendWelcomeAsync(pipe.Output, MakeWelcome(e.Result, e.Message), patience.Token);
-                await pipe.ShutdownGentlyAsync(patience.Token);
+                await HandshakeIo.SendWelcomeAsync(pipe.Output, MakeWelcome(e.Result, e.Message), patience.Token).ConfigureAwait(false);
+                await pipe.ShutdownGentlyAsync(patience.Token).ConfigureAwait(false);
                 return;
             }
         }
@@ -213,7 +213,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
         Replace(receiver);
         try
         {
-            await receiver.DoReceiveAsync();
+            await receiver.DoReceiveAsync().ConfigureAwait(false);
         }
         finally
         {

@@ -113,25 +113,25 @@ public sealed class BinaryServer : IAsyncDisposable
     /// <param name="cancellationToken">When it is cancelled, what is left is closed at once.</param>
     public async Task DrainAsync(CancellationToken cancellationToken = default)
     {
-        await StopListeningAsync();
+        await StopListeningAsync().ConfigureAwait(false);
         ServerConnection[] connections = Connections();
         try
         {
-            await Task.WhenAll(connections.Select(connection => connection.DrainAsync())).WaitAsync(cancellationToken);
+            await Task.WhenAll(connections.Select(connection => connection.DrainAsync())).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             _logger.LogWarning("Draining was cut short with {Requests} requests under way.", RequestsInFlight);
         }
 
-        await CloseAllAsync();
+        await CloseAllAsync().ConfigureAwait(false);
     }
 
     /// <summary>Closes all connections at once; clients of requests under way do not learn their outcome.</summary>
     public async ValueTask DisposeAsync()
     {
-        await StopListeningAsync();
-        await CloseAllAsync();
+        await StopListeningAsync().ConfigureAwait(false);
+        await CloseAllAsync().ConfigureAwait(false);
         _deadlines.Dispose();
         // The token source is not disposed: a handshake that ends this moment may still look at it, and without a timer it holds nothing.
     }
@@ -139,8 +139,8 @@ public sealed class BinaryServer : IAsyncDisposable
     private async Task StopListeningAsync()
     {
         _node.LeaderChanged -= _leaderChanged;
-        await _stopping.CancelAsync();
-        await _listener.DisposeAsync();
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _listener.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task CloseAllAsync()
@@ -151,7 +151,7 @@ public sealed class BinaryServer : IAsyncDisposable
             connection.Close();
         }
 
-        await Task.WhenAll(connections.Select(connection => connection.Ended));
+        await Task.WhenAll(connections.Select(connection => connection.Ended)).ConfigureAwait(false);
     }
 
     private ServerConnection[] Connections()
@@ -176,10 +176,10 @@ public sealed class BinaryServer : IAsyncDisposable
         try
         {
             pipe = new SocketPipe(socket, _options.ReceiveBufferBytes, _options.SendBufferBytes);
-            ServerConnection? connection = await ShakeHandsAsync(pipe);
+            ServerConnection? connection = await ShakeHandsAsync(pipe).ConfigureAwait(false);
             if (connection is not null)
             {
-                await connection.DoRequestsAsync();
+                await connection.DoRequestsAsync().ConfigureAwait(false);
                 Remove(connection);
             }
         }
@@ -204,12 +204,12 @@ public sealed class BinaryServer : IAsyncDisposable
         using CancellationTokenRegistration stop = _stopping.Token.Register(pipe.Abort);
         try
         {
-            Hello hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token);
+            Hello hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token).ConfigureAwait(false);
             ushort version = Check(hello);
             Admit();
             try
             {
-                return await WelcomeAsync(pipe, hello, version, patience.Token);
+                return await WelcomeAsync(pipe, hello, version, patience.Token).ConfigureAwait(false);
             }
             catch
             {
@@ -220,8 +220,8 @@ public sealed class BinaryServer : IAsyncDisposable
         catch (HandshakeRefusedException e)
         {
             _logger.LogWarning("A connection of {Client} was refused ({Result}): {Reason}", pipe.RemoteName, e.Result, e.Message);
-            await HandshakeIo.SendWelcomeAsync(pipe.Output, MakeWelcome(e.Result, e.Message), patience.Token);
-            await pipe.ShutdownGentlyAsync(patience.Token);
+            await HandshakeIo.SendWelcomeAsync(pipe.Output, MakeWelcome(e.Result, e.Message), patience.Token).ConfigureAwait(false);
+            await pipe.ShutdownGentlyAsync(patience.Token).ConfigureAwait(false);
             return null;
         }
     }
@@ -235,7 +235,7 @@ public sealed class BinaryServer : IAsyncDisposable
             Capabilities = hello.Capabilities & Handshake.Capabilities,
             LeaderId = leader,
         };
-        await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience);
+        await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience).ConfigureAwait(false);
 
         // Only now can others write to it: nothing may come before the welcome.
         var connection = new ServerConnection(pipe, hello, _dispatcher, _node, _options, _logger);

@@ -50,14 +50,14 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         try
         {
-            await ProcessRequestsAsync();
+            await ProcessRequestsAsync().ConfigureAwait(false);
             // The client has closed its half; what it asked before is still answered.
-            await _inFlight.WhenIdleAsync();
+            await _inFlight.WhenIdleAsync().ConfigureAwait(false);
         }
         catch (WireFormatException e)
         {
             _logger.LogWarning("Client {Client} is disconnected: {Reason}", RemoteName, e.Message);
-            await SayWhyAsync(e);
+            await SayWhyAsync(e).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -79,8 +79,8 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         _draining = true;
         Notify(FrameKind.Goodbye);
-        await _inFlight.WhenIdleAsync();
-        await Task.WhenAny(_ended.Task, Task.Delay(_options.DrainLinger, _options.TimeProvider));
+        await _inFlight.WhenIdleAsync().ConfigureAwait(false);
+        await Task.WhenAny(_ended.Task, Task.Delay(_options.DrainLinger, _options.TimeProvider)).ConfigureAwait(false);
         Close();
     }
 
@@ -157,7 +157,7 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         while (true)
         {
-            ReadResult result = await _pipe.Input.ReadAsync();
+            ReadResult result = await _pipe.Input.ReadAsync().ConfigureAwait(false);
             ReadOnlySequence<byte> buffer = result.Buffer;
             while (true)
             {
@@ -170,15 +170,15 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
                 int weight = found == FrameFound.Frame ? (int)header.BodyLength : 0;
                 while (!_inFlight.TryEnter(weight))
                 {
-                    await _sender.DrainAsync();
-                    await _inFlight.WhenRoomAsync();
+                    await _sender.DrainAsync().ConfigureAwait(false);
+                    await _inFlight.WhenRoomAsync().ConfigureAwait(false);
                 }
 
                 Handle(found, header, body);
             }
 
             _pipe.Input.AdvanceTo(buffer.Start, buffer.End);
-            await _sender.DrainAsync();
+            await _sender.DrainAsync().ConfigureAwait(false);
             if (result.IsCompleted)
             {
                 return;
@@ -227,8 +227,8 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
             var error = new MetaStoreException(reason.Error, reason.Message, Outcome.Unknown);
             _sender.Enqueue(new Answer(0, FrameKind.Error, error, Answer.Unasked), schedule: false);
             using var patience = new CancellationTokenSource(_options.HandshakeTimeout, _options.TimeProvider);
-            await _sender.DrainAsync().WaitAsync(patience.Token);
-            await _pipe.ShutdownGentlyAsync(patience.Token);
+            await _sender.DrainAsync().WaitAsync(patience.Token).ConfigureAwait(false);
+            await _pipe.ShutdownGentlyAsync(patience.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {

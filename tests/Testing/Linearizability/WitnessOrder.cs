@@ -7,7 +7,7 @@ namespace MetaStore.Testing.Linearizability;
 /// </summary>
 internal sealed class WitnessOrder
 {
-    private const int ConfigurationsMax = 4000;
+    private const int ConfigurationsMax = 500;
 
     private readonly long[] _openPlaces;
     private readonly RegisterOperation[] _order;
@@ -37,7 +37,8 @@ internal sealed class WitnessOrder
 
     public bool Holds()
     {
-        var configurations = new HashSet<Configuration> { new(RegisterState.Absent, new int[_kinds.Length]) };
+        var configurations = new Frontier();
+        configurations.Add(RegisterState.Absent, new int[_kinds.Length]);
         for (int i = 0; i < _order.Length && _isComplete; i++)
         {
             if (_order[i].Invoked > _firstReturnFrom[i + 1])
@@ -45,7 +46,7 @@ internal sealed class WitnessOrder
                 return false;
             }
 
-            configurations = Step(configurations, i, PlacesBefore(i));
+            configurations = Step(configurations, i);
             if (configurations.Count == 0)
             {
                 return false;
@@ -68,71 +69,94 @@ internal sealed class WitnessOrder
     }
 
     /// <summary>What can be after the operation at a position, given what could be before it.</summary>
-    private HashSet<Configuration> Step(HashSet<Configuration> before, int position, int slippedInMax)
+    private Frontier Step(Frontier before, int position)
     {
-        var after = new HashSet<Configuration>();
-        HashSet<Configuration> reached = before;
-        HashSet<Configuration> frontier = before;
-        for (int slipped = 0; slipped <= slippedInMax; slipped++)
+        var after = new Frontier();
+        Frontier reached = before;
+        for (int places = PlacesBefore(position); ; places--)
         {
-            foreach (Configuration configuration in frontier)
+            foreach ((RegisterState state, int[] used) in reached.All)
             {
-                if (after.Count < ConfigurationsMax && RegisterModel.Apply(configuration.State, _order[position]) is RegisterState state)
+                if (RegisterModel.Apply(state, _order[position]) is RegisterState next)
                 {
-                    after.Add(configuration with { State = state });
+                    after.Add(next, used);
                 }
             }
 
-            frontier = slipped == slippedInMax ? [] : SlipIn(frontier, reached, _firstReturnFrom[position]);
+            if (places == 0 || reached.Count == 0)
+            {
+                return after;
+            }
+
+            reached = SlipIn(reached, _firstReturnFrom[position]);
+        }
+    }
+
+    private Frontier SlipIn(Frontier before, long firstReturn)
+    {
+        var after = new Frontier();
+        foreach ((RegisterState state, int[] used) in before.All)
+        {
+            for (int kind = 0; kind < _kinds.Length; kind++)
+            {
+                if (used[kind] == _kinds[kind].Length || _kinds[kind][used[kind]].Invoked > firstReturn)
+                {
+                    continue;
+                }
+
+                RegisterState? next = RegisterModel.Apply(state, _kinds[kind][used[kind]]);
+                if (next is RegisterState changed && changed != state)
+                {
+                    int[] nowUsed = (int[])used.Clone();
+                    nowUsed[kind]++;
+                    after.Add(changed, nowUsed);
+                }
+            }
         }
 
         return after;
     }
 
-    private HashSet<Configuration> SlipIn(HashSet<Configuration> frontier, HashSet<Configuration> reached, long firstReturn)
+    /// <summary>
+    /// Configurations: a state, and how many of each kind have been slipped in to reach it. Of two with the same state, the one that
+    /// used no more of any kind can do all that the other can, so the other is dropped.
+    /// </summary>
+    private sealed class Frontier
     {
-        var next = new HashSet<Configuration>();
-        foreach (Configuration configuration in frontier)
-        {
-            for (int kind = 0; kind < _kinds.Length && next.Count < ConfigurationsMax; kind++)
-            {
-                int used = configuration.Used[kind];
-                if (used == _kinds[kind].Length || _kinds[kind][used].Invoked > firstReturn)
-                {
-                    continue;
-                }
+        private readonly Dictionary<RegisterState, List<int[]>> _byState = [];
 
-                RegisterState? state = RegisterModel.Apply(configuration.State, _kinds[kind][used]);
-                if (state is RegisterState changed && changed != configuration.State)
-                {
-                    int[] nowUsed = (int[])configuration.Used.Clone();
-                    nowUsed[kind]++;
-                    var slipped = new Configuration(changed, nowUsed);
-                    if (!reached.Contains(slipped))
-                    {
-                        next.Add(slipped);
-                    }
-                }
+        public int Count { get; private set; }
+
+        public IEnumerable<(RegisterState State, int[] Used)> All => _byState.SelectMany(p => p.Value.Select(used => (p.Key, used)));
+
+        public void Add(RegisterState state, int[] used)
+        {
+            if (!_byState.TryGetValue(state, out List<int[]>? known))
+            {
+                _byState.Add(state, known = []);
             }
+
+            if (Count >= ConfigurationsMax || known.Exists(other => UsesNoMore(other, used)))
+            {
+                return;
+            }
+
+            Count -= known.RemoveAll(other => UsesNoMore(used, other));
+            known.Add(used);
+            Count++;
         }
 
-        return next;
-    }
-
-    private readonly record struct Configuration(RegisterState State, int[] Used)
-    {
-        public bool Equals(Configuration other) => State == other.State && Used.AsSpan().SequenceEqual(other.Used);
-
-        public override int GetHashCode()
+        private static bool UsesNoMore(int[] left, int[] right)
         {
-            var hash = default(HashCode);
-            hash.Add(State);
-            foreach (int used in Used)
+            for (int i = 0; i < left.Length; i++)
             {
-                hash.Add(used);
+                if (left[i] > right[i])
+                {
+                    return false;
+                }
             }
 
-            return hash.ToHashCode();
+            return true;
         }
     }
 }

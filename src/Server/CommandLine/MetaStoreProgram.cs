@@ -1,0 +1,59 @@
+using System.CommandLine;
+using MetaStore.Engine;
+
+namespace MetaStore.Server.CommandLine;
+
+/// <summary>The whole program: its commands, and how their errors are told.</summary>
+internal static class MetaStoreProgram
+{
+    public static async Task<int> RunAsync(string[] arguments, ProgramIo io)
+    {
+        ParseResult parsed = MakeRoot(io).Parse(arguments);
+        if (ParseErrorText.Describe(parsed, arguments) is { } error)
+        {
+            await io.Error.WriteLineAsync(error);
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            // The program handles signals and exceptions itself.
+            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await parsed.InvokeAsync(configuration);
+        }
+        catch (RefusalException e)
+        {
+            await io.Error.WriteLineAsync($"metastore: {e.Message}");
+            return e.ExitCode;
+        }
+        catch (MetaStoreException e)
+        {
+            string unknown = e.Outcome == Outcome.Unknown ? " (it may have been applied)" : string.Empty;
+            await io.Error.WriteLineAsync($"metastore: {e.Message}{unknown}");
+            return ExitCode.Failed;
+        }
+        catch (IOException e)
+        {
+            await io.Error.WriteLineAsync($"metastore: {e.Message}");
+            return ExitCode.Failed;
+        }
+    }
+
+    public static RootCommand MakeRoot(ProgramIo io)
+    {
+        var flags = new ClientFlags(io);
+        return new RootCommand("A replicated, strongly consistent metadata store.")
+        {
+            ServeCommand.Create(io),
+            KeyValueCommands.Put(flags),
+            KeyValueCommands.Get(flags),
+            KeyValueCommands.Delete(flags),
+            KeyValueCommands.Txn(flags),
+            KeyValueCommands.Compact(flags),
+            NodeCommands.Status(flags),
+            NodeCommands.Hash(flags),
+            LoadCommand.Create(flags),
+            WalCommand.Create(io),
+        };
+    }
+}

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using MetaStore.Server.Serving;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace MetaStore.Server.CommandLine;
+
+/// <summary>"metastore serve": the flags, under etcd's names, and the run.</summary>
+internal sealed class ServeCommand
+{
+    private readonly Option<string> _name = Flags.Text("--name", "this member's name", "default");
+    private readonly Option<string?> _dataDir = Flags.Text("--data-dir", "where it keeps its files [default: NAME.metastore]");
+    private readonly Option<string> _clientUrls = Flags.Text("--listen-client-urls", "where clients connect; port 0 takes a free one", "http://127.0.0.1:2379");
+    private readonly Option<string?> _advertiseClientUrls = Flags.Text("--advertise-client-urls", "where clients reach it, if elsewhere; told at the start");
+    private readonly Option<string?> _peerUrls = Flags.Text("--listen-peer-urls", "where the other members connect [default: http://127.0.0.1:2380]; a single node opens no peer port");
+    private readonly Option<string?> _advertisePeerUrls = Flags.Text("--initial-advertise-peer-urls", "where the other members reach it [default: as --initial-cluster says, else http://127.0.0.1:2380]");
+    private readonly Option<string?> _cluster = Flags.Text("--initial-cluster", "all members, the same on each: n1=http://host:2380,n2=… [default: this one alone]");
+    private readonly Option<ClusterState> _state = Flags.Choice(
+        "--initial-cluster-state",
+        "existing refuses an empty data directory (members are fixed in this version: nobody joins, and a lost disk should not start empty)",
+        ("new", ClusterState.New),
+        ("existing", ClusterState.Existing));
+
+    private readonly Option<string> _token = Flags.Text("--initial-cluster-token", "tells clusters with equal members apart, the same on each member", "metastore-cluster");
+    private readonly Option<long> _snapshotCount = Flags.Number("--snapshot-count", "entries between two snapshots, at least", 10_000, 1, int.MaxValue);
+    private readonly Option<long> _heartbeat = Flags.Number("--heartbeat-interval", "milliseconds between two heartbeats of the leader", 100, 1, 60_000);
+    private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
+    private readonly Option<BatchProfile> _profile = Flags.Choice(
+        "--profile", "how writes are batched", ("low-latency", BatchProfile.LowLatency), ("high-throughput", BatchProfile.HighThroughput));
+    private readonly Option<ulong?> _seed = Flags.Seed("--seed", "the node's randomness, to repeat a run; drawn if not given, and told at the start");
+    private readonly Option<LogLevel> _logLevel = Flags.Choice(
+        "--log-level",
+        "what is logged, to standard error",
+        ("info", LogLevel.Information),
+        ("trace", LogLevel.Trace),
+        ("debug", LogLevel.Debug),
+        ("warn", LogLevel.Warning),
+        ("error", LogLevel.Error));
+
+    private ServeCommand()
+    {
+    }
+
+    public static Command Create(ProgramIo io)
+    {
+        var flags = new ServeCommand();
+        var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
+        {
+            flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
+            flags._state, flags._token, flags._snapshotCount, flags._heartbeat, flags._election, flags._profile, flags._seed, flags._logLevel,
+        };
+        command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ServeOptions options, ProgramIo io)
+    {
+        using var signals = new StopSignals();
+        using ILoggerFactory loggers = LoggerFactory.Create(builder =>
+        {
+            builder.SetMinimumLevel(options.LogLevel);
+            builder.AddConsole(console =>
+            {
+                console.FormatterName = LineConsoleFormatter.FormatName;
+                console.LogToStandardErrorThreshold = LogLevel.Trace;
+            });
+            builder.Services.AddSingleton<ConsoleFormatter>(new LineConsoleFormatter(TimeProvider.System));
+        });
+        await using var output = new StreamWriter(io.Output, leaveOpen: true);
+        return await new ServerHost(options, loggers, output).RunAsync(signals.Asked);
+    }
+
+    private ServeFlagValues Read(ParseResult result) => new()
+    {
+        Name = result.GetValue(_name)!,
+        DataDirectory = result.GetValue(_dataDir),
+        ListenClientUrls = result.GetValue(_clientUrls)!,
+        AdvertiseClientUrls = result.GetValue(_advertiseClientUrls),
+        ListenPeerUrls = result.GetValue(_peerUrls),
+        AdvertisePeerUrls = result.GetValue(_advertisePeerUrls),
+        InitialCluster = result.GetValue(_cluster),
+        ClusterState = result.GetValue(_state),
+        Token = result.GetValue(_token)!,
+        SnapshotCount = result.GetValue(_snapshotCount),
+        HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
+        ElectionMilliseconds = (int)result.GetValue(_election),
+        Profile = result.GetValue(_profile),
+        Seed = result.GetValue(_seed),
+        LogLevel = result.GetValue(_logLevel),
+    };
+}

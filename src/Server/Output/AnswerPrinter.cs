@@ -1,0 +1,53 @@
+using MetaStore.Engine;
+
+namespace MetaStore.Server.Output;
+
+/// <summary>How answers are printed.</summary>
+internal enum OutputFormat
+{
+    /// <summary>Keys and values, a line each, as etcdctl does.</summary>
+    Simple,
+
+    /// <summary>etcdctl's JSON: keys and values in base64.</summary>
+    Json,
+
+    /// <summary>For people.</summary>
+    Table,
+}
+
+/// <summary>What of a range to print.</summary>
+internal readonly record struct GetView(bool CountOnly, bool ValueOnly);
+
+/// <summary>The answer of one endpoint.</summary>
+internal sealed record EndpointAnswer<T>(string Endpoint, T Answer);
+
+/// <summary>Prints answers of the store, to bytes that <see cref="Finish"/> hands out.</summary>
+internal interface IAnswerPrinter
+{
+    void Put(PutResponse answer);
+
+    void Get(RangeResponse answer, GetView view);
+
+    void Delete(DeleteRangeResponse answer);
+
+    void Txn(TxnResponse answer);
+
+    void Compact(Revision revision, CompactResponse answer);
+
+    void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers);
+
+    void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers);
+
+    ReadOnlyMemory<byte> Finish();
+}
+
+/// <summary>Makes the printer of a format.</summary>
+internal static class AnswerPrinter
+{
+    public static IAnswerPrinter Create(OutputFormat format) => format switch
+    {
+        OutputFormat.Json => new JsonPrinter(),
+        OutputFormat.Table => new TablePrinter(),
+        _ => new SimplePrinter(),
+    };
+}

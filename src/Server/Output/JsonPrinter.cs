@@ -1,0 +1,246 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using MetaStore.Engine;
+
+namespace MetaStore.Server.Output;
+
+/// <summary>
+/// The JSON of etcdctl 3.5: field names of the protocol, numbers as numbers, keys and values in base64, zero and empty fields left out. One
+/// answer is one line.
+/// </summary>
+internal sealed class JsonPrinter : IAnswerPrinter
+{
+    private readonly ByteText _text = new();
+
+    public void Put(PutResponse answer) => Line(json => WritePut(json, answer));
+
+    public void Get(RangeResponse answer, GetView view) => Line(json => WriteRange(json, answer));
+
+    public void Delete(DeleteRangeResponse answer) => Line(json => WriteDelete(json, answer));
+
+    public void Txn(TxnResponse answer) => Line(json => WriteTxn(json, answer));
+
+    public void Compact(Revision revision, CompactResponse answer) => Line(json =>
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        json.WriteEndObject();
+    });
+
+    public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) => Line(json => WriteEach(json, answers, "Status", WriteStatus));
+
+    public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Line(json => WriteEach(json, answers, "HashKV", WriteHash));
+
+    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+
+    private static void WriteEach<T>(Utf8JsonWriter json, IReadOnlyList<EndpointAnswer<T>> answers, string name, Action<Utf8JsonWriter, T> write)
+    {
+        json.WriteStartArray();
+        foreach (EndpointAnswer<T> answer in answers)
+        {
+            json.WriteStartObject();
+            json.WriteString("Endpoint", answer.Endpoint);
+            json.WritePropertyName(name);
+            write(json, answer.Answer);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WritePut(Utf8JsonWriter json, PutResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        if (answer.Previous is { } previous)
+        {
+            json.WritePropertyName("prev_kv");
+            WritePair(json, previous);
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteRange(Utf8JsonWriter json, RangeResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        WritePairs(json, "kvs", answer.Items);
+        if (answer.More)
+        {
+            json.WriteBoolean("more", true);
+        }
+
+        Number(json, "count", answer.Count);
+        json.WriteEndObject();
+    }
+
+    private static void WriteDelete(Utf8JsonWriter json, DeleteRangeResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        Number(json, "deleted", answer.Deleted);
+        WritePairs(json, "prev_kvs", answer.Previous);
+        json.WriteEndObject();
+    }
+
+    private static void WriteTxn(Utf8JsonWriter json, TxnResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        if (answer.Succeeded)
+        {
+            json.WriteBoolean("succeeded", true);
+        }
+
+        if (answer.Responses.Count > 0)
+        {
+            json.WriteStartArray("responses");
+            foreach (StoreResponse response in answer.Responses)
+            {
+                WriteInner(json, response);
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteInner(Utf8JsonWriter json, StoreResponse response)
+    {
+        json.WriteStartObject();
+        json.WriteStartObject("Response");
+        switch (response)
+        {
+            case PutResponse put:
+                json.WritePropertyName("response_put");
+                WritePut(json, put);
+                break;
+            case RangeResponse range:
+                json.WritePropertyName("response_range");
+                WriteRange(json, range);
+                break;
+            case DeleteRangeResponse delete:
+                json.WritePropertyName("response_delete_range");
+                WriteDelete(json, delete);
+                break;
+            case TxnResponse txn:
+                json.WritePropertyName("response_txn");
+                WriteTxn(json, txn);
+                break;
+        }
+
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static void WriteStatus(Utf8JsonWriter json, StatusResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        json.WriteString("version", answer.Version);
+        json.WriteString("name", answer.Name);
+        Number(json, "dbSize", answer.DiskBytes);
+        Unsigned(json, "leader", answer.LeaderId);
+        Unsigned(json, "raftIndex", answer.LastIndex);
+        Unsigned(json, "raftTerm", answer.Header.Term);
+        Unsigned(json, "raftAppliedIndex", answer.AppliedIndex);
+        Unsigned(json, "raftCommitIndex", answer.CommitIndex);
+        Unsigned(json, "snapshotIndex", answer.SnapshotIndex);
+        Number(json, "compactRevision", answer.CompactRevision.Value);
+        Number(json, "keys", answer.KeyCount);
+        json.WriteStartArray("members");
+        foreach (MemberStatus member in answer.Members)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("ID", member.Id);
+            json.WriteString("name", member.Name);
+            json.WriteStartArray("peerURLs");
+            json.WriteStringValue(member.PeerUrl);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteHash(Utf8JsonWriter json, HashResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        Number(json, "hash", answer.Hash);
+        Number(json, "compact_revision", answer.CompactRevision.Value);
+        Number(json, "hash_revision", answer.HashRevision.Value);
+        json.WriteEndObject();
+    }
+
+    private static void WriteHeader(Utf8JsonWriter json, ResponseHeader header)
+    {
+        json.WriteStartObject("header");
+        Unsigned(json, "cluster_id", header.ClusterId);
+        Unsigned(json, "member_id", header.NodeId);
+        Number(json, "revision", header.Revision.Value);
+        Unsigned(json, "raft_term", header.Term);
+        json.WriteEndObject();
+    }
+
+    private static void WritePairs(Utf8JsonWriter json, string name, IReadOnlyList<KeyValue> pairs)
+    {
+        if (pairs.Count == 0)
+        {
+            return;
+        }
+
+        json.WriteStartArray(name);
+        foreach (KeyValue pair in pairs)
+        {
+            WritePair(json, pair);
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WritePair(Utf8JsonWriter json, KeyValue pair)
+    {
+        json.WriteStartObject();
+        json.WriteBase64String("key", pair.Key.Span);
+        Number(json, "create_revision", pair.CreateRevision.Value);
+        Number(json, "mod_revision", pair.ModRevision.Value);
+        Number(json, "version", pair.Version);
+        if (!pair.Value.IsEmpty)
+        {
+            json.WriteBase64String("value", pair.Value.Span);
+        }
+
+        Number(json, "lease", pair.LeaseId);
+        json.WriteEndObject();
+    }
+
+    private static void Number(Utf8JsonWriter json, string name, long value)
+    {
+        if (value != 0)
+        {
+            json.WriteNumber(name, value);
+        }
+    }
+
+    private static void Unsigned(Utf8JsonWriter json, string name, ulong value)
+    {
+        if (value != 0)
+        {
+            json.WriteNumber(name, value);
+        }
+    }
+
+    private void Line(Action<Utf8JsonWriter> write)
+    {
+        using (var json = new Utf8JsonWriter(_text.Writer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            write(json);
+        }
+
+        _text.EndLine();
+    }
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+using MetaStore.Engine;
+
+namespace MetaStore.Server.Output;
+
+/// <summary>Status and hash as rows, for the simple and the table format.</summary>
+internal static class NodeRows
+{
+    public static readonly string[] StatusHeads =
+        ["endpoint", "id", "name", "version", "disk size", "is leader", "raft term", "raft index", "raft applied index", "revision", "keys"];
+
+    public static readonly string[] HashHeads = ["endpoint", "hash", "hash revision", "compact revision"];
+
+    public static string[] Of(EndpointAnswer<StatusResponse> status)
+    {
+        StatusResponse answer = status.Answer;
+        return
+        [
+            status.Endpoint,
+            answer.Header.NodeId.ToString("x16"),
+            answer.Name,
+            answer.Version,
+            Size(answer.DiskBytes),
+            answer.LeaderId != 0 && answer.LeaderId == answer.Header.NodeId ? "true" : "false",
+            answer.Header.Term.ToString(),
+            answer.LastIndex.ToString(),
+            answer.AppliedIndex.ToString(),
+            answer.Header.Revision.ToString(),
+            answer.KeyCount.ToString(),
+        ];
+    }
+
+    public static string[] Of(EndpointAnswer<HashResponse> hash) =>
+        [hash.Endpoint, hash.Answer.Hash.ToString(), hash.Answer.HashRevision.ToString(), hash.Answer.CompactRevision.ToString()];
+
+    /// <summary>Bytes for people: 67 MB.</summary>
+    public static string Size(long bytes)
+    {
+        string[] units = ["B", "kB", "MB", "GB", "TB"];
+        double size = bytes;
+        int unit = 0;
+        for (; size >= 999.5 && unit < units.Length - 1; unit++)
+        {
+            size /= 1000;
+        }
+
+        return size.ToString(unit > 0 && size < 9.95 ? "0.0" : "0", CultureInfo.InvariantCulture) + " " + units[unit];
+    }
+}

@@ -1,0 +1,94 @@
+using MetaStore.Engine;
+
+namespace MetaStore.Server.Output;
+
+/// <summary>etcdctl's simple format: bytes as they are, a line each.</summary>
+internal sealed class SimplePrinter : IAnswerPrinter
+{
+    private readonly ByteText _text = new();
+
+    public void Put(PutResponse answer)
+    {
+        _text.Line("OK");
+        if (answer.Previous is { } previous)
+        {
+            Pair(previous, valueOnly: false);
+        }
+    }
+
+    public void Get(RangeResponse answer, GetView view)
+    {
+        if (view.CountOnly)
+        {
+            _text.Line(answer.Count.ToString());
+        }
+
+        foreach (KeyValue pair in answer.Items)
+        {
+            Pair(pair, view.ValueOnly);
+        }
+    }
+
+    public void Delete(DeleteRangeResponse answer)
+    {
+        _text.Line(answer.Deleted.ToString());
+        foreach (KeyValue pair in answer.Previous)
+        {
+            Pair(pair, valueOnly: false);
+        }
+    }
+
+    public void Txn(TxnResponse answer)
+    {
+        _text.Line(answer.Succeeded ? "SUCCESS" : "FAILURE");
+        foreach (StoreResponse response in answer.Responses)
+        {
+            _text.EndLine();
+            switch (response)
+            {
+                case PutResponse put:
+                    Put(put);
+                    break;
+                case RangeResponse range:
+                    Get(range, new GetView(CountOnly: range.Items.Count == 0 && range.Count > 0, ValueOnly: false));
+                    break;
+                case DeleteRangeResponse delete:
+                    Delete(delete);
+                    break;
+                case TxnResponse inner:
+                    Txn(inner);
+                    break;
+            }
+        }
+    }
+
+    public void Compact(Revision revision, CompactResponse answer) => _text.Line($"compacted revision {revision}");
+
+    public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers)
+    {
+        foreach (EndpointAnswer<StatusResponse> answer in answers)
+        {
+            _text.Line(string.Join(", ", NodeRows.Of(answer)));
+        }
+    }
+
+    public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers)
+    {
+        foreach (EndpointAnswer<HashResponse> answer in answers)
+        {
+            _text.Line(string.Join(", ", NodeRows.Of(answer)));
+        }
+    }
+
+    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+
+    private void Pair(KeyValue pair, bool valueOnly)
+    {
+        if (!valueOnly)
+        {
+            _text.Line(pair.Key);
+        }
+
+        _text.Line(pair.Value);
+    }
+}

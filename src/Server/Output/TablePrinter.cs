@@ -1,0 +1,87 @@
+using MetaStore.Engine;
+
+namespace MetaStore.Server.Output;
+
+/// <summary>Answers as tables, for people: what is not printable is escaped.</summary>
+internal sealed class TablePrinter : IAnswerPrinter
+{
+    private static readonly string[] s_pairHeads = ["key", "value", "create rev", "mod rev", "version", "lease"];
+
+    private readonly ByteText _text = new();
+
+    public void Put(PutResponse answer)
+    {
+        TextTable.Write(_text, ["result", "revision"], [["OK", answer.Header.Revision.ToString()]]);
+        if (answer.Previous is { } previous)
+        {
+            Pairs([previous]);
+        }
+    }
+
+    public void Get(RangeResponse answer, GetView view)
+    {
+        if (view.CountOnly)
+        {
+            TextTable.Write(_text, ["count"], [[answer.Count.ToString()]]);
+        }
+        else
+        {
+            Pairs(answer.Items);
+        }
+    }
+
+    public void Delete(DeleteRangeResponse answer)
+    {
+        TextTable.Write(_text, ["deleted", "revision"], [[answer.Deleted.ToString(), answer.Header.Revision.ToString()]]);
+        if (answer.Previous.Count > 0)
+        {
+            Pairs(answer.Previous);
+        }
+    }
+
+    public void Txn(TxnResponse answer)
+    {
+        TextTable.Write(_text, ["result", "revision"], [[answer.Succeeded ? "SUCCESS" : "FAILURE", answer.Header.Revision.ToString()]]);
+        foreach (StoreResponse response in answer.Responses)
+        {
+            switch (response)
+            {
+                case PutResponse put:
+                    Put(put);
+                    break;
+                case RangeResponse range:
+                    Get(range, new GetView(CountOnly: range.Items.Count == 0 && range.Count > 0, ValueOnly: false));
+                    break;
+                case DeleteRangeResponse delete:
+                    Delete(delete);
+                    break;
+                case TxnResponse inner:
+                    Txn(inner);
+                    break;
+            }
+        }
+    }
+
+    public void Compact(Revision revision, CompactResponse answer) =>
+        TextTable.Write(_text, ["compacted revision", "revision"], [[revision.ToString(), answer.Header.Revision.ToString()]]);
+
+    public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) =>
+        TextTable.Write(_text, NodeRows.StatusHeads, [.. answers.Select(NodeRows.Of)]);
+
+    public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) =>
+        TextTable.Write(_text, NodeRows.HashHeads, [.. answers.Select(NodeRows.Of)]);
+
+    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+
+    private void Pairs(IReadOnlyList<KeyValue> pairs) => TextTable.Write(_text, s_pairHeads, [.. pairs.Select(Row)]);
+
+    private static string[] Row(KeyValue pair) =>
+    [
+        ByteText.Escape(pair.Key.Span),
+        ByteText.Escape(pair.Value.Span),
+        pair.CreateRevision.ToString(),
+        pair.ModRevision.ToString(),
+        pair.Version.ToString(),
+        pair.LeaseId == 0 ? string.Empty : pair.LeaseId.ToString("x16"),
+    ];
+}

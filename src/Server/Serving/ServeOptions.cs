@@ -1,0 +1,164 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Replication;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Raft;
+using Microsoft.Extensions.Logging;
+
+namespace MetaStore.Server.Serving;
+
+/// <summary>What --initial-cluster-state says of the data directory.</summary>
+internal enum ClusterState
+{
+    /// <summary>It may be empty: a first start.</summary>
+    New,
+
+    /// <summary>It must hold data: this member has run before.</summary>
+    Existing,
+}
+
+/// <summary>What --profile asks for.</summary>
+internal enum BatchProfile
+{
+    /// <summary>Small batches.</summary>
+    LowLatency,
+
+    /// <summary>Large batches.</summary>
+    HighThroughput,
+}
+
+/// <summary>The values of the flags of "serve"; null where a flag was not given and its default follows from others.</summary>
+internal sealed record ServeFlagValues
+{
+    public string Name { get; init; } = "default";
+
+    public string? DataDirectory { get; init; }
+
+    public string ListenClientUrls { get; init; } = "http://127.0.0.1:2379";
+
+    public string? AdvertiseClientUrls { get; init; }
+
+    public string? ListenPeerUrls { get; init; }
+
+    public string? AdvertisePeerUrls { get; init; }
+
+    public string? InitialCluster { get; init; }
+
+    public ClusterState ClusterState { get; init; }
+
+    public string Token { get; init; } = "metastore-cluster";
+
+    public long SnapshotCount { get; init; } = 10_000;
+
+    public int HeartbeatMilliseconds { get; init; } = 100;
+
+    public int ElectionMilliseconds { get; init; } = 1000;
+
+    public BatchProfile Profile { get; init; }
+
+    public ulong? Seed { get; init; }
+
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+}
+
+/// <summary>What "serve" is to do: the flags, checked, with all that follows from them.</summary>
+internal sealed record ServeOptions
+{
+    private const string PeerUrlDefault = "http://127.0.0.1:2380";
+
+    public required NodeSettings Node { get; init; }
+
+    public required IReadOnlyList<MemberAddress> Members { get; init; }
+
+    public required IReadOnlyList<HttpUrl> ListenClientUrls { get; init; }
+
+    public required IReadOnlyList<HttpUrl> AdvertiseClientUrls { get; init; }
+
+    /// <summary>Null for a cluster of one: nobody could connect there.</summary>
+    public required HttpUrl? ListenPeerUrl { get; init; }
+
+    public required ClusterState ClusterState { get; init; }
+
+    public required LogLevel LogLevel { get; init; }
+
+    /// <exception cref="RefusalException">A flag is wrong; the message names it and what would be right.</exception>
+    public static ServeOptions From(ServeFlagValues flags)
+    {
+        if (flags.Name.Length == 0 || flags.Name.AsSpan().IndexOfAny(",=/") >= 0)
+        {
+            throw new RefusalException(ExitCode.Usage, $"--name is \"{flags.Name}\"; it must not be empty nor hold a comma, an equals sign or a slash.");
+        }
+
+        HttpUrl? advertised = flags.AdvertisePeerUrls is null ? null : One("--initial-advertise-peer-urls", flags.AdvertisePeerUrls);
+        IReadOnlyList<MemberAddress> members = InitialCluster.Parse(flags.InitialCluster ?? $"{flags.Name}={advertised?.ToString() ?? PeerUrlDefault}");
+        MemberAddress self = FindSelf(flags.Name, members, advertised);
+        IReadOnlyList<HttpUrl> clients = HttpUrl.ParseList("--listen-client-urls", flags.ListenClientUrls);
+        foreach (HttpUrl url in clients)
+        {
+            _ = url.ToListenEndPoint("--listen-client-urls");
+        }
+
+        HttpUrl peer = One("--listen-peer-urls", flags.ListenPeerUrls ?? PeerUrlDefault);
+        _ = peer.ToListenEndPoint("--listen-peer-urls");
+        return new ServeOptions
+        {
+            Node = MakeNode(flags, members, self),
+            Members = members,
+            ListenClientUrls = clients,
+            AdvertiseClientUrls = flags.AdvertiseClientUrls is null ? clients : HttpUrl.ParseList("--advertise-client-urls", flags.AdvertiseClientUrls),
+            ListenPeerUrl = members.Count > 1 ? peer : null,
+            ClusterState = flags.ClusterState,
+            LogLevel = flags.LogLevel,
+        };
+    }
+
+    private static HttpUrl One(string flag, string text)
+    {
+        IReadOnlyList<HttpUrl> urls = HttpUrl.ParseList(flag, text);
+        return urls.Count == 1 ? urls[0] : throw new RefusalException(ExitCode.Usage, $"{flag} has {urls.Count} addresses; one is supported.");
+    }
+
+    private static MemberAddress FindSelf(string name, IReadOnlyList<MemberAddress> members, HttpUrl? advertised)
+    {
+        MemberAddress self = members.FirstOrDefault(member => member.Name == name) ?? throw new RefusalException(
+            ExitCode.Usage,
+            $"--initial-cluster ({string.Join(", ", members.Select(member => member.Name))}) does not include this node; add {name}=http://… to it, or set --name to one of its members.");
+        if (advertised is not null && advertised != self.PeerUrl)
+        {
+            throw new RefusalException(
+                ExitCode.Usage, $"--initial-advertise-peer-urls is {advertised}, but --initial-cluster gives {name} the url {self.PeerUrl}; they must be the same.");
+        }
+
+        return self;
+    }
+
+    private static NodeSettings MakeNode(ServeFlagValues flags, IReadOnlyList<MemberAddress> members, MemberAddress self)
+    {
+        NodeId nodeId = ClusterIds.OfNode(flags.Token, self);
+        var settings = new NodeSettings
+        {
+            Name = flags.Name,
+            ClusterId = ClusterIds.OfCluster(flags.Token, members),
+            NodeId = nodeId,
+            Members = [.. members.Select(member => new ClusterMember(ClusterIds.OfNode(flags.Token, member), member.Name, member.PeerUrl.ToString()))],
+            DataDirectory = flags.DataDirectory ?? $"{flags.Name}.metastore",
+            HeartbeatInterval = TimeSpan.FromMilliseconds(flags.HeartbeatMilliseconds),
+            ElectionTimeout = TimeSpan.FromMilliseconds(flags.ElectionMilliseconds),
+            Proposer = flags.Profile == BatchProfile.HighThroughput ? ProposerOptions.HighThroughput : ProposerOptions.LowLatency,
+            Snapshots = new SnapshotOptions { EntriesMin = flags.SnapshotCount },
+            Seed = flags.Seed ?? MetaStoreNode.DrawSeed(),
+        };
+        if (flags.ElectionMilliseconds < 5 * flags.HeartbeatMilliseconds)
+        {
+            throw new RefusalException(
+                ExitCode.Usage,
+                $"--election-timeout is {flags.ElectionMilliseconds} ms; it must be at least 5 times --heartbeat-interval, {5 * flags.HeartbeatMilliseconds} ms.");
+        }
+
+        if (settings.Members.Select(member => member.Id).Distinct().Count() != members.Count)
+        {
+            throw new RefusalException(ExitCode.Usage, "two members come out with the same node id; give one of them another --name.");
+        }
+
+        return settings;
+    }
+}

@@ -1,0 +1,146 @@
+using System.Net;
+using System.Reflection;
+using MetaStore.Engine.Hosting;
+using MetaStore.Net;
+using MetaStore.Raft;
+using Microsoft.Extensions.Logging;
+
+namespace MetaStore.Server.Serving;
+
+/// <summary>
+/// A node with its doors: recovers, listens, serves until it is asked to stop or the node fails, and takes itself down in order: doors first,
+/// then the node, then the way to its peers.
+/// </summary>
+internal sealed class ServerHost(ServeOptions options, ILoggerFactory loggers, TextWriter output)
+{
+    /// <summary>How long requests under way may take when the node is asked to stop; longer than any of them may.</summary>
+    private static readonly TimeSpan s_drainPatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a failed node takes to tell its clients. Its loops may hang in the disk, so nothing is waited for beyond.</summary>
+    private static readonly TimeSpan s_failurePatience = TimeSpan.FromMilliseconds(300);
+
+    private readonly ILogger _logger = loggers.CreateLogger("server");
+
+    /// <summary>Serves; ends with the exit code.</summary>
+    /// <exception cref="RefusalException">It cannot start, or the node failed.</exception>
+    public async Task<int> RunAsync(Task stopAsked)
+    {
+        MetaStoreNode node;
+        PeerTransport? transport = null;
+        var doors = new List<BinaryServer>();
+        try
+        {
+            StartFailure.CheckState(options);
+            transport = MakeTransport();
+            node = MetaStoreNode.Open(options.Node, transport, loggers.CreateLogger("node"));
+        }
+        catch (Exception exception) when (StartFailure.IsOperatingError(exception))
+        {
+            throw StartFailure.ToRefusal(exception, options.Node);
+        }
+
+        try
+        {
+            await OpenDoorsAsync(node, transport, doors);
+        }
+        catch (Exception exception) when (StartFailure.IsOperatingError(exception))
+        {
+            await StopAsync(node, transport, doors, CancellationToken.None);
+            throw StartFailure.ToRefusal(exception, options.Node);
+        }
+
+        output.WriteLine(DescribeStart(node, transport, doors));
+        output.Flush();
+        if (await Task.WhenAny(stopAsked, node.Failed) == node.Failed)
+        {
+            await AbandonAsync(doors);
+            string cause = node.Failed.Exception!.InnerException!.Message;
+            throw new RefusalException(ExitCode.NodeFailed, $"the node has failed and stops: {cause}");
+        }
+
+        _logger.LogInformation("asked to stop: finishing {Requests} requests", doors.Sum(door => door.RequestsInFlight));
+        using var patience = new CancellationTokenSource(s_drainPatience);
+        await StopAsync(node, transport, doors, patience.Token);
+        if (node.Failed.IsFaulted)
+        {
+            throw new RefusalException(ExitCode.NodeFailed, $"the node failed while it stopped: {node.Failed.Exception!.InnerException!.Message}");
+        }
+
+        _logger.LogInformation("stopped");
+        return ExitCode.Success;
+    }
+
+    private static async Task StopAsync(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors, CancellationToken patience)
+    {
+        await Task.WhenAll(doors.Select(door => door.DrainAsync(patience)));
+        foreach (BinaryServer door in doors)
+        {
+            await door.DisposeAsync();
+        }
+
+        // The transport last: the node's loops send until they have ended.
+        await node.DisposeAsync();
+        if (transport is not null)
+        {
+            await transport.DisposeAsync();
+        }
+    }
+
+    /// <summary>Gives the doors a moment to answer what is under way with the failure. The node itself is left to the end of the process.</summary>
+    private static async Task AbandonAsync(List<BinaryServer> doors)
+    {
+        using var patience = new CancellationTokenSource(s_failurePatience);
+        Task drained = Task.WhenAll(doors.Select(door => door.DrainAsync(patience.Token)));
+        await Task.WhenAny(drained, Task.Delay(2 * s_failurePatience, CancellationToken.None));
+    }
+
+    private static string ListenText(EndPoint endPoint) => $"http://{endPoint}";
+
+    private PeerTransport? MakeTransport()
+    {
+        if (options.ListenPeerUrl is null)
+        {
+            return null;
+        }
+
+        var peers = new Dictionary<NodeId, EndPoint>();
+        foreach ((ClusterMember member, MemberAddress address) in options.Node.Members.Zip(options.Members))
+        {
+            peers.Add(member.Id, address.PeerUrl.ToRemoteEndPoint());
+        }
+
+        return new PeerTransport(
+            new PeerTransportOptions
+            {
+                ClusterId = options.Node.ClusterId,
+                NodeId = options.Node.NodeId,
+                Endpoint = options.ListenPeerUrl.ToListenEndPoint("--listen-peer-urls"),
+                Peers = peers,
+            },
+            sink: null,
+            loggers.CreateLogger("peers"));
+    }
+
+    private async Task OpenDoorsAsync(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors)
+    {
+        ILogger logger = loggers.CreateLogger("clients");
+        foreach (HttpUrl url in options.ListenClientUrls)
+        {
+            var door = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = url.ToListenEndPoint("--listen-client-urls") }, logger);
+            doors.Add(door);
+            await door.StartAsync();
+        }
+
+        transport?.Start(node.PeerSink);
+    }
+
+    private string DescribeStart(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors)
+    {
+        string version = typeof(ServerHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
+        string advertised = options.AdvertiseClientUrls.SequenceEqual(options.ListenClientUrls) ? string.Empty : $" (advertised {string.Join(',', options.AdvertiseClientUrls)})";
+        return $"metastore {version} serves: name {options.Node.Name}, node {node.NodeId.Value:x16}, cluster {node.ClusterId:x16}, members {options.Members.Count}, "
+            + $"clients {string.Join(',', doors.Select(door => ListenText(door.LocalEndPoint)))}{advertised}, "
+            + $"peers {(transport is null ? "none" : ListenText(transport.LocalEndPoint))}, data {Path.GetFullPath(options.Node.DataDirectory)}, "
+            + $"recovered term {node.Recovery.Term} index {node.Recovery.LastIndex} snapshot {node.Recovery.SnapshotIndex}, seed {options.Node.Seed}";
+    }
+}

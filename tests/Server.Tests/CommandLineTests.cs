@@ -1,0 +1,78 @@
+using MetaStore.Server.CommandLine;
+using MetaStore.Testing.Processes;
+
+namespace MetaStore.Server.Tests;
+
+/// <summary>Command lines that are refused before anything is asked of a node.</summary>
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("serve --data-dri x", "--data-dri is no flag of \"metastore serve\". Did you mean --data-dir?")]
+    [InlineData("serve --heartbeat-interval often", "--heartbeat-interval is \"often\"; it must be a whole number from 1 to 60000.")]
+    [InlineData("serve --heartbeat-interval 0", "--heartbeat-interval is \"0\"")]
+    [InlineData("serve --initial-cluster-state old", "it must be one of new, existing")]
+    [InlineData("serve --profile fast", "it must be one of low-latency, high-throughput")]
+    [InlineData("serve --log-level loud", "it must be one of info, trace, debug, warn, error")]
+    [InlineData("serve --data-dir", "--data-dir")]
+    [InlineData("serve extra", "\"extra\" is one argument too many")]
+    [InlineData("server", "Did you mean serve?")]
+    [InlineData("put k", "VALUE")]
+    [InlineData("put k -5", "Write -- before keys and values")]
+    [InlineData("get a --prefx", "Did you mean --prefix?")]
+    [InlineData("get a b --prefix", "exclude each other")]
+    [InlineData("get a -w yaml", "it must be one of simple, json, table")]
+    [InlineData("get a --endpoints ,", "--endpoints is empty")]
+    [InlineData("get a --endpoints nonsense", "--endpoints: Endpoint \"nonsense\"")]
+    [InlineData("get a --command-timeout 5", "--command-timeout is \"5\"")]
+    [InlineData("put k v --lease xyz", "--lease is \"xyz\"")]
+    [InlineData("compact soon", "soon")]
+    [InlineData("load /nonexistent/file", "cannot read /nonexistent/file")]
+    [InlineData("wal verify /nonexistent", "/nonexistent is not a data directory")]
+    [InlineData("wal", "metastore wal --help")]
+    public async Task A_wrong_command_line_is_refused_in_words(string line, string expected)
+    {
+        (int exitCode, string output, string errors) = await RunAsync(line.Split(' '));
+        Assert.Contains(expected, errors);
+        Assert.DoesNotContain("   at ", errors);
+        Assert.InRange(errors.Count(c => c == '\n'), 1, 2);
+        Assert.Equal(string.Empty, output);
+        Assert.Equal(ExitCode.Usage, exitCode);
+    }
+
+    [Fact]
+    public async Task No_node_is_an_error_of_one_line()
+    {
+        int port = FreePorts.Take(1)[0];
+        (int exitCode, _, string errors) = await RunAsync("get", "a", "--endpoints", $"127.0.0.1:{port}", "--command-timeout", "100ms");
+        Assert.Equal(ExitCode.Failed, exitCode);
+        Assert.Contains($"127.0.0.1:{port}", errors);
+        Assert.Single(errors.Trim().Split('\n'));
+    }
+
+    [Fact]
+    public async Task Endpoints_come_from_the_environment_if_no_flag_is_given()
+    {
+        (_, _, string errors) = await RunAsync(name => name == "METASTORE_ENDPOINTS" ? "here nonsense" : null, "get", "a");
+        Assert.Contains("\"here nonsense\"", errors);
+    }
+
+    [Fact]
+    public async Task An_empty_directory_is_refused_where_data_should_be()
+    {
+        using var directory = new TestDirectory();
+        (int exitCode, _, string errors) = await RunAsync("serve", "--initial-cluster-state", "existing", "--data-dir", directory.Of("d"));
+        Assert.Equal(ExitCode.UnusableData, exitCode);
+        Assert.Contains("holds no data of this node", errors);
+        Assert.False(Directory.Exists(directory.Of("d")));
+    }
+
+    private static Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments) => RunAsync(_ => null, arguments);
+
+    private static async Task<(int ExitCode, string Output, string Errors)> RunAsync(Func<string, string?> environment, params string[] arguments)
+    {
+        using var output = new MemoryStream();
+        using var errors = new StringWriter();
+        int exitCode = await MetaStoreProgram.RunAsync(arguments, new ProgramIo(Stream.Null, output, errors, environment));
+        return (exitCode, System.Text.Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
+    }
+}

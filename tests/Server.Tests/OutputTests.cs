@@ -1,0 +1,110 @@
+using System.Text;
+using MetaStore.Engine;
+using MetaStore.Server.Output;
+
+namespace MetaStore.Server.Tests;
+
+/// <summary>The formats to the byte: scripts read them.</summary>
+public sealed class OutputTests
+{
+    private static readonly ResponseHeader s_header = new(0x1122334455667788, 0xffeeddccbbaa9988, new Revision(5), 2);
+    private static readonly KeyValue s_foo = Pair("foo", "bar\n"u8.ToArray(), 0);
+    private static readonly KeyValue s_binary = Pair("bin", [0xff, 0x00, 0x5c, 0x09], 0x1f);
+
+    [Fact]
+    public void Simple_prints_bytes_as_they_are()
+    {
+        var printer = new SimplePrinter();
+        printer.Get(new RangeResponse { Header = s_header, Items = [s_binary], Count = 1 }, default);
+        Assert.Equal([.. "bin\n"u8, 0xff, 0x00, 0x5c, 0x09, (byte)'\n'], printer.Finish().ToArray());
+    }
+
+    [Fact]
+    public void Simple_is_as_etcdctl_prints()
+    {
+        AssertPrinted(new SimplePrinter(), "OK\n", p => p.Put(new PutResponse { Header = s_header }));
+        AssertPrinted(new SimplePrinter(), "OK\nfoo\nbar\n\n", p => p.Put(new PutResponse { Header = s_header, Previous = s_foo }));
+        AssertPrinted(new SimplePrinter(), "1\nfoo\nbar\n\n", p => p.Delete(new DeleteRangeResponse { Header = s_header, Deleted = 1, Previous = [s_foo] }));
+        AssertPrinted(new SimplePrinter(), "bar\n\n", p => p.Get(new RangeResponse { Items = [s_foo], Count = 1 }, new GetView(false, ValueOnly: true)));
+        AssertPrinted(new SimplePrinter(), "7\n", p => p.Get(new RangeResponse { Count = 7 }, new GetView(CountOnly: true, false)));
+        AssertPrinted(new SimplePrinter(), "compacted revision 3\n", p => p.Compact(new Revision(3), new CompactResponse()));
+        AssertPrinted(new SimplePrinter(), "FAILURE\n\nOK\n\nfoo\nbar\n\n\n2\n", p => p.Txn(Txn(succeeded: false)));
+        AssertPrinted(new SimplePrinter(), "h:1, ffeeddccbbaa9988, n, 1.2.3, 67 MB, false, 2, 9, 8, 5, 4\n", p => p.Status([new("h:1", Status())]));
+        AssertPrinted(new SimplePrinter(), "h:1, 77, 5, 3\n", p => p.Hash([new("h:1", Hash())]));
+    }
+
+    [Fact]
+    public void Json_is_as_etcdctl_prints()
+    {
+        const string Header = "\"header\":{\"cluster_id\":1234605616436508552,\"member_id\":18441921395520346504,\"revision\":5,\"raft_term\":2}";
+        const string Foo = "{\"key\":\"Zm9v\",\"create_revision\":2,\"mod_revision\":4,\"version\":3,\"value\":\"YmFyCg==\"}";
+        const string Binary = "{\"key\":\"Ymlu\",\"create_revision\":2,\"mod_revision\":4,\"version\":3,\"value\":\"/wBcCQ==\",\"lease\":31}";
+        AssertPrinted(new JsonPrinter(), $"{{{Header}}}\n", p => p.Put(new PutResponse { Header = s_header }));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"prev_kv\":{Foo}}}\n", p => p.Put(new PutResponse { Header = s_header, Previous = s_foo }));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"kvs\":[{Foo},{Binary}],\"more\":true,\"count\":9}}\n", p => p.Get(new RangeResponse { Header = s_header, Items = [s_foo, s_binary], More = true, Count = 9 }, default));
+        AssertPrinted(new JsonPrinter(), $"{{{Header}}}\n", p => p.Get(new RangeResponse { Header = s_header }, default));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"deleted\":1,\"prev_kvs\":[{Foo}]}}\n", p => p.Delete(new DeleteRangeResponse { Header = s_header, Deleted = 1, Previous = [s_foo] }));
+        AssertPrinted(
+            new JsonPrinter(),
+            $"{{{Header},\"succeeded\":true,\"responses\":[{{\"Response\":{{\"response_put\":{{\"header\":{{\"revision\":5}}}}}}}},{{\"Response\":{{\"response_range\":{{\"header\":{{\"revision\":5}},\"kvs\":[{Foo}],\"count\":1}}}}}},{{\"Response\":{{\"response_delete_range\":{{\"header\":{{\"revision\":5}},\"deleted\":2}}}}}}]}}\n",
+            p => p.Txn(Txn(succeeded: true)));
+        AssertPrinted(new JsonPrinter(), $"[{{\"Endpoint\":\"h:1\",\"HashKV\":{{{Header},\"hash\":77,\"compact_revision\":3,\"hash_revision\":5}}}}]\n", p => p.Hash([new("h:1", Hash())]));
+    }
+
+    [Fact]
+    public void A_table_stays_a_table_whatever_the_bytes()
+    {
+        AssertPrinted(
+            new TablePrinter(),
+            """
+            +-----+--------------+------------+---------+---------+------------------+
+            | KEY |    VALUE     | CREATE REV | MOD REV | VERSION |      LEASE       |
+            +-----+--------------+------------+---------+---------+------------------+
+            | foo | bar\n        |          2 |       4 |       3 |                  |
+            | bin | \xff\x00\\\t |          2 |       4 |       3 | 000000000000001f |
+            +-----+--------------+------------+---------+---------+------------------+
+
+            """,
+            p => p.Get(new RangeResponse { Items = [s_foo, s_binary], Count = 2 }, default));
+    }
+
+    [Theory]
+    [InlineData(0, "0 B")]
+    [InlineData(999, "999 B")]
+    [InlineData(1000, "1.0 kB")]
+    [InlineData(67108864, "67 MB")]
+    [InlineData(999_600_000, "1.0 GB")]
+    public void Sizes_are_for_people(long bytes, string expected) => Assert.Equal(expected, NodeRows.Size(bytes));
+
+    private static void AssertPrinted(IAnswerPrinter printer, string expected, Action<IAnswerPrinter> print)
+    {
+        print(printer);
+        Assert.Equal(expected, Encoding.UTF8.GetString(printer.Finish().Span));
+    }
+
+    private static KeyValue Pair(string key, byte[] value, long lease) =>
+        new(Encoding.UTF8.GetBytes(key), value, new Revision(2), new Revision(4), 3, lease);
+
+    private static TxnResponse Txn(bool succeeded)
+    {
+        var inner = new ResponseHeader(0, 0, new Revision(5), 0);
+        return new TxnResponse
+        {
+            Header = s_header,
+            Succeeded = succeeded,
+            Responses =
+            [
+                new PutResponse { Header = inner },
+                new RangeResponse { Header = inner, Items = [s_foo], Count = 1 },
+                new DeleteRangeResponse { Header = inner, Deleted = 2 },
+            ],
+        };
+    }
+
+    private static StatusResponse Status() => new()
+    {
+        Header = s_header, Version = "1.2.3", Name = "n", LeaderId = 1, LastIndex = 9, AppliedIndex = 8, CommitIndex = 8, KeyCount = 4, DiskBytes = 64 << 20,
+    };
+
+    private static HashResponse Hash() => new() { Header = s_header, Hash = 77, HashRevision = new Revision(5), CompactRevision = new Revision(3) };
+}

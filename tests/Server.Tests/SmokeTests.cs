@@ -1,0 +1,76 @@
+using System.Text;
+using MetaStore.Testing.Processes;
+
+namespace MetaStore.Server.Tests;
+
+/// <summary>The real program, once through everything it can do.</summary>
+public sealed class SmokeTests : IDisposable
+{
+    private readonly TestDirectory _directory = new();
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task What_was_stored_is_there_after_a_restart()
+    {
+        string data = _directory.Of("data");
+        await using (ServerProcess server = await ServerProcess.StartSingleAsync(data))
+        {
+            Assert.Contains("recovered term 0 index 0", server.Child.Output);
+            await ExerciseAsync(server);
+            Assert.Equal(0, await server.StopAsync());
+            Assert.Single(server.Child.Output.Trim().Split('\n'));
+        }
+
+        await using (ServerProcess server = await ServerProcess.StartSingleAsync(data))
+        {
+            Assert.DoesNotContain("index 0 ", server.Child.Output);
+            Assert.Equal("k1\nv2\n", await ClientAsync(server, "get", "k1"));
+            Assert.Equal("bin\n\0\r\n\n", await ClientAsync(server, "get", "bin"));
+            Assert.Equal(0, await server.StopAsync());
+        }
+
+        (int exitCode, string output, _) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "wal", "verify", data]);
+        Assert.Equal(0, exitCode);
+        Assert.EndsWith("\nsound\n", output);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_named()
+    {
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("one"));
+        (int exitCode, _, string errors) = await ChildProcess.RunAsync(
+            [.. ProgramPath.Find(), "serve", "--data-dir", _directory.Of("two"), "--listen-client-urls", $"http://{server.Endpoint}"]);
+        Assert.Equal(6, exitCode);
+        Assert.Equal($"metastore: Cannot listen on {server.Endpoint}: Address already in use\n", errors);
+    }
+
+    private static async Task ExerciseAsync(ServerProcess server)
+    {
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "k1", "v1"));
+        Assert.Equal("OK\nk1\nv1\n", await ClientAsync(server, "put", "k1", "v2", "--prev-kv"));
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "--", "-k2", "-v"));
+        Assert.Equal("OK\n", await ClientAsync(server, [0, 13, 10], "put", "bin", "-"));
+        Assert.Equal("1\n", await ClientAsync(server, "get", "k", "l", "--count-only", "--serializable"));
+        Assert.Equal("k1\nv1\n", await ClientAsync(server, "get", "k1", "--rev", "2"));
+        Assert.Equal("1\n-k2\n-v\n", await ClientAsync(server, "del", "--prev-kv", "--", "-k2"));
+        Assert.Equal(string.Empty, await ClientAsync(server, "get", "--", "-k2"));
+        const string Txn = "version(\"k1\") = \"2\"\n\nput k3 \"from txn\"\nget k1\n\nget none\n\n";
+        Assert.Equal("SUCCESS\n\nOK\n\nk1\nv2\n", await ClientAsync(server, Encoding.UTF8.GetBytes(Txn), "txn"));
+        Assert.Equal("k3\nfrom txn\n", await ClientAsync(server, "get", "k3"));
+        Assert.Equal("compacted revision 4\n", await ClientAsync(server, "compact", "4"));
+        Assert.StartsWith("3 keys, ", await ClientAsync(server, "l1\ta\nl2\tb\\nc\nl3\t"u8.ToArray(), "load"));
+        Assert.Equal("l1\na\nl2\nb\nc\nl3\n\n", await ClientAsync(server, "get", "l", "--prefix"));
+        Assert.Contains("true", await ClientAsync(server, "status"));
+        Assert.Contains("\"HashKV\"", await ClientAsync(server, "hash", "-w", "json"));
+    }
+
+    private static async Task<string> ClientAsync(ServerProcess server, params string[] arguments) => await ClientAsync(server, [], arguments);
+
+    private static async Task<string> ClientAsync(ServerProcess server, byte[] input, params string[] arguments)
+    {
+        (int exitCode, string output, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), arguments[0], "--endpoints", server.Endpoint, .. arguments[1..]], input);
+        Assert.Equal((0, string.Empty), (exitCode, errors));
+        return output;
+    }
+}
