@@ -13,6 +13,7 @@ internal sealed class Runner(Arguments arguments)
     private long _faults;
     private double _hours;
     private int _failures;
+    private int _undecided;
     private int _exitCode;
 
     public int Run()
@@ -21,6 +22,11 @@ internal sealed class Runner(Arguments arguments)
         Thread[] threads = [.. Enumerable.Range(0, arguments.Jobs).Select(i => new Thread(RunSeeds, 16 << 20) { Name = $"simulation-{i}" })];
         Array.ForEach(threads, t => t.Start());
         Array.ForEach(threads, t => t.Join());
+        if (_undecided > 0)
+        {
+            Console.WriteLine($"undecided: {_undecided} key histories were too entangled for the search and are checked by their revisions alone");
+        }
+
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"seeds={_seeds} ops={_operations} faults={_faults} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
@@ -79,7 +85,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.History.Entries.Count, world.Faults, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.History.Entries.Count, world.History.Undecided, world.Faults, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -88,6 +94,7 @@ internal sealed class Runner(Arguments arguments)
         {
             _seeds++;
             _operations += outcome.Operations;
+            _undecided += outcome.Undecided;
             _faults += outcome.Faults;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
             if (arguments.Single)
@@ -116,5 +123,5 @@ internal sealed class Runner(Arguments arguments)
         }
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Faults, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, long Time, SimulationFailure? Failure);
 }
