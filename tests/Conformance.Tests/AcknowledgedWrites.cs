@@ -28,7 +28,9 @@ internal sealed class AcknowledgedWrites
     {
         await using MetaStoreClient client = MetaStoreClient.Connect(new MetaStoreClientOptions
         {
-            Endpoints = [endpoint], RequestTimeout = TimeSpan.FromSeconds(2), BackoffMax = TimeSpan.FromMilliseconds(50),
+            Endpoints = [endpoint],
+            RequestTimeout = TimeSpan.FromSeconds(2),
+            BackoffMax = TimeSpan.FromMilliseconds(50),
         });
         await Task.WhenAll(Enumerable.Range(0, writers).Select(_ => WriteOneByOneAsync(client, valueBytes, stop)));
     }

@@ -103,7 +103,15 @@ public sealed class OutputTests
 
     private static StatusResponse Status() => new()
     {
-        Header = s_header, Version = "1.2.3", Name = "n", LeaderId = 1, LastIndex = 9, AppliedIndex = 8, CommitIndex = 8, KeyCount = 4, DiskBytes = 64 << 20,
+        Header = s_header,
+        Version = "1.2.3",
+        Name = "n",
+        LeaderId = 1,
+        LastIndex = 9,
+        AppliedIndex = 8,
+        CommitIndex = 8,
+        KeyCount = 4,
+        DiskBytes = 64 << 20,
     };
 
     private static HashResponse Hash() => new() { Header = s_header, Hash = 77, HashRevision = new Revision(5), CompactRevision = new Revision(3) };

@@ -43,7 +43,12 @@ public sealed class ServeOptionsTests
     {
         ServeOptions options = ServeOptions.From(new ServeFlagValues
         {
-            SnapshotCount = 7, HeartbeatMilliseconds = 3, ElectionMilliseconds = 15, Profile = BatchProfile.HighThroughput, Seed = 5, DataDirectory = "d",
+            SnapshotCount = 7,
+            HeartbeatMilliseconds = 3,
+            ElectionMilliseconds = 15,
+            Profile = BatchProfile.HighThroughput,
+            Seed = 5,
+            DataDirectory = "d",
         });
         Assert.Equal(7, options.Node.Snapshots.EntriesMin);
         Assert.Equal(TimeSpan.FromMilliseconds(3), options.Node.HeartbeatInterval);
