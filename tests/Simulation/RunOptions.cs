@@ -62,10 +62,13 @@ internal sealed record RunOptions
     /// <summary>Bytes of entries in one Append; 1: each entry travels alone.</summary>
     public int AppendBytesMax { get; init; }
 
+    /// <summary>Whether the history is compacted up to the newest revision a client knows of, and often.</summary>
+    public bool CompactToNewest { get; init; }
+
     public static RunOptions Draw(ulong seed)
     {
         var random = new SimulationRandom(seed ^ 0x5EED);
-        return new RunOptions
+        var options = new RunOptions
         {
             Nodes = random.Chance(0.1) ? 1 : random.Chance(0.7) ? 3 : 5,
             Clients = random.Next(2, 9),
@@ -92,6 +95,12 @@ internal sealed record RunOptions
             ThinkMax = random.Between(VirtualTime.Millisecond, 100 * VirtualTime.Millisecond),
             LeaderHunt = random.Chance(0.2),
             AppendBytesMax = random.Chance(0.5) ? 1 : 1 << 20,
+        };
+        bool compactToNewest = random.Chance(0.2);
+        return options with
+        {
+            CompactToNewest = compactToNewest,
+            CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
     }
 

@@ -119,7 +119,9 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         double kind = random.NextDouble();
         if (random.Chance(world.Options.CompactProbability) && world.Revision > 2)
         {
-            return new CompactRequest(new Revision(1 + random.NextInt64(world.Revision)));
+            // Up to the newest revision, too: then a deleted key leaves nothing behind that would show what the revision was.
+            long upTo = world.Options.CompactToNewest ? world.Revision : 1 + random.NextInt64(world.Revision);
+            return new CompactRequest(new Revision(upTo));
         }
 
         if (kind < 0.35)

@@ -48,7 +48,7 @@ internal static class Rules
             $"A method has at most {MethodLinesMax} lines",
             LongMethods,
             SourceFile.Of("src/A.cs", $"    public void F()\n    {{\n{new string('\n', MethodLinesMax)}\n    }}"),
-            SourceFile.Of("src/A.cs", $"    public void F()\n    {{\n{new string('\n', MethodLinesMax - 10)}\n    }}")),
+            SourceFile.Of("src/A.cs", $"    public void F()\n    {{\n{new string('\n', MethodLinesMax - 10)}\n    }}\n    A a = new(1)\n    {{\n    }};\n{new string('\n', MethodLinesMax)}\n    }}")),
     ];
 
     private static Rule Banned(string name, string pattern, string[] folders, string instead, string bad, string good, string? except = null)
@@ -80,7 +80,9 @@ internal static class Rules
             string line = file.Lines[i];
             string indent = line[..^line.TrimStart().Length];
             bool opensMember = line == indent + "{" && indent.Length > 0 && file.Lines[i - 1].EndsWith(')') && !s_type.IsMatch(file.Lines[i - 1]);
-            int end = opensMember ? Array.IndexOf(file.Lines, indent + "}", i) : -1;
+
+            // An initializer looks the same where it opens, and ends with more than a brace.
+            int end = opensMember ? Array.FindIndex(file.Lines, i, l => l.StartsWith(indent + "}", StringComparison.Ordinal)) : -1;
             if (end - i > MethodLinesMax)
             {
                 yield return (i, "methods that each do one thing");

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace MetaStore.Tidy;
 
 /// <summary>A file of the repository, with its path from the root.</summary>
@@ -30,10 +28,10 @@ internal static class SourceTree
             .Select(p => new SourceFile(p.Relative, File.ReadAllLines(p.Full))),
     ];
 
-    private static string FindRoot([CallerFilePath] string thisFile = "")
+    private static string FindRoot()
     {
-        // The path is mapped in deterministic builds; the output folder lies in the tree in any case.
-        string? directory = File.Exists(thisFile) ? Path.GetDirectoryName(thisFile) : AppContext.BaseDirectory;
+        // Not from the source path, which deterministic builds map away.
+        string? directory = AppContext.BaseDirectory;
         while (directory is not null && !File.Exists(Path.Combine(directory, "MetaStore.Engine.sln")))
         {
             directory = Path.GetDirectoryName(directory);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using MetaStore.Raft.Tests.Cluster;
 using Xunit;
 
@@ -63,6 +62,15 @@ public sealed class ScenarioTests
         return cluster.Output.Length == 0 ? "ok\n" : cluster.Output.ToString();
     }
 
-    private static string Folder([CallerFilePath] string source = "") =>
-        Path.Combine(Path.GetDirectoryName(source)!, "..", "testdata");
+    /// <summary>Found from the output folder: a deterministic build knows no source paths.</summary>
+    private static string Folder()
+    {
+        string? root = AppContext.BaseDirectory;
+        while (root is not null && !File.Exists(Path.Combine(root, "MetaStore.Engine.sln")))
+        {
+            root = Path.GetDirectoryName(root);
+        }
+
+        return Path.Combine(root ?? throw new DirectoryNotFoundException("MetaStore.Engine.sln is in no folder above the tests."), "tests", "Raft.Tests", "testdata");
+    }
 }
