@@ -46,10 +46,12 @@ internal static class KeyValueCommands
         Option<bool> serializable = Flags.Switch("--serializable", "what the asked node has, which may be old");
         Option<SortTarget> sortBy = Flags.Choice("--sort-by", "what to sort by", SortText.Targets);
         Option<SortOrder> order = Flags.Choice("--order", "which way", SortText.Orders);
-        var command = new Command("get", "read a key, or a range of keys")
+        var command = new Command("get", "read a key, or a range of keys") { key, end };
+        foreach (Option option in (Option[])[prefix, fromKey, limit, revision, keysOnly, countOnly, valueOnly, serializable, sortBy, order])
         {
-            key, end, prefix, fromKey, limit, revision, keysOnly, countOnly, valueOnly, serializable, sortBy, order,
-        };
+            command.Options.Add(option);
+        }
+
         flags.AddTo(command);
         command.SetAction((result, cancel) => flags.RunAsync(result, async (store, printer) =>
         {
