@@ -12,7 +12,10 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     public void Tick()
     {
         state.ElectionElapsed++;
-        if (state.ElectionElapsed >= state.ElectionTimeout)
+
+        // A voter alone has nobody to wait for: no leader can exist that it might disturb.
+        bool isAlone = state.Role == Role.Follower && state.Voters.IsSingle;
+        if (isAlone || state.ElectionElapsed >= state.ElectionTimeout)
         {
             Campaign();
         }
