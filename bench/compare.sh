@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # MetaStore beside etcd, on one machine, in one go: the same load on both in turn (A B A B …), and a Markdown table of medians and spread.
-#   bench/compare.sh --etcd-driver PATH [--data DIR] [--pairs N] [--duration TIME] [--nodes "1 3"]
+#   bench/compare.sh --etcd-driver PATH [--data DIR] [--pairs N] [--duration TIME] [--warmup TIME] [--nodes "1 3"]
 #                    [--operations "put get …"] [--loads "1/1 100/32 …"] [--follow-leader] [--quick]
 # PATH is a closed-loop driver for etcd's gRPC API that takes --endpoints, --op (put, get-lin, get-ser, range, mixed80, txn, delete, none),
 # --clients, --conns, --duration, --warmup, --prefill, --key-space, --pids, and prints one JSON line with errors, ops_per_s, p50 and p99 in
@@ -29,11 +29,12 @@ fail() { echo "compare: $*" >&2; exit 2; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
-        --data|--pairs|--duration|--etcd-driver|--nodes|--operations|--loads)
+        --data|--pairs|--duration|--warmup|--etcd-driver|--nodes|--operations|--loads)
             [ $# -ge 2 ] || fail "$1 wants a value" ;;&
         --data)        data=$(absolute "$2"); shift 2 ;;
         --pairs)       pairs=$2; shift 2 ;;
         --duration)    duration=$2; shift 2 ;;
+        --warmup)      warmup=$2; shift 2 ;;
         --etcd-driver) driver=$(absolute "$2"); shift 2 ;;
         --nodes)       sizes=$2; shift 2 ;;
         --operations)  operations=$2; shift 2 ;;
