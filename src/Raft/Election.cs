@@ -8,13 +8,20 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
 {
     private readonly Dictionary<NodeId, bool> _votes = [];
 
+    /// <summary>
+    /// Whoever votes may stand; and whoever voted before a membership that is not known to be committed: it may be the only one that has the
+    /// log which the others need (thesis, 4.2.2, figure 4.6). Its own vote counts only where it is a voter.
+    /// </summary>
+    private bool MayStand => state.Membership.IsVoter(state.Id)
+        || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id));
+
     /// <summary>One tick of a node that does not lead.</summary>
     public void Tick()
     {
         state.ElectionElapsed++;
 
         // A voter alone has nobody to wait for: no leader can exist that it might disturb.
-        bool isAlone = state.Role == Role.Follower && state.Voters.IsSingle;
+        bool isAlone = state.Role == Role.Follower && state.Quorum.IsSingle;
         if (isAlone || state.ElectionElapsed >= state.ElectionTimeout)
         {
             Campaign();
@@ -24,14 +31,14 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// <summary>Asks whether this node could win; only then is the term raised.</summary>
     public void Campaign()
     {
-        if (!state.Voters.Contains(state.Id))
+        if (!MayStand)
         {
             return;
         }
 
         roles.BecomePreCandidate();
         _votes.Clear();
-        foreach (NodeId voter in state.Voters.Members)
+        foreach (NodeId voter in state.Quorum.Voters)
         {
             if (voter != state.Id)
             {
@@ -42,10 +49,25 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         Record(state.Id, granted: true);
     }
 
+    /// <summary>The leader asks this node to take over: it stands without asking first whether it could win (thesis, 3.10).</summary>
+    public void HandleTimeoutNow()
+    {
+        if (MayStand && state.Role == Role.Follower)
+        {
+            Stand(isTransfer: true);
+        }
+    }
+
     /// <summary>Answers a request whose term is the node's own, or, of a pre-vote, a higher one. <see cref="TermGate"/> saw to the rest.</summary>
     public void HandleRequest(Message request)
     {
+        // Whoever asks may be a voter by a membership that has not come this far, and this node too: neither is a reason to refuse.
         bool isPreVote = request.Kind == MessageKind.PreVote;
+        if (KnownBugs.LearnerRefusesToVote && !state.Membership.IsVoter(state.Id))
+        {
+            return;
+        }
+
         bool isFree = state.Vote == request.From
             || (state.Vote.IsNone && state.Leader.IsNone)
             || (isPreVote && request.Term > state.Term);
@@ -107,10 +129,10 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     private void Record(NodeId voter, bool granted)
     {
         _votes.TryAdd(voter, granted); // The first answer counts; a doubled message changes nothing.
-        switch (state.Voters.Count(_votes))
+        switch (state.Quorum.Count(_votes))
         {
             case VoteResult.Won when state.Role == Role.PreCandidate:
-                Stand();
+                Stand(isTransfer: false);
                 break;
             case VoteResult.Won when state.Writes.DurableVote == state.Id && state.Writes.DurableTerm == state.Term:
                 roles.BecomeLeader();
@@ -123,17 +145,17 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         }
     }
 
-    private void Stand()
+    private void Stand(bool isTransfer)
     {
         roles.BecomeCandidate();
         _votes.Clear();
-        foreach (NodeId voter in state.Voters.Members)
+        foreach (NodeId voter in state.Quorum.Voters)
         {
             if (voter != state.Id)
             {
                 // Sealed: were the request to leave before our term and vote are durable, we could crash, forget that we stood,
                 // and count the answers for another election of the same term, with another log.
-                state.SendWhenDurable(Request(MessageKind.Vote, voter, state.Term));
+                state.SendWhenDurable(Request(MessageKind.Vote, voter, state.Term) with { IsTransfer = isTransfer });
             }
         }
     }

@@ -83,7 +83,7 @@ internal sealed class LeaderReads(NodeState state)
     private bool TryFinish(NodeId confirmedBy)
     {
         _confirmedBy.Add(confirmedBy);
-        if (!state.Voters.IsMajority(_confirmedBy.Contains))
+        if (!state.Quorum.IsMajority(_confirmedBy.Contains))
         {
             return false;
         }

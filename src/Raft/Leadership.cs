@@ -7,6 +7,16 @@ namespace MetaStore.Raft;
 internal sealed class Leadership(NodeState state, Replication replication, LeaderReads reads)
 {
     private int _heartbeatElapsed;
+    private int _transferElapsed;
+
+    /// <summary>Whom leadership is being handed to; none where it is not.</summary>
+    public NodeId Transferee { get; private set; }
+
+    /// <summary>
+    /// The committed membership gives this node no vote (any more): it led only to see that through (thesis, 4.2.2), and ends.
+    /// </summary>
+    public bool MustResign =>
+        !state.Membership.IsVoter(state.Id) && state.Log.Memberships.CurrentIndex <= state.Log.Commit && !KnownBugs.RemovedLeaderStays;
 
     /// <summary>
     /// Takes office. The empty entry of the new term commits everything before it, which the leader may not do by counting
@@ -15,6 +25,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     public void Open()
     {
         _heartbeatElapsed = 0;
+        Transferee = NodeId.None;
         replication.Reset();
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Empty, default));
         replication.ScheduleFlush();
@@ -25,6 +36,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     {
         reads.AbortAll();
         replication.CancelFlush();
+        Transferee = NodeId.None;
     }
 
     /// <summary>One tick of a leader. False: no majority was heard of for an election timeout, and the leader must step down (thesis, 6.2).</summary>
@@ -40,6 +52,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             }
         }
 
+        if (!Transferee.IsNone && ++_transferElapsed >= state.Options.ElectionTicks)
+        {
+            Transferee = NodeId.None; // It did not answer in time: this node goes on.
+        }
+
         _heartbeatElapsed++;
         if (_heartbeatElapsed >= state.Options.HeartbeatTicks)
         {
@@ -52,6 +69,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     /// <summary>Appends commands, all or none.</summary>
     public ProposeResult Propose(IReadOnlyList<Entry> commands)
     {
+        if (!Transferee.IsNone)
+        {
+            return ProposeResult.Transferring;
+        }
+
         // A lone proposal is let in whatever its size: refused now, it would be refused for ever.
         long uncommitted = state.Log.UncommittedBytes;
         if (uncommitted > 0 && uncommitted + EntrySize.Of(commands) > state.Options.UncommittedBytesMax)
@@ -67,6 +89,64 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         // Proposals that arrive before the next Ready travel in one Append.
         replication.ScheduleFlush();
         return ProposeResult.Accepted;
+    }
+
+    /// <summary>
+    /// Begins to change the membership to <paramref name="target"/>: at once, or by way of a joint one, which is left as soon as it
+    /// is committed.
+    /// </summary>
+    public MembershipResult ChangeMembership(Membership target)
+    {
+        // A change begins only when the one before is committed, or two majorities could miss each other; and only once an entry
+        // of this term is, since a former leader may have begun one that this node does not know of (Ongaro's note on the
+        // single-server change, raft-dev 2015).
+        bool isSettled = state.Log.Memberships.CurrentIndex <= state.Log.Commit && HasCommittedInTerm && !state.Membership.IsJoint;
+        if (!isSettled && !KnownBugs.MembershipChangesOverlap)
+        {
+            return MembershipResult.InProgress;
+        }
+
+        if (!Transferee.IsNone)
+        {
+            return MembershipResult.Transferring;
+        }
+
+        AppendMembership(state.Membership.StepTo(target));
+        return MembershipResult.Accepted;
+    }
+
+    /// <summary>Begins to hand leadership over (thesis, 3.10): no proposals from now on; once the other has the whole log it stands at once.</summary>
+    public bool Transfer(NodeId to)
+    {
+        bool canLead = to != state.Id && state.Membership.Voters.Contains(to);
+        if (!canLead || replication.Find(to) is not { } peer)
+        {
+            return false;
+        }
+
+        Transferee = to;
+        _transferElapsed = 0;
+        if (peer.Match == state.Log.LastIndex)
+        {
+            SendTimeoutNow(to);
+        }
+        else
+        {
+            replication.ScheduleFlush();
+        }
+
+        return true;
+    }
+
+    /// <summary>The last acts of a leader that is no voter any more: what is committed is told, and the best of the voters stands at once.</summary>
+    public void Resign()
+    {
+        replication.Flush();
+        NodeId successor = replication.BestVoter();
+        if (!successor.IsNone)
+        {
+            SendTimeoutNow(successor);
+        }
     }
 
     /// <summary>Takes a read of this node or of a peer.</summary>
@@ -89,7 +169,12 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     {
         if (replication.HandleAppendReply(reply))
         {
-            StartReadRound(); // Reads may have waited for the first commit of this term.
+            AfterCommit();
+        }
+
+        if (reply.From == Transferee && replication.Find(Transferee)!.Match == state.Log.LastIndex)
+        {
+            SendTimeoutNow(Transferee);
         }
     }
 
@@ -98,9 +183,36 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     {
         if (replication.TryCommit())
         {
-            StartReadRound();
+            AfterCommit();
         }
     }
+
+    private bool HasCommittedInTerm => state.Log.TermAt(state.Log.Commit) == state.Term;
+
+    private void AfterCommit()
+    {
+        if (state.Membership.IsJoint && state.Log.Memberships.CurrentIndex <= state.Log.Commit)
+        {
+            AppendMembership(state.Membership.LeaveJoint());
+        }
+
+        StartReadRound(); // Reads may have waited for the first commit of this term.
+    }
+
+    private void AppendMembership(Membership membership)
+    {
+        byte[] data = MembershipCodec.Encode(membership);
+        state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Membership, data));
+        replication.AlignWithMembership();
+        replication.ScheduleFlush();
+        if (!Transferee.IsNone && !state.Membership.Voters.Contains(Transferee))
+        {
+            Transferee = NodeId.None;
+        }
+    }
+
+    private void SendTimeoutNow(NodeId to) =>
+        state.Send(new Message { Kind = MessageKind.TimeoutNow, From = state.Id, To = to, Term = state.Term });
 
     private void StartReadRound()
     {

@@ -41,6 +41,15 @@ public enum MessageKind : byte
 
     /// <summary>Answer to <see cref="SnapshotChunk"/>: how many bytes are there, or that the transfer must begin again.</summary>
     SnapshotChunkReply = 13,
+
+    /// <summary>The leader asks a voter that has its whole log to stand at once (thesis, 3.10).</summary>
+    TimeoutNow = 14,
+
+    /// <summary>The driver's own: a request for the leader's driver. Raft takes no notice of it.</summary>
+    Forward = 15,
+
+    /// <summary>The driver's own: the answer to <see cref="Forward"/>. Raft takes no notice of it.</summary>
+    ForwardReply = 16,
 }
 
 /// <summary>
@@ -76,6 +85,9 @@ public sealed record Message
     /// <summary>Replies: refused.</summary>
     public bool Reject { get; init; }
 
+    /// <summary>Vote: the leader itself asked for this election, so a live leader is no reason to ignore it.</summary>
+    public bool IsTransfer { get; init; }
+
     /// <summary>Refused AppendReply: the last position that could match, by the follower's knowledge.</summary>
     public LogIndex HintIndex { get; init; }
 
@@ -88,8 +100,8 @@ public sealed record Message
     /// <summary>Append, Propose: the entries.</summary>
     public IReadOnlyList<Entry> Entries { get; init; } = [];
 
-    /// <summary>SnapshotChunk: the voters of the snapshot.</summary>
-    public IReadOnlyList<NodeId> Voters { get; init; } = [];
+    /// <summary>SnapshotChunk: the membership of the snapshot (see <see cref="MembershipCodec"/>).</summary>
+    public ReadOnlyMemory<byte> Membership { get; init; }
 
     /// <summary>SnapshotChunk: byte offset of the piece. SnapshotChunkReply: bytes held without a gap.</summary>
     public ulong ChunkOffset { get; init; }
@@ -97,7 +109,7 @@ public sealed record Message
     /// <summary>SnapshotChunk: the whole snapshot's size in bytes.</summary>
     public ulong SnapshotLength { get; init; }
 
-    /// <summary>SnapshotChunk: the bytes.</summary>
+    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply: the payload.</summary>
     public ReadOnlyMemory<byte> Chunk { get; init; }
 }
 

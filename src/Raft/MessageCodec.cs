@@ -7,11 +7,11 @@ namespace MetaStore.Raft;
 /// unsigned and little-endian; lengths and offsets are in bytes.
 /// <code>
 ///   offset  length
-///   0       1       version, 1
+///   0       1       version, 2
 ///   1       1       kind (MessageKind)
-///   2       1       flags: bit 0 = refused; the others are zero
+///   2       1       flags: bit 0 = refused, bit 1 = transfer; the others are zero
 ///   3       1       zero
-///   4       4       number of voters, V
+///   4       4       length of the membership, M
 ///   8       4       number of entries, E
 ///   12      4       length of the snapshot piece, C
 ///   16      8       from
@@ -25,7 +25,7 @@ namespace MetaStore.Raft;
 ///   80      16      read context: origin, sequence
 ///   96      8       offset of the piece
 ///   104     8       length of the whole snapshot
-///   112     8 × V   voters
+///   112     M       membership (see MembershipCodec)
 ///           E ×     entries  +---------+----------+---------+-----------+----------+
 ///                            | term, 8 | index, 8 | kind, 1 | length, 4 | data ... |
 ///                            +---------+----------+---------+-----------+----------+
@@ -36,17 +36,17 @@ namespace MetaStore.Raft;
 public static class MessageCodec
 {
     /// <summary>The version that is written, and the only one that is read.</summary>
-    public const byte Version = 1;
+    public const byte Version = 2;
 
     private const int HeaderBytes = 112;
-    private const int VoterBytes = 8;
     private const byte RejectFlag = 1;
+    private const byte TransferFlag = 2;
 
     /// <summary>Bytes that <see cref="Write"/> will take.</summary>
     public static int GetLength(Message message)
     {
         ArgumentNullException.ThrowIfNull(message);
-        return checked((int)(HeaderBytes + ((long)message.Voters.Count * VoterBytes) + EntrySize.Of(message.Entries) + message.Chunk.Length));
+        return checked((int)(HeaderBytes + (long)message.Membership.Length + EntrySize.Of(message.Entries) + message.Chunk.Length));
     }
 
     /// <summary>Writes a message to the beginning of <paramref name="destination"/>, and says how many bytes it took.</summary>
@@ -61,12 +61,8 @@ public static class MessageCodec
 
         WriteHeader(message, destination);
         Span<byte> rest = destination[HeaderBytes..length];
-        for (int i = 0; i < message.Voters.Count; i++)
-        {
-            BinaryPrimitives.WriteUInt64LittleEndian(rest, message.Voters[i].Value);
-            rest = rest[VoterBytes..];
-        }
-
+        message.Membership.Span.CopyTo(rest);
+        rest = rest[message.Membership.Length..];
         for (int i = 0; i < message.Entries.Count; i++)
         {
             Entry entry = message.Entries[i];
@@ -97,7 +93,7 @@ public static class MessageCodec
 
         CheckHeader(header);
         ReadOnlyMemory<byte> rest = source[HeaderBytes..];
-        NodeId[] voters = ReadVoters(BinaryPrimitives.ReadUInt32LittleEndian(header[4..]), ref rest);
+        ReadOnlyMemory<byte> membership = ReadMembership(BinaryPrimitives.ReadUInt32LittleEndian(header[4..]), ref rest);
         Entry[] entries = ReadEntries(BinaryPrimitives.ReadUInt32LittleEndian(header[8..]), ref rest);
         uint chunkLength = BinaryPrimitives.ReadUInt32LittleEndian(header[12..]);
         if (chunkLength != (uint)rest.Length)
@@ -109,6 +105,7 @@ public static class MessageCodec
         {
             Kind = (MessageKind)header[1],
             Reject = (header[2] & RejectFlag) != 0,
+            IsTransfer = (header[2] & TransferFlag) != 0,
             From = new NodeId(Number(header, 16)),
             To = new NodeId(Number(header, 24)),
             Term = new Term(Number(header, 32)),
@@ -120,7 +117,7 @@ public static class MessageCodec
             Context = new ReadContext(Number(header, 80), Number(header, 88)),
             ChunkOffset = Number(header, 96),
             SnapshotLength = Number(header, 104),
-            Voters = voters,
+            Membership = membership,
             Entries = entries,
             Chunk = rest,
         };
@@ -132,9 +129,9 @@ public static class MessageCodec
     {
         header[0] = Version;
         header[1] = (byte)message.Kind;
-        header[2] = message.Reject ? RejectFlag : (byte)0;
+        header[2] = (byte)((message.Reject ? RejectFlag : 0) | (message.IsTransfer ? TransferFlag : 0));
         header[3] = 0;
-        BinaryPrimitives.WriteUInt32LittleEndian(header[4..], (uint)message.Voters.Count);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[4..], (uint)message.Membership.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(header[8..], (uint)message.Entries.Count);
         BinaryPrimitives.WriteUInt32LittleEndian(header[12..], (uint)message.Chunk.Length);
         ReadOnlySpan<ulong> numbers =
@@ -165,39 +162,27 @@ public static class MessageCodec
             throw new MessageFormatException($"The message is of version {header[0]}; this program reads version {Version}.");
         }
 
-        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.SnapshotChunkReply)
+        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.ForwardReply)
         {
             throw new MessageFormatException($"There is no message kind {header[1]}.");
         }
 
-        if ((header[2] & ~RejectFlag) != 0 || header[3] != 0)
+        if ((header[2] & ~(RejectFlag | TransferFlag)) != 0 || header[3] != 0)
         {
             throw new MessageFormatException($"Flags {header[2]:x2} {header[3]:x2} have bits that mean nothing in version {Version}.");
         }
     }
 
-    private static NodeId[] ReadVoters(uint count, ref ReadOnlyMemory<byte> rest)
+    private static ReadOnlyMemory<byte> ReadMembership(uint length, ref ReadOnlyMemory<byte> rest)
     {
-        // Before anything is allocated: what is said to be here must be here.
-        if (count > (uint)rest.Length / VoterBytes)
+        if (length > (uint)rest.Length)
         {
-            throw new MessageFormatException($"{count} voters do not fit into the {rest.Length} bytes that are left.");
+            throw new MessageFormatException($"The membership is said to have {length} bytes; {rest.Length} are left.");
         }
 
-        if (count == 0)
-        {
-            return [];
-        }
-
-        var voters = new NodeId[count];
-        ReadOnlySpan<byte> bytes = rest.Span;
-        for (int i = 0; i < voters.Length; i++)
-        {
-            voters[i] = new NodeId(Number(bytes, i * VoterBytes));
-        }
-
-        rest = rest[(voters.Length * VoterBytes)..];
-        return voters;
+        ReadOnlyMemory<byte> membership = rest[..(int)length];
+        rest = rest[(int)length..];
+        return membership;
     }
 
     private static Entry[] ReadEntries(uint count, ref ReadOnlyMemory<byte> rest)

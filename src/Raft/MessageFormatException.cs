@@ -1,4 +1,4 @@
 namespace MetaStore.Raft;
 
-/// <summary>Bytes that are not a message of this version; the text says what is wrong with them.</summary>
-public sealed class MessageFormatException(string message) : Exception(message);
+/// <summary>Bytes that are not a message or membership of this version; the text says what is wrong with them.</summary>
+public sealed class MessageFormatException(string message, Exception? inner = null) : Exception(message, inner);

@@ -6,6 +6,9 @@ namespace MetaStore.Raft;
 /// </summary>
 internal sealed class NodeState
 {
+    private Membership? _quorumOf;
+    private Quorum? _quorum;
+
     public NodeState(RaftOptions options, RaftRestart? restart)
     {
         options.Validate();
@@ -16,8 +19,7 @@ internal sealed class NodeState
         LogIndex last = entries.Count > 0 ? entries[^1].Index : snapshot?.Index ?? LogIndex.Zero;
 
         Writes = new WriteLedger(durable, last);
-        Log = new RaftLog(Writes, snapshot, entries, durable.Commit);
-        Voters = new VoterSet(snapshot is { Voters.Count: > 0 } ? snapshot.Voters : options.Voters);
+        Log = new RaftLog(Writes, new Membership(options.Voters, options.Learners), snapshot, entries, durable.Commit);
         Term = durable.Term;
         Vote = durable.Vote;
         if (Log.LastTerm > Term)
@@ -33,7 +35,23 @@ internal sealed class NodeState
 
     public NodeId Id => Options.Id;
 
-    public VoterSet Voters { get; set; }
+    /// <summary>The newest membership in the log.</summary>
+    public Membership Membership => Log.Memberships.Current;
+
+    /// <summary>The majorities of <see cref="Membership"/>.</summary>
+    public Quorum Quorum
+    {
+        get
+        {
+            if (!ReferenceEquals(_quorumOf, Membership))
+            {
+                _quorumOf = Membership;
+                _quorum = new Quorum(_quorumOf);
+            }
+
+            return _quorum!;
+        }
+    }
 
     public Term Term { get; set; }
 

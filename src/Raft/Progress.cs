@@ -31,6 +31,8 @@ internal enum ProgressState
 /// </summary>
 internal sealed class Progress(NodeId id, RaftOptions options)
 {
+    private bool _wasActive;
+
     public NodeId Id { get; } = id;
 
     public ProgressState State { get; private set; }
@@ -47,6 +49,9 @@ internal sealed class Progress(NodeId id, RaftOptions options)
     /// <summary>Heard from since the last quorum check.</summary>
     public bool RecentActive { get; set; }
 
+    /// <summary>Heard from since the quorum check before the last one.</summary>
+    public bool IsActive => RecentActive || _wasActive;
+
     /// <summary>The commit index the peer was last told in an Append.</summary>
     public LogIndex SentCommit { get; private set; }
 
@@ -57,6 +62,13 @@ internal sealed class Progress(NodeId id, RaftOptions options)
     public bool IsWaiting { get; private set; }
 
     public bool IsPaused => State == ProgressState.Snapshot || IsWaiting;
+
+    /// <summary>Begins the time until the next quorum check.</summary>
+    public void BeginActivityPeriod()
+    {
+        _wasActive = RecentActive;
+        RecentActive = false;
+    }
 
     /// <summary>Begins anew, as for every peer when a leader takes office.</summary>
     public void Reset(LogIndex next)

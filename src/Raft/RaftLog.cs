@@ -19,9 +19,10 @@ internal sealed class RaftLog
     private LogIndex _sliceFrom;
     private long _sliceBytesMax;
 
-    public RaftLog(WriteLedger writes, SnapshotMetadata? snapshot, IReadOnlyList<Entry> entries, LogIndex commit)
+    public RaftLog(WriteLedger writes, Membership initial, SnapshotMetadata? snapshot, IReadOnlyList<Entry> entries, LogIndex commit)
     {
         _writes = writes;
+        Memberships = new MembershipHistory(snapshot?.Index ?? LogIndex.Zero, snapshot is null || snapshot.Membership.Voters.Count == 0 ? initial : snapshot.Membership);
         if (snapshot is not null)
         {
             _base = snapshot.Index;
@@ -34,10 +35,18 @@ internal sealed class RaftLog
             Add(entries[i]);
         }
 
+        if (KnownBugs.RestartForgetsJoint)
+        {
+            Memberships.ForgetJoint();
+        }
+
         Commit = Min(Max(commit, _base), LastIndex);
         Taken = _base;
         Applied = _base;
     }
+
+    /// <summary>The memberships that the log holds.</summary>
+    public MembershipHistory Memberships { get; }
 
     public LogIndex FirstIndex => _base.Next;
 
@@ -218,11 +227,13 @@ internal sealed class RaftLog
         else
         {
             _writes.CutFrom(_base.Next);
+            Memberships.CutFrom(_base.Next);
             _entries.Truncate(0);
             _base = snapshot.Index;
             _baseTerm = snapshot.Term;
         }
 
+        Memberships.Restore(snapshot.Index, snapshot.Membership);
         _slice = [];
         SnapshotIndex = snapshot.Index;
         Commit = snapshot.Index;
@@ -240,12 +251,18 @@ internal sealed class RaftLog
         Invariant.Check(entry.Index == LastIndex.Next, $"Entry {entry.Index} behind the last entry {LastIndex}: the log must have no gap.");
         Invariant.Check(entry.Term >= LastTerm, $"Entry {entry.Index} of term {entry.Term} behind one of term {LastTerm}: terms never fall.");
         _entries.Add(entry);
+        if (entry.Kind == EntryKind.Membership)
+        {
+            Membership membership = MembershipCodec.Decode(entry.Data);
+            Memberships.Add(entry.Index, membership, Commit);
+        }
     }
 
     private void CutFrom(LogIndex index)
     {
         Invariant.Check(index > Commit, $"Log would be cut at {index}, but it is committed through {Commit}.");
         _writes.CutFrom(index);
+        Memberships.CutFrom(index);
         if (KnownBugs.LogCacheKeepsReplacedSuffix)
         {
             return;

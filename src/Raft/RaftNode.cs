@@ -96,11 +96,20 @@ public sealed class RaftNode
     /// <summary>Bytes of entries that are not committed yet; 0 at rest.</summary>
     public long UncommittedBytes => _state.Log.UncommittedBytes;
 
-    /// <summary>The voters, in rising order.</summary>
-    public IReadOnlyList<NodeId> Voters => _state.Voters.Members;
+    /// <summary>The newest membership in the log, committed or not: the one that counts. The same object until it changes.</summary>
+    public Membership Membership => _state.Membership;
+
+    /// <summary>Where the log has <see cref="Membership"/>; it is committed once <see cref="CommitIndex"/> is here.</summary>
+    public LogIndex MembershipIndex => _state.Log.Memberships.CurrentIndex;
+
+    /// <summary>Whom leadership is being handed to; none where it is not.</summary>
+    public NodeId Transferee => _leadership.Transferee;
 
     /// <summary>Whether <see cref="TakeReady"/> would bring anything.</summary>
     public bool HasReady => _ready.HasWork;
+
+    /// <summary>The membership that counted at a position; null where it is forgotten. For the tests, whose snapshots are of any moment.</summary>
+    internal Membership? MembershipAt(LogIndex index) => _state.Log.Memberships.At(index);
 
     /// <summary>What the tests see of the leader's view of its peers.</summary>
     internal IEnumerable<Progress> Peers => _state.Role == Role.Leader ? _replication.Peers : [];
@@ -128,14 +137,47 @@ public sealed class RaftNode
         }
     }
 
+    /// <summary>
+    /// Asks for another membership; only the leader can begin that. It counts as soon as it is in the log (paper, 6), and is done
+    /// when it comes out of <see cref="Ready.Committed"/> as a <see cref="EntryKind.Membership"/> entry that is not joint. Changes of
+    /// one voter go in one step, others by way of a joint membership, which a leader leaves by itself (thesis, 4.1 and 4.3).
+    /// </summary>
+    /// <param name="target">The membership to come to; not joint, and with a voter.</param>
+    public MembershipResult ChangeMembership(Membership target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        if (target.IsJoint || target.Voters.Count == 0)
+        {
+            throw new ArgumentException($"A membership to come to is not joint and has a voter; this one is {target}.", nameof(target));
+        }
+
+        return _state.Role == Role.Leader ? _leadership.ChangeMembership(target) : MembershipResult.NotLeader;
+    }
+
+    /// <summary>
+    /// Hands leadership to another voter (thesis, 3.10), which takes about a round trip. Until it has happened, or an election
+    /// timeout has passed, this leader takes no proposals.
+    /// </summary>
+    /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter; nothing was done.</returns>
+    public bool TransferLeadership(NodeId to) => _state.Role == Role.Leader && _leadership.Transfer(to);
+
+    /// <summary>How far a peer's log is known to match the leader's; null where this member does not lead or the peer is a stranger.</summary>
+    public LogIndex? MatchOf(NodeId peer) => _state.Role == Role.Leader ? _replication.Find(peer)?.Match : null;
+
+    /// <summary>Whether the leader has heard of a peer since its last quorum check, or in the check before.</summary>
+    public bool IsActive(NodeId peer) => _state.Role == Role.Leader && _replication.Find(peer) is { IsActive: true };
+
     /// <summary>A message arrived. Those of strangers, not for this member, or malformed are ignored.</summary>
     public void Step(Message message)
     {
         ArgumentNullException.ThrowIfNull(message);
-        bool isForUs = message.To == _state.Id && message.From != _state.Id && _state.Voters.Contains(message.From);
+
+        // The sender need not be a member by the membership that this node knows: its own may be older, or newer.
+        bool isForUs = message.To == _state.Id && message.From != _state.Id && !message.From.IsNone;
         if (isForUs && MessageCheck.IsWellFormed(message) && _gate.Admit(message))
         {
             Dispatch(message);
+            ResignIfRemoved();
         }
     }
 
@@ -192,6 +234,7 @@ public sealed class RaftNode
         if (_state.Role == Role.Leader)
         {
             _leadership.HandleOwnAppendDurable();
+            ResignIfRemoved();
         }
     }
 
@@ -232,11 +275,6 @@ public sealed class RaftNode
         }
 
         _state.Log.Restore(snapshot);
-        if (snapshot.Voters.Count > 0)
-        {
-            _state.Voters = new VoterSet(snapshot.Voters);
-        }
-
         if (_state.Role == Role.Follower && !_state.Leader.IsNone)
         {
             _following.Acknowledge(_state.Leader, snapshot.Index);
@@ -269,7 +307,7 @@ public sealed class RaftNode
             Term = _state.Term,
             Index = snapshot.Index,
             LogTerm = snapshot.Term,
-            Voters = snapshot.Voters,
+            Membership = MembershipCodec.Encode(snapshot.Membership),
             ChunkOffset = offset,
             SnapshotLength = length,
             Chunk = chunk,
@@ -336,6 +374,15 @@ public sealed class RaftNode
         }
     }
 
+    private void ResignIfRemoved()
+    {
+        if (_state.Role == Role.Leader && _leadership.MustResign)
+        {
+            _leadership.Resign();
+            _roles.BecomeFollower(_state.Term, NodeId.None);
+        }
+    }
+
     private void Dispatch(Message message)
     {
         switch (message.Kind)
@@ -358,6 +405,9 @@ public sealed class RaftNode
             case MessageKind.SnapshotChunk:
                 _following.HandleSnapshotChunk(message);
                 break;
+            case MessageKind.TimeoutNow:
+                _election.HandleTimeoutNow();
+                break;
             case MessageKind.ReadIndexReply:
                 _forwardedReads.Handle(message);
                 break;
@@ -372,7 +422,8 @@ public sealed class RaftNode
 
     private void DispatchToLeader(Message message)
     {
-        if (_state.Role != Role.Leader)
+        // Of somebody who is no member (any more) a leader takes nothing.
+        if (_state.Role != Role.Leader || _replication.Find(message.From) is null)
         {
             return;
         }

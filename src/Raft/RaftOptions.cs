@@ -6,8 +6,11 @@ public sealed class RaftOptions
     /// <summary>This node.</summary>
     public required NodeId Id { get; init; }
 
-    /// <summary>The voters of a new group; a snapshot's voters take precedence.</summary>
-    public required IReadOnlyList<NodeId> Voters { get; init; }
+    /// <summary>The voters as long as neither log nor snapshot name any; empty for a member that will be told by its leader.</summary>
+    public IReadOnlyList<NodeId> Voters { get; init; } = [];
+
+    /// <summary>The learners as long as neither log nor snapshot name anybody.</summary>
+    public IReadOnlyList<NodeId> Learners { get; init; } = [];
 
     /// <summary>Seed of the election jitter. All randomness of the node comes from it.</summary>
     public required ulong Seed { get; init; }
@@ -71,9 +74,6 @@ public sealed class RaftOptions
             throw new ArgumentException($"CompactionTailEntries is {CompactionTailEntries}; it must be at least 0.");
         }
 
-        if (Voters.Count == 0 || Voters.Contains(NodeId.None))
-        {
-            throw new ArgumentException("Voters must name at least one member, and not 0: 0 stands for nobody.");
-        }
+        _ = new Membership(Voters, Learners); // Says what is wrong with them.
     }
 }

@@ -69,6 +69,25 @@ public enum ProposeResult
 
     /// <summary>Too many uncommitted bytes; nothing was done.</summary>
     Overloaded,
+
+    /// <summary>Leadership is being handed over; nothing was done.</summary>
+    Transferring,
+}
+
+/// <summary>What became of a change of the membership.</summary>
+public enum MembershipResult
+{
+    /// <summary>In the leader's log, and counting there. It is done when the last of its entries, which is not joint, is committed.</summary>
+    Accepted,
+
+    /// <summary>This member does not lead; nothing was done.</summary>
+    NotLeader,
+
+    /// <summary>The change before it is not committed, or nothing of this leader's term is yet; nothing was done.</summary>
+    InProgress,
+
+    /// <summary>Leadership is being handed over; nothing was done.</summary>
+    Transferring,
 }
 
 /// <summary>What a restarted node takes up again.</summary>

@@ -7,7 +7,6 @@ namespace MetaStore.Raft;
 internal sealed class Replication(NodeState state)
 {
     private Progress[] _peers = [];
-    private ulong[] _matches = [];
 
     /// <summary>The peers, in order of their ids.</summary>
     public IReadOnlyList<Progress> Peers => _peers;
@@ -18,15 +17,12 @@ internal sealed class Replication(NodeState state)
     /// <summary>Forgets what former terms knew of the peers.</summary>
     public void Reset()
     {
-        _peers = [.. state.Voters.Members.Where(voter => voter != state.Id).Select(voter => new Progress(voter, state.Options))];
-        foreach (Progress peer in _peers)
-        {
-            peer.Reset(state.Log.LastIndex.Next);
-        }
-
-        _matches = new ulong[state.Voters.Members.Count];
+        _peers = [.. Others().Select(peer => NewProgress(peer, isNewcomer: false))];
         IsFlushScheduled = false;
     }
+
+    /// <summary>The membership has changed: newcomers are probed from the log's end, those who are gone are forgotten.</summary>
+    public void AlignWithMembership() => _peers = [.. Others().Select(peer => Find(peer) ?? NewProgress(peer, isNewcomer: true))];
 
     /// <summary>The progress of a peer, or null for a stranger.</summary>
     public Progress? Find(NodeId id)
@@ -84,10 +80,10 @@ internal sealed class Replication(NodeState state)
     /// <summary>Whether a majority was heard of since the last call.</summary>
     public bool TakeQuorumActive()
     {
-        bool active = state.Voters.IsMajority(voter => voter == state.Id || Find(voter)!.RecentActive);
+        bool active = state.Quorum.IsMajority(voter => voter == state.Id || Find(voter)!.RecentActive);
         foreach (Progress peer in _peers)
         {
-            peer.RecentActive = false;
+            peer.BeginActivityPeriod();
         }
 
         return active;
@@ -150,17 +146,7 @@ internal sealed class Replication(NodeState state)
     /// </summary>
     public bool TryCommit()
     {
-        for (int i = 0; i < _peers.Length; i++)
-        {
-            _matches[i] = _peers[i].Match.Value;
-        }
-
-        if (_peers.Length < _matches.Length)
-        {
-            _matches[^1] = OwnMatch().Value;
-        }
-
-        LogIndex held = state.Voters.HeldByMajority(_matches);
+        LogIndex held = state.Quorum.HeldByMajority(MatchOf);
         bool mayCount = state.Log.Matches(held, state.Term) || KnownBugs.OlderTermCommitsByCount;
         if (!mayCount || !state.Log.CommitThrough(held))
         {
@@ -196,6 +182,36 @@ internal sealed class Replication(NodeState state)
         peer.BecomeProbe();
         peer.Wait();
     }
+
+    /// <summary>The voter that has most of the log; none where this node is the only one.</summary>
+    public NodeId BestVoter()
+    {
+        Progress? best = null;
+        foreach (Progress peer in _peers)
+        {
+            if (state.Membership.Voters.Contains(peer.Id) && (best is null || peer.Match > best.Match))
+            {
+                best = peer;
+            }
+        }
+
+        return best?.Id ?? NodeId.None;
+    }
+
+    private IEnumerable<NodeId> Others() => state.Membership.All.Where(member => member != state.Id);
+
+    private Progress NewProgress(NodeId id, bool isNewcomer)
+    {
+        var progress = new Progress(id, state.Options);
+
+        // A newcomer is sent the last entry, the membership that lets it in, and so found out about at once. It had no chance yet to be
+        // heard of: it must not fail the next quorum check.
+        progress.Reset(isNewcomer ? state.Log.LastIndex : state.Log.LastIndex.Next);
+        progress.RecentActive = isNewcomer;
+        return progress;
+    }
+
+    private LogIndex MatchOf(NodeId voter) => voter == state.Id ? OwnMatch() : Find(voter)!.Match;
 
     private LogIndex OwnMatch() => KnownBugs.OwnAppendCountsBeforeDurable ? state.Log.LastIndex : state.Writes.DurableIndex;
 

@@ -5,6 +5,7 @@ namespace MetaStore.Raft;
 /// <code>
 ///   message term   kind                            what happens
 ///   higher         Vote, PreVote, leader alive     ignored: a node that was cut off must not unseat a leader that works
+///                                                  (unless the leader itself asked for the election: a transfer)
 ///   higher         PreVote                         passes; our term stays
 ///   higher         PreVoteReply, granted           passes; it names the term we asked for
 ///   higher         any other                       we follow in that term; passes
@@ -15,6 +16,7 @@ namespace MetaStore.Raft;
 ///   lower          PreVote                         refused in our term
 ///   lower          any other                       ignored
 ///   none           Propose, ReadIndex              pass; they belong to no term
+///   any            Forward, ForwardReply           ignored: they are the driver's
 /// </code>
 /// </summary>
 internal sealed class TermGate(NodeState state, RoleSwitch roles)
@@ -25,6 +27,11 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
         if (message.Kind is MessageKind.Propose or MessageKind.ReadIndex)
         {
             return true;
+        }
+
+        if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply)
+        {
+            return false;
         }
 
         if (message.Term > state.Term)
@@ -52,7 +59,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
     private bool AdmitHigher(Message message)
     {
         bool isRequest = message.Kind is MessageKind.Vote or MessageKind.PreVote;
-        if (isRequest && state.HasLiveLeader)
+        if (isRequest && state.HasLiveLeader && !message.IsTransfer)
         {
             return false;
         }

@@ -88,7 +88,7 @@ public enum EntryKind : byte
     /// <summary>A batch of operations for the state machine.</summary>
     Command = 2,
 
-    /// <summary>A change of the membership.</summary>
+    /// <summary>A membership (see <see cref="MembershipCodec"/>); counts as soon as it is in the log.</summary>
     Membership = 3,
 }
 
@@ -98,8 +98,8 @@ public readonly record struct Entry(Term Term, LogIndex Index, EntryKind Kind, R
 /// <summary>What a voter must never forget (paper, figure 2). Commit is a hint that saves work after a restart.</summary>
 public readonly record struct HardState(Term Term, NodeId Vote, LogIndex Commit);
 
-/// <summary>What a snapshot stands for: the log up to <paramref name="Index"/>, whose entry there was of <paramref name="Term"/>, and the voters then.</summary>
-public sealed record SnapshotMetadata(LogIndex Index, Term Term, IReadOnlyList<NodeId> Voters);
+/// <summary>What a snapshot stands for: the log up to <paramref name="Index"/>, whose entry there was of <paramref name="Term"/>, and the membership then.</summary>
+public sealed record SnapshotMetadata(LogIndex Index, Term Term, Membership Membership);
 
 /// <summary>What a node is within its group.</summary>
 public enum Role

@@ -1,24 +1,15 @@
 namespace MetaStore.Raft;
 
-/// <summary>How an election stands.</summary>
-internal enum VoteResult
-{
-    Pending,
-    Won,
-    Lost,
-}
-
-/// <summary>
-/// The voters of a group, and every decision by majority in one place: a joint configuration (thesis, 4.3) would ask two of
-/// these and combine the answers; nothing else need know.
-/// </summary>
+/// <summary>A set of voters and what its majority says. A joint membership has two of them; see <see cref="Quorum"/>.</summary>
 internal sealed class VoterSet
 {
     private readonly NodeId[] _members;
+    private readonly ulong[] _matches;
 
     public VoterSet(IReadOnlyList<NodeId> members)
     {
         _members = [.. members.Distinct().Order()];
+        _matches = new ulong[_members.Length];
     }
 
     /// <summary>The voters, in rising order.</summary>
@@ -26,8 +17,6 @@ internal sealed class VoterSet
 
     /// <summary>The smallest number of voters that any other such number has a voter in common with.</summary>
     public int Majority => (_members.Length / 2) + 1;
-
-    public bool IsSingle => _members.Length == 1;
 
     public bool Contains(NodeId id) => Array.BinarySearch(_members, id) >= 0;
 
@@ -70,12 +59,21 @@ internal sealed class VoterSet
 
     /// <summary>
     /// The highest position that a majority holds: with the positions sorted, the one that still has a majority at or above it.
-    /// <paramref name="matches"/> has one position per voter, in any order, and is sorted in place.
+    /// 0 for an empty set, of which nobody holds anything.
     /// </summary>
-    public LogIndex HeldByMajority(Span<ulong> matches)
+    public LogIndex HeldByMajority(Func<NodeId, LogIndex> match)
     {
-        Invariant.Check(matches.Length == _members.Length, $"{matches.Length} positions for {_members.Length} voters.");
-        matches.Sort();
-        return new LogIndex(matches[matches.Length - Majority]);
+        if (_members.Length == 0)
+        {
+            return LogIndex.Zero;
+        }
+
+        for (int i = 0; i < _members.Length; i++)
+        {
+            _matches[i] = match(_members[i]).Value;
+        }
+
+        Array.Sort(_matches);
+        return new LogIndex(_matches[_members.Length - Majority]);
     }
 }

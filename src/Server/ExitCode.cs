@@ -27,6 +27,9 @@ internal static class ExitCode
     /// <summary>The node served and then failed for good: its storage, or a broken invariant.</summary>
     public const int NodeFailed = 7;
 
+    /// <summary>The member was removed from the cluster, or came back without the data it had.</summary>
+    public const int MemberRefused = 8;
+
     /// <summary>A mistake in this program.</summary>
     public const int Internal = 70;
 }

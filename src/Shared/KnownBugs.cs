@@ -55,6 +55,38 @@ internal static class KnownBugs
         false;
 #endif
 
+    /// <summary>A second change of the membership begins before the first is committed.</summary>
+    public const bool MembershipChangesOverlap =
+#if KNOWN_BUG_25
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A restart drops the outgoing half of a joint membership.</summary>
+    public const bool RestartForgetsJoint =
+#if KNOWN_BUG_27
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A member that does not know yet of its promotion refuses to vote.</summary>
+    public const bool LearnerRefusesToVote =
+#if KNOWN_BUG_28
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A leader that was removed goes on leading.</summary>
+    public const bool RemovedLeaderStays =
+#if KNOWN_BUG_29
+        true;
+#else
+        false;
+#endif
+
     /// <summary>A new file is renamed into place without syncing its directory.</summary>
     public const bool DirectoryNotSynced =
 #if KNOWN_BUG_36

@@ -104,7 +104,7 @@ public static class WalInspector
             catch (Exception exception) when (IsAboutTheFiles(exception))
             {
                 findings.Add(FindingOf(exception, path));
-                reports.Add(new SnapshotReport(path, groupId, new SnapshotInfo(index, term, []), 0, 0, IsSound: false));
+                reports.Add(new SnapshotReport(path, groupId, new SnapshotInfo(index, term, default), 0, 0, IsSound: false));
             }
         }
 

@@ -95,13 +95,13 @@ internal sealed class SteppedNode : IDisposable
 
     private NodeCore Open()
     {
-        var member = new ClusterMember(new NodeId(1), "n1", string.Empty);
+        var member = new Member(1, "n1", [], []);
         var core = new NodeCore(
             new NodeSettings
             {
                 Name = "n1",
                 ClusterId = 7,
-                NodeId = member.Id,
+                NodeId = new NodeId(member.Id),
                 Members = [member],
                 DataDirectory = "/data",
                 Seed = _seed++,
@@ -176,5 +176,10 @@ internal sealed class SteppedNode : IDisposable
     private sealed class Nowhere : IPeerTransport
     {
         public void Send(GroupId group, Message message) => throw new InvalidOperationException("a single node has no peers");
+
+        public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
+        {
+            // Nobody else is there.
+        }
     }
 }

@@ -42,6 +42,22 @@ public sealed class GoldenBytesTests
         FrameOutput.WriteResponse(output, 1, new PutResponse { Header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3) }, 1 << 20)));
 
     [Fact]
+    public void AddOfALearner() =>
+        Same("ADD", CodecTests.Frame(FrameKind.Members, new ClusterCall(new AddMember(["http://h:1"], IsLearner: true), 0, false), correlation: 1));
+
+    [Fact]
+    public void TheMembers() => Same("MEMBERS", Written(output => FrameOutput.WriteResponse(
+        output,
+        1,
+        new MembersResponse
+        {
+            Header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3),
+            MemberId = 5,
+            Members = [new Member(5, "n", ["http://h:1"], ["http://h:2"], IsLearner: true, PromoteWhenReady: true, DirectoryId: 7)],
+        },
+        1 << 20)));
+
+    [Fact]
     public void AnErrorFrame() => Same("ERROR", Written(output => FrameOutput.WriteError(output, 1, MetaStoreError.NoLeader, Outcome.NotApplied, "no leader")));
 
     [Fact]
@@ -60,9 +76,9 @@ public sealed class GoldenBytesTests
     [Fact]
     public void NumbersOfKindsAndErrorsStay()
     {
-        Assert.Equal("1 2 3 4 5 6 7 8 32 65 66 67 68 69 70 71 72 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
-        Assert.Equal("0 1 2 3 4 5 6 7 8 9", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
-        Assert.Equal(Enumerable.Range(1, 21), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
+        Assert.Equal("1 2 3 4 5 6 7 8 9 32 65 66 67 68 69 70 71 72 73 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
+        Assert.Equal("0 1 2 3 4 5 6 7 8 9 10 11", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
+        Assert.Equal(Enumerable.Range(1, 29), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
 
     [Fact]
@@ -94,12 +110,14 @@ public sealed class GoldenBytesTests
 
     private static readonly Dictionary<string, string> Golden = new(StringComparer.Ordinal)
     {
-        ["HELLO"] = "8d4d53450d0a1a0a0100010001000000000000000000000088776655443322110000000000000000000000000000000000000001e99bf74b",
+        ["HELLO"] = "8d4d53450d0a1a0a01000100010000000000000000000000887766554433221100000000000000000000000000000000000000000000000000000001423dde56",
         ["WELCOME"] = "8d4d53450d0a1a0a00000100010001000000000000000000887766554433221101000000000000000200000000000000000018000000000093d6e4ae",
         ["PUT"] = "170000005b7287dc010000000000000001000000d0070000000000000000000000010000006b0100000076",
         ["PUTANSWER"] = "210000005c14da28010000000000000041000000887766554433221101000000000000000200000000000000030000000000000000",
         ["ERROR"] = "110000000b7d8b0d0100000000000000600000000e000000090000006e6f206c6561646572",
+        ["ADD"] = "18000000ab170456010000000000000009000000d00700000201010000000a000000687474703a2f2f683a31",
+        ["MEMBERS"] = "660000007220497701000000000000004900000088776655443322110100000000000000020000000000000003000000000000000500000000000000010000000500000000000000070000000000000003010000006e010000000a000000687474703a2f2f683a31010000000a000000687474703a2f2f683a32",
         ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",
-        ["RAFT"] = "740000001f2154000000000000000000200000000900000001030000",
+        ["RAFT"] = "740000004f053f7f0000000000000000200000000900000002030000",
     };
 }

@@ -253,6 +253,12 @@ public sealed class PeerTransportTests
 
         public void Receive(GroupId group, Message message) => Received.Enqueue((group, message));
 
+        public ConcurrentQueue<string> Refusals { get; } = [];
+
+        public ulong DirectoryId { get; init; }
+
         public void ReportUnreachable(NodeId peer) => Unreachable.Enqueue(peer);
+
+        public void ReportRefused(NodeId peer, string reason) => Refusals.Enqueue(reason);
     }
 }

@@ -52,8 +52,9 @@ internal sealed class Samples(int seed)
         },
     };
 
-    public StoreResponse Response() => _random.Next(7) switch
+    public StoreResponse Response() => _random.Next(8) switch
     {
+        7 => new MembersResponse { Header = Header(), MemberId = (ulong)Number(), Members = Many(Member) },
         0 => new CompactResponse { Header = Header() },
         1 => new HashResponse { Header = Header(), Hash = (uint)_random.Next(), HashRevision = Rev(), CompactRevision = Rev() },
         2 => new StatusResponse
@@ -69,10 +70,14 @@ internal sealed class Samples(int seed)
             CompactRevision = Rev(),
             KeyCount = Number(),
             DiskBytes = Number(),
-            Members = Many(() => new MemberStatus((ulong)Number(), Text(), Text())),
+            IsLearner = _random.Next(2) == 0,
+            Members = Many(Member),
         },
         _ => Nested(1) with { Header = Header() },
     };
+
+    private Member Member() =>
+        new((ulong)Number(), Text(), Many(Text), Many(Text), _random.Next(2) == 0, _random.Next(2) == 0, (ulong)Number());
 
     /// <summary>Everything of a request or answer, bytes included, as text: records compare memory by reference.</summary>
     public static string Show(object? value) => value switch

@@ -36,7 +36,7 @@ public sealed class ClusterCheckerTests
         // Alone, member 1 commits by itself; as one of three it has no right to.
         var violation = Assert.Throws<SafetyViolation>(() => new ClusterChecker([first, .. others]).Check());
 
-        Assert.Contains("1 of 3 disks", violation.Message, StringComparison.Ordinal);
+        Assert.Contains("the disks of 1 holding it", violation.Message, StringComparison.Ordinal);
     }
 
     [Fact]

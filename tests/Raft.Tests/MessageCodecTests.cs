@@ -42,16 +42,17 @@ public sealed class MessageCodecTests
             Context = new ReadContext(9, 10),
             ChunkOffset = 11,
             SnapshotLength = 12,
-            Voters = [new NodeId(13)],
+            IsTransfer = true,
+            Membership = new byte[] { 0xEE, 0xDD },
             Entries = [new Entry(new Term(14), new LogIndex(15), EntryKind.Command, new byte[] { 0xAA, 0xBB })],
             Chunk = new byte[] { 0xCC },
         };
         const string golden =
-            "01" + "05" + "01" + "00" + "01000000" + "01000000" + "01000000"
+            "02" + "05" + "03" + "00" + "02000000" + "01000000" + "01000000"
             + "0807060504030201" + "0200000000000000" + "0300000000000000" + "0400000000000000"
             + "0500000000000000" + "0600000000000000" + "0700000000000000" + "0800000000000000"
             + "0900000000000000" + "0A00000000000000" + "0B00000000000000" + "0C00000000000000"
-            + "0D00000000000000"
+            + "EEDD"
             + "0E00000000000000" + "0F00000000000000" + "02" + "02000000" + "AABB"
             + "CC";
 
@@ -62,8 +63,9 @@ public sealed class MessageCodecTests
     [Fact]
     public void KindNumbers_NeverChange()
     {
-        Assert.Equal(Enumerable.Range(1, 13), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
+        Assert.Equal(Enumerable.Range(1, 16), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
         Assert.Equal(MessageKind.SnapshotChunkReply, (MessageKind)13);
+        Assert.Equal(MessageKind.ForwardReply, (MessageKind)16);
         Assert.Equal([1, 2, 3], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
     }
 
@@ -80,12 +82,12 @@ public sealed class MessageCodecTests
     }
 
     [Theory]
-    [InlineData(0, 2, "version 2")]
+    [InlineData(0, 3, "version 3")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 14, "kind 14")]
-    [InlineData(2, 2, "Flags 02")]
+    [InlineData(1, 17, "kind 17")]
+    [InlineData(2, 4, "Flags 04")]
     [InlineData(3, 1, "Flags 00 01")]
-    [InlineData(7, 0x7F, "voters do not fit")]
+    [InlineData(7, 0x7F, "membership is said")]
     [InlineData(11, 0xFF, "entries do not fit")]
     [InlineData(15, 0xFF, "piece is said")]
     public void WhatIsWrong_IsSaid(int offset, byte value, string expected)
@@ -171,7 +173,8 @@ public sealed class MessageCodecTests
         Context = new ReadContext((ulong)random.NextInt64(), (ulong)random.NextInt64()),
         ChunkOffset = (ulong)random.NextInt64(),
         SnapshotLength = (ulong)random.NextInt64(),
-        Voters = [.. Enumerable.Range(0, random.Next(4)).Select(_ => new NodeId((ulong)random.NextInt64()))],
+        IsTransfer = random.Next(2) == 0,
+        Membership = RandomBytes(random),
         Entries = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => RandomEntry(random))],
         Chunk = RandomBytes(random),
     };
@@ -189,13 +192,13 @@ public sealed class MessageCodecTests
     private static void AssertSame(Message expected, Message actual)
     {
         // Records compare lists and memory by reference: compare what is in them, and then the rest.
-        Assert.Equal(expected.Voters, actual.Voters);
+        Assert.Equal(expected.Membership.ToArray(), actual.Membership.ToArray());
         Assert.Equal(expected.Chunk.ToArray(), actual.Chunk.ToArray());
         Assert.Equal(
             expected.Entries.Select(entry => (entry.Term, entry.Index, entry.Kind, Convert.ToHexString(entry.Data.Span))),
             actual.Entries.Select(entry => (entry.Term, entry.Index, entry.Kind, Convert.ToHexString(entry.Data.Span))));
         Assert.Equal(
-            expected with { Voters = [], Entries = [], Chunk = default },
-            actual with { Voters = [], Entries = [], Chunk = default });
+            expected with { Membership = default, Entries = [], Chunk = default },
+            actual with { Membership = default, Entries = [], Chunk = default });
     }
 }

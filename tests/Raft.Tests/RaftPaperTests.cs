@@ -329,7 +329,7 @@ public sealed class RaftPaperTests
         var bench = new NodeBench(3, new Term(1), log: [1, 1, 1, 1]);
         bench.Step(NodeBench.Append(1, 4, 1) with { Commit = new LogIndex(4) }).Sync();
         bench.Node.AdvanceApplied(new LogIndex(4));
-        bench.Node.Compact(new SnapshotMetadata(new LogIndex(3), new Term(1), bench.Node.Voters), keepFrom: new LogIndex(4));
+        bench.Node.Compact(new SnapshotMetadata(new LogIndex(3), new Term(1), bench.Node.Membership), keepFrom: new LogIndex(4));
         bench.Sync().Sent.Clear();
 
         bench.Step(NodeBench.Append(1, 0, 0, 1, 1)).Sync();

@@ -43,6 +43,37 @@ public sealed class RandomNetworkTests
         Assert.True(faults > (size == 1 ? 0 : seeds * 20), $"only {faults} faults");
     }
 
+    /// <summary>Joint consensus against every configuration that chance brings, with crashes, partitions and snapshots in between.</summary>
+    [Theory]
+    [InlineData(3, 200, 4000, false)]
+    [InlineData(5, 150, 6000, false)]
+    [InlineData(5, 200, 4000, true)]
+    public void AClusterWhoseMembersChange_StaysSafe_AndAgreesOnceTheFaultsEnd(int size, int seeds, int steps, bool storm)
+    {
+        int commits = 0;
+        int changes = 0;
+        for (int seed = 1; seed <= seeds; seed++)
+        {
+            var network = new RandomNetwork(seed, size, storm, membershipChanges: true);
+            try
+            {
+                network.Run(steps);
+                network.Heal();
+                AssertAtRest(network);
+            }
+            catch (Exception failure)
+            {
+                throw new InvalidOperationException($"{size} members, seed {seed}: {failure.Message}", failure);
+            }
+
+            commits += (int)network.Checker.Commit.Value;
+            changes += network.MembershipChanges;
+        }
+
+        Assert.True(commits > seeds * 5, $"only {commits} entries committed");
+        Assert.True(changes > seeds / (storm ? 4 : 1), $"only {changes} changes of the membership");
+    }
+
     [Fact]
     public void TheSameSeed_GivesTheSameRun()
     {
@@ -65,7 +96,7 @@ public sealed class RandomNetworkTests
         network.ProposeToLeader();
         network.Drain();
         Assert.Equal(before.Next, network.Checker.Commit);
-        foreach (Member member in network.Members)
+        foreach (Member member in network.Current)
         {
             ClusterChecker.CheckDisk(member);
             Assert.Equal(0, member.Node.UncommittedBytes);

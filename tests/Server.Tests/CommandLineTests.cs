@@ -57,12 +57,12 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task An_empty_directory_is_refused_where_data_should_be()
+    public async Task A_member_that_would_join_needs_somebody_to_ask()
     {
         using var directory = new TestDirectory();
         (int exitCode, _, string errors) = await RunAsync("serve", "--initial-cluster-state", "existing", "--data-dir", directory.Of("d"));
         Assert.Equal(ExitCode.UnusableData, exitCode);
-        Assert.Contains("holds no data of this node", errors);
+        Assert.Contains("so a running member must say which this is", errors);
         Assert.False(Directory.Exists(directory.Of("d")));
     }
 

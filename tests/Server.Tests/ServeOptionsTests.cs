@@ -6,14 +6,14 @@ namespace MetaStore.Server.Tests;
 public sealed class ServeOptionsTests
 {
     [Fact]
-    public void Without_flags_it_is_a_single_node_without_a_peer_port()
+    public void Without_flags_it_is_a_single_node_that_others_may_join()
     {
         ServeOptions options = ServeOptions.From(new ServeFlagValues());
         Assert.Equal("default.metastore", options.Node.DataDirectory);
         Assert.Equal("http://127.0.0.1:2379", Assert.Single(options.ListenClientUrls).ToString());
-        Assert.Null(options.ListenPeerUrl);
-        Assert.Equal("http://127.0.0.1:2380", Assert.Single(options.Node.Members).PeerUrl);
-        Assert.Equal(options.Node.NodeId, options.Node.Members[0].Id);
+        Assert.Equal("http://127.0.0.1:2380", options.ListenPeerUrl.ToString());
+        Assert.Equal("http://127.0.0.1:2380", Assert.Single(Assert.Single(options.Node.Members).PeerUrls));
+        Assert.Equal(options.Node.NodeId.Value, options.Node.Members[0].Id);
         options.Node.Validate();
     }
 
@@ -35,7 +35,7 @@ public sealed class ServeOptionsTests
         Assert.Equal(first.Node.ClusterId, second.Node.ClusterId);
         Assert.Equal(first.Node.Members.OrderBy(m => m.Name), second.Node.Members.OrderBy(m => m.Name));
         Assert.NotEqual(first.Node.NodeId, second.Node.NodeId);
-        Assert.Equal("http://0.0.0.0:2380", first.ListenPeerUrl!.ToString());
+        Assert.Equal("http://0.0.0.0:2380", first.ListenPeerUrl.ToString());
     }
 
     [Fact]

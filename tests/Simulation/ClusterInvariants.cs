@@ -12,7 +12,7 @@ internal sealed class ClusterInvariants
     private readonly Dictionary<Term, NodeId> _leaders = [];
     private readonly Dictionary<(LogIndex Index, Term Term), (Term? Previous, ulong Data)> _entries = [];
     private readonly Dictionary<LogIndex, (Term Term, ulong Data)> _committed = [];
-    private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted)> _states = [];
+    private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted, ulong Members)> _states = [];
     private LogIndex _committedMax;
 
     public LogIndex CommittedMax => _committedMax;
@@ -72,7 +72,8 @@ internal sealed class ClusterInvariants
 
     public void Applied(NodeId node, StoreView view)
     {
-        (ulong Digest, long Revision, long Compacted) state = (view.Digest, view.Revision, view.CompactRevision);
+        ulong members = StateDigest.Add(0, MembershipCodec.Encode(view.Membership));
+        (ulong Digest, long Revision, long Compacted, ulong Members) state = (view.Digest, view.Revision, view.CompactRevision, members);
         if (!_states.TryAdd(view.AppliedIndex, state) && _states[view.AppliedIndex] != state)
         {
             throw Broken($"{node} at applied index {view.AppliedIndex} is in state {state}; it was {_states[view.AppliedIndex]} before");

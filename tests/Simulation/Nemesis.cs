@@ -9,6 +9,7 @@ internal sealed class Nemesis
     private readonly World _world;
     private readonly SimulationRandom _random;
     private readonly List<Action> _repertoire = [];
+    private readonly MembershipNemesis _members;
     private bool _ended;
     private bool _hasRotted;
 
@@ -16,6 +17,7 @@ internal sealed class Nemesis
     {
         _world = world;
         _random = random;
+        _members = new MembershipNemesis(world, random.Branch());
         RunOptions options = world.Options;
         if (options.Partitions && options.Nodes > 1)
         {
@@ -41,16 +43,29 @@ internal sealed class Nemesis
         {
             _repertoire.Add(Rot);
         }
+
+        if (options.MembershipChanges)
+        {
+            _repertoire.AddRange([ChangeMembers, ChangeMembers, ChangeMembers]);
+        }
     }
 
     /// <summary>Faults so far.</summary>
     public int Faults { get; private set; }
+
+    /// <summary>Whether something that was asked for has not been answered.</summary>
+    public bool IsBusy => _members.IsBusy;
 
     public void Start()
     {
         if (_repertoire.Count > 0)
         {
             Plan();
+        }
+
+        if (_world.Options.MembershipChanges)
+        {
+            StartMembers();
         }
     }
 
@@ -81,6 +96,15 @@ internal sealed class Nemesis
         fault();
         Plan();
     });
+
+    private void ChangeMembers() => _members.Change();
+
+    /// <summary>All the while, and to the end: a member that is never started may be the one that a majority needs.</summary>
+    private void StartMembers()
+    {
+        _members.StartMembers();
+        _world.Time.After(_random.Between(100 * VirtualTime.Millisecond, VirtualTime.Second), StartMembers);
+    }
 
     private SimulatedNode Any() => _world.Nodes[_random.Next(_world.Nodes.Count)];
 

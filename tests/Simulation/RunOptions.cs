@@ -62,6 +62,9 @@ internal sealed record RunOptions
     /// <summary>Bytes of entries in one Append; 1: each entry travels alone.</summary>
     public int AppendBytesMax { get; init; }
 
+    /// <summary>Members are added, removed and promoted, and the leader is moved, all the while.</summary>
+    public bool MembershipChanges { get; init; }
+
     /// <summary>Whether the history is compacted up to the newest revision a client knows of, and often.</summary>
     public bool CompactToNewest { get; init; }
 
@@ -97,8 +100,13 @@ internal sealed record RunOptions
             AppendBytesMax = random.Chance(0.5) ? 1 : 1 << 20,
         };
         bool compactToNewest = random.Chance(0.2);
+        bool membershipChanges = random.Chance(0.4);
         return options with
         {
+            MembershipChanges = membershipChanges,
+
+            // A node that refuses its damaged disk is gone for good: with members removed besides, there might be no majority left.
+            BitRot = options.BitRot && !membershipChanges,
             CompactToNewest = compactToNewest,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };

@@ -16,11 +16,13 @@ internal sealed class SimulatedNode
     private readonly DriftingClock _clock;
     private readonly FaultyDisk _disk;
     private readonly NodeInvariants _invariants;
+    private readonly bool _isFounder;
     private Life? _life;
     private long _pausedUntil;
 
-    public SimulatedNode(World world, NodeId id, SimulationRandom random)
+    public SimulatedNode(World world, NodeId id, SimulationRandom random, bool isFounder)
     {
+        _isFounder = isFounder;
         _world = world;
         Id = id;
         _random = random;
@@ -38,7 +40,7 @@ internal sealed class SimulatedNode
 
     public bool IsUp => _life is not null;
 
-    /// <summary>The node refuses its damaged disk for good.</summary>
+    /// <summary>The node is gone for good: it refuses its damaged disk, or was removed.</summary>
     public bool IsRetired { get; private set; }
 
     /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
@@ -120,7 +122,7 @@ internal sealed class SimulatedNode
         Name = $"n{Id}",
         ClusterId = 0xC1,
         NodeId = Id,
-        Members = _world.Members,
+        Members = _isFounder ? _world.Members : [],
         DataDirectory = "/data",
         HeartbeatInterval = TimeSpan.FromMilliseconds(50),
         ElectionTimeout = TimeSpan.FromMilliseconds(500),
@@ -144,7 +146,8 @@ internal sealed class SimulatedNode
     private void Died(Exception cause)
     {
         _world.Trace.Note(_world.Time.Now, $"node {Id} failed: {cause.Message}");
-        bool expected = Root(cause) is DiskException or SimulatedCrashException;
+        IsRetired = Root(cause) is MemberRefusedException;
+        bool expected = IsRetired || Root(cause) is DiskException or SimulatedCrashException;
         if (!expected)
         {
             throw new SimulationFailure(FailureKind.Crash, $"node {Id}: {cause.Message}", cause);
@@ -274,6 +277,11 @@ internal sealed class SimulatedNode
 
         private sealed class Outlet(Life life) : IPeerTransport
         {
+            public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
+            {
+                // The simulated network reaches everybody; see World.Deliver for those who were removed.
+            }
+
             public void Send(GroupId group, Message message)
             {
                 if (!life.IsOver)

@@ -1,4 +1,6 @@
+using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -16,6 +18,7 @@ internal sealed class World
     private readonly SimulationRandom _random;
     private readonly Nemesis _nemesis;
     private readonly List<SimulatedClient> _clients = [];
+    private readonly List<SimulatedNode> _nodes;
     private int _operationsLeft;
     private long _event;
     private long _value;
@@ -27,9 +30,9 @@ internal sealed class World
         Trace = trace;
         _random = new SimulationRandom(seed);
         _operationsLeft = options.Operations;
-        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => new ClusterMember(new NodeId((ulong)i), $"n{i}", string.Empty))];
+        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => new Member((ulong)i, $"n{i}", [$"http://n{i}:2380"], []))];
         Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, trace);
-        Nodes = [.. Members.Select(m => new SimulatedNode(this, m.Id, _random.Branch()))];
+        _nodes = [.. Members.Select(m => new SimulatedNode(this, new NodeId(m.Id), _random.Branch(), isFounder: true))];
         _nemesis = new Nemesis(this, _random.Branch());
         for (int i = 0; i < options.Clients; i++)
         {
@@ -53,9 +56,11 @@ internal sealed class World
 
     public History History { get; } = new();
 
-    public IReadOnlyList<ClusterMember> Members { get; }
+    /// <summary>Those the cluster begins with.</summary>
+    public IReadOnlyList<Member> Members { get; }
 
-    public IReadOnlyList<SimulatedNode> Nodes { get; }
+    /// <summary>All nodes there ever were.</summary>
+    public IReadOnlyList<SimulatedNode> Nodes => _nodes;
 
     public LeaderHunt Hunt { get; }
 
@@ -74,7 +79,7 @@ internal sealed class World
 
     public void Run()
     {
-        foreach (SimulatedNode node in Nodes)
+        foreach (SimulatedNode node in _nodes)
         {
             node.Start();
         }
@@ -89,7 +94,7 @@ internal sealed class World
         _operationsLeft = 0;
         Hunt.End();
         _nemesis.End();
-        RunUntil(() => HasLeader() && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        RunUntil(() => HasLeader() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         ReadAndWriteOnce();
         RunUntil(Agree, HealTimeMax, orFail: true);
         CheckHandles();
@@ -118,15 +123,38 @@ internal sealed class World
         }
     }
 
-    private void Deliver(NodeId to, GroupId group, Message message) => Nodes[(int)to.Value - 1].Deliver(group, message);
+    public SimulatedNode? Find(NodeId id) => _nodes.Find(node => node.Id == id);
+
+    /// <summary>A member that was added is started, with nothing but its id.</summary>
+    public void AddNode(NodeId id)
+    {
+        var node = new SimulatedNode(this, id, _random.Branch(), isFounder: false);
+        _nodes.Add(node);
+        node.Start();
+    }
+
+    /// <summary>As the peer transport does: a member that was removed is refused, and told so.</summary>
+    private void Deliver(NodeId to, GroupId group, Message message)
+    {
+        SimulatedNode? receiver = Find(to);
+        if (receiver?.Core is { } core && MemberTable.From(core.Node.Raft.Membership).WasRemoved(message.From.Value))
+        {
+            Find(message.From)?.Core?.ReportRefused(to, "removed");
+            return;
+        }
+
+        receiver?.Deliver(group, message);
+    }
 
     private bool HasLeader() => Nodes.Any(n => n.Core?.Node.Raft.Role == Role.Leader);
 
     /// <summary>All nodes that are up have applied the same log; that their states are equal then is an invariant of its own.</summary>
     private bool Agree()
     {
-        SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp)];
-        ulong applied = up[0].Core!.View.AppliedIndex;
+        SimulatedNode newest = Nodes.Where(n => n.IsUp).MaxBy(n => n.Core!.View.AppliedIndex)!;
+        ulong applied = newest.Core!.View.AppliedIndex;
+        Membership membership = newest.Core.View.Membership;
+        SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp && membership.Contains(n.Id))];
         return applied >= Invariants.CommittedMax.Value && Array.TrueForAll(up, n => n.Core!.View.AppliedIndex == applied);
     }
 

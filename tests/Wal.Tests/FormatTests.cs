@@ -42,12 +42,45 @@ public sealed class FormatTests
     {
         FaultyDisk disk = TestLog.Disk();
         var store = new SnapshotStore(disk, TestLog.Directory, TestLog.Identity);
-        SnapshotWriter writer = store.Create(7, new SnapshotInfo(258, 3, [1, 2]));
+        SnapshotWriter writer = store.Create(7, new SnapshotInfo(258, 3, new byte[] { 1, 2 }));
         writer.Write("content"u8);
         writer.Complete();
         string name = Assert.Single(disk.ListFiles("/data/snap"));
         Assert.Equal("00000007-0000000000000102-0000000000000003.snap", name);
         AssertHex(GoldenSnapshot, disk.ReadAllBytes("/data/snap/" + name));
+    }
+
+    [Fact]
+    public void Golden_directory_identity()
+    {
+        FaultyDisk disk = TestLog.Disk();
+        disk.CreateDirectory("/data");
+        var identity = new WalIdentity(0x1122334455667788, 3);
+
+        DirectoryIdentity made = DirectoryIdentity.ReadOrCreate(disk, "/data", identity, () => 9);
+
+        Assert.Equal(new DirectoryIdentity(identity, 9), made);
+        Assert.Equal(GoldenIdentity, Convert.ToHexStringLower(disk.ReadAllBytes("/data/directory.id")));
+        Assert.Equal(made, DirectoryIdentity.ReadOrCreate(disk, "/data", identity, () => 10));
+        Assert.Throws<WalIdentityException>(() => DirectoryIdentity.ReadOrCreate(disk, "/data", identity with { NodeId = 4 }, () => 10));
+    }
+
+    [Fact]
+    public void A_damaged_directory_identity_is_refused_whichever_byte_it_is()
+    {
+        for (int at = 0; at < GoldenIdentity.Length / 2; at++)
+        {
+            FaultyDisk disk = TestLog.Disk();
+            disk.CreateDirectory("/data");
+            byte[] bytes = Convert.FromHexString(GoldenIdentity);
+            bytes[at] ^= 0x10;
+            using (IDiskFile file = disk.Create("/data/directory.id"))
+            {
+                file.Write(bytes, 0);
+            }
+
+            Assert.Throws<CorruptionException>(() => DirectoryIdentity.TryRead(disk, "/data"));
+        }
     }
 
     [Fact]
@@ -123,11 +156,13 @@ public sealed class FormatTests
         13c5afcf9749c55db8a7143606aa07ba209776bc572d40b0785703d4653ced76
         6b62e3d44adb7e2bd10e8f398dde62b6010d25173fd89bfaf0f115b55a4759ba
         """;
+    private const string GoldenIdentity = "4d4554414449520a010000000000000088776655443322110300000000000000090000000000000078c23035";
+
     private const string GoldenSnapshot =
         """
-        4d455441534e500a010000005000000088776655443322110300000000000000
-        070000000200000002010000000000000300000000000000000000003981e7cd
-        0100000000000000020000000000000007000000c1c350a8636f6e74656e7400
-        0000004c9a8add07000000000000000100000000000000
+        4d455441534e500a020000004200000088776655443322110300000000000000
+        07000000020000000201000000000000030000000000000000000000ff844055
+        010207000000cc94dbd0636f6e74656e7400000000ce3bb56707000000000000
+        000100000000000000
         """;
 }

@@ -123,7 +123,7 @@ public sealed class NativeDiskTests : IDisposable
         }
 
         var store = new SnapshotStore(_disk, _directory, TestLog.Identity);
-        var info = new SnapshotInfo(9, 1, [1, 2]);
+        var info = new SnapshotInfo(9, 1, new byte[] { 1, 2 });
         using (SnapshotWriter writer = store.Create(1, info))
         {
             writer.Write(new byte[300_000]);

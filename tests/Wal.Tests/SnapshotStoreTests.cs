@@ -18,7 +18,7 @@ public sealed class SnapshotStoreTests
     {
         FaultyDisk disk = TestLog.Disk();
         SnapshotStore store = Open(disk);
-        var info = new SnapshotInfo(10, 2, [1, 2, 3]);
+        var info = new SnapshotInfo(10, 2, new byte[] { 1, 2, 3 });
         byte[] content = Write(store, 1, info, bytes, pieces: 7);
         disk.Crash(CrashPolicy.LoseAll);
         store = Open(disk);
@@ -35,7 +35,7 @@ public sealed class SnapshotStoreTests
         ulong[] indexes = [9, 10, 100, 0x1000, ulong.MaxValue];
         foreach (ulong index in indexes)
         {
-            Write(store, 1, new SnapshotInfo(index, 1000 / (index % 1000), [1]), 10);
+            Write(store, 1, new SnapshotInfo(index, 1000 / (index % 1000), new byte[] { 1 }), 10);
         }
 
         Assert.Equal(indexes.Reverse(), store.List(1).Select(info => info.Index));
@@ -49,8 +49,8 @@ public sealed class SnapshotStoreTests
     public void The_last_snapshot_is_never_deleted()
     {
         SnapshotStore store = Open(TestLog.Disk());
-        Write(store, 1, new SnapshotInfo(5, 1, [1]), 10);
-        Write(store, 2, new SnapshotInfo(50, 1, [1]), 10);
+        Write(store, 1, new SnapshotInfo(5, 1, new byte[] { 1 }), 10);
+        Write(store, 2, new SnapshotInfo(50, 1, new byte[] { 1 }), 10);
         store.DeleteOlderThan(1, 6);
         Assert.Single(store.List(1));
     }
@@ -60,15 +60,15 @@ public sealed class SnapshotStoreTests
     {
         FaultyDisk disk = TestLog.Disk();
         SnapshotStore store = Open(disk);
-        using (SnapshotWriter writer = store.Create(1, new SnapshotInfo(5, 1, [1])))
+        using (SnapshotWriter writer = store.Create(1, new SnapshotInfo(5, 1, new byte[] { 1 })))
         {
             writer.Write(new byte[100]);
         }
 
         Assert.Empty(disk.ListFiles(SnapDirectory));
-        SnapshotWriter left = store.Create(1, new SnapshotInfo(5, 1, [1]));
+        SnapshotWriter left = store.Create(1, new SnapshotInfo(5, 1, new byte[] { 1 }));
         left.Write(new byte[100_000]);
-        SnapshotReceiver received = store.Receive(1, new SnapshotInfo(6, 1, [1]), 500);
+        SnapshotReceiver received = store.Receive(1, new SnapshotInfo(6, 1, new byte[] { 1 }), 500);
         received.WriteAt(0, new byte[10]);
         disk.Crash(CrashPolicy.KeepAll);
         store = Open(disk);
@@ -83,7 +83,7 @@ public sealed class SnapshotStoreTests
     {
         FaultyDisk disk = TestLog.Disk();
         SnapshotStore store = Open(disk);
-        var info = new SnapshotInfo(10, 2, [1, 2, 3]);
+        var info = new SnapshotInfo(10, 2, new byte[] { 1, 2, 3 });
         Write(store, 1, info, 700);
         string path = Path.Combine(SnapDirectory, disk.ListFiles(SnapDirectory)[0]);
         byte[] sound = disk.ReadAllBytes(path);
@@ -111,7 +111,7 @@ public sealed class SnapshotStoreTests
     {
         FaultyDisk senderDisk = TestLog.Disk();
         var sender = new SnapshotStore(senderDisk, TestLog.Directory, TestLog.Identity with { NodeId = 77 });
-        var info = new SnapshotInfo(10, 2, [1, 2, 3]);
+        var info = new SnapshotInfo(10, 2, new byte[] { 1, 2, 3 });
         byte[] content = Write(sender, 1, info, 150_000);
 
         FaultyDisk disk = TestLog.Disk();
@@ -135,7 +135,7 @@ public sealed class SnapshotStoreTests
     {
         FaultyDisk disk = TestLog.Disk();
         SnapshotStore store = Open(disk);
-        var info = new SnapshotInfo(10, 2, [1]);
+        var info = new SnapshotInfo(10, 2, new byte[] { 1 });
         using SnapshotReceiver receiver = store.Receive(1, info, 100);
         receiver.WriteAt(0, new byte[60]);
         Assert.Throws<ArgumentOutOfRangeException>(() => receiver.WriteAt(0, new byte[60]));
@@ -153,11 +153,11 @@ public sealed class SnapshotStoreTests
     public void A_received_snapshot_must_be_the_one_announced()
     {
         SnapshotStore sender = Open(TestLog.Disk());
-        Write(sender, 1, new SnapshotInfo(10, 2, [1]), 100);
-        using IDiskFile raw = sender.OpenRaw(1, new SnapshotInfo(10, 2, [1]));
+        Write(sender, 1, new SnapshotInfo(10, 2, new byte[] { 1 }), 100);
+        using IDiskFile raw = sender.OpenRaw(1, new SnapshotInfo(10, 2, new byte[] { 1 }));
         byte[] bytes = new byte[raw.Length];
         raw.Read(bytes, 0);
-        foreach ((uint group, SnapshotInfo info) in new (uint, SnapshotInfo)[] { (2, new(10, 2, [1])), (1, new(11, 2, [1])), (1, new(10, 3, [1])), (1, new(10, 2, [2])) })
+        foreach ((uint group, SnapshotInfo info) in new (uint, SnapshotInfo)[] { (2, new(10, 2, new byte[] { 1 })), (1, new(11, 2, new byte[] { 1 })), (1, new(10, 3, new byte[] { 1 })), (1, new(10, 2, new byte[] { 2 })) })
         {
             using SnapshotReceiver receiver = Open(TestLog.Disk()).Receive(group, info, (ulong)bytes.Length);
             receiver.WriteAt(0, bytes);
@@ -208,7 +208,7 @@ public sealed class SnapshotStoreTests
             SnapshotStore sender = Open(TestLog.Disk());
             for (ulong index = 5; index <= 30; index += 5)
             {
-                var info = new SnapshotInfo(index, 1, [1, 2]);
+                var info = new SnapshotInfo(index, 1, new byte[] { 1, 2 });
                 if (index % 10 == 0)
                 {
                     Write(sender, 1, info, (int)index * 100);

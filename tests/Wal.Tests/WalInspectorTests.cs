@@ -75,7 +75,7 @@ public sealed class WalInspectorTests
         }
 
         var store = new SnapshotStore(disk, TestLog.Directory, TestLog.Identity);
-        using SnapshotWriter writer = store.Create(1, new SnapshotInfo(5, 1, [1, 2]));
+        using SnapshotWriter writer = store.Create(1, new SnapshotInfo(5, 1, new byte[] { 1, 2 }));
         writer.Write(new byte[5000]);
         writer.Complete();
         return disk;

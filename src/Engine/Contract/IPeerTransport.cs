@@ -10,6 +10,9 @@ public interface IPeerTransport
 {
     /// <summary>Hands the message over and returns at once. Where the peer's queue is full, the message is dropped.</summary>
     void Send(GroupId group, Message message);
+
+    /// <summary>Says who the members are now, this node included, and which ids were removed for good. Called from the node's loop; returns at once.</summary>
+    void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed);
 }
 
 /// <summary>Where a transport delivers. May be called from any thread; returns at once.</summary>
@@ -20,6 +23,15 @@ public interface IPeerMessageSink
 
     /// <summary>The peer cannot be reached; messages to it are being lost.</summary>
     void ReportUnreachable(NodeId peer);
+
+    /// <summary>A peer refuses this member for good: it was removed from the cluster, or came back without the data it had.</summary>
+    void ReportRefused(NodeId peer, string reason);
+
+    /// <summary>
+    /// Names the data directory the node runs on; said in every handshake. A peer that knows the member by another one refuses it: whoever
+    /// lost its directory could promise the opposite of what it had promised. 0 where that is not watched.
+    /// </summary>
+    ulong DirectoryId { get; }
 }
 
 /// <summary>What a door (binary protocol, gRPC) needs to know of the node behind it, beside <see cref="IMetaStore"/>.</summary>

@@ -65,6 +65,30 @@ public enum MetaStoreError : ushort
 
     /// <summary>The answer is larger than the protocol carries; ask with a limit.</summary>
     ResponseTooLarge = 21,
+
+    /// <summary>No such member.</summary>
+    MemberNotFound = 22,
+
+    /// <summary>Another member has one of the peer addresses.</summary>
+    PeerUrlsExist = 23,
+
+    /// <summary>Only a learner can be promoted.</summary>
+    MemberNotLearner = 24,
+
+    /// <summary>The learner has not caught up with the leader yet.</summary>
+    LearnerNotReady = 25,
+
+    /// <summary>The change would leave the cluster without a majority of members that are up.</summary>
+    UnhealthyCluster = 26,
+
+    /// <summary>The cluster has as many learners as it may have.</summary>
+    TooManyLearners = 27,
+
+    /// <summary>Too few members have ever started.</summary>
+    NotEnoughStarted = 28,
+
+    /// <summary>Leadership cannot be handed to that member, or the hand-over failed.</summary>
+    BadTransferee = 29,
 }
 
 /// <summary>Whether a failed operation can have taken effect.</summary>

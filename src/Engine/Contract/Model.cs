@@ -323,14 +323,11 @@ public sealed record StatusResponse : StoreResponse
     public long DiskBytes { get; init; }
 
     /// <summary>The members.</summary>
-    public IReadOnlyList<MemberStatus> Members { get; init; } = [];
-}
+    public IReadOnlyList<Member> Members { get; init; } = [];
 
-/// <summary>A member as the answering node knows it.</summary>
-/// <param name="Id">Its id.</param>
-/// <param name="Name">Its name.</param>
-/// <param name="PeerUrl">Where its peers reach it.</param>
-public sealed record MemberStatus(ulong Id, string Name, string PeerUrl);
+    /// <summary>Whether the node is a learner.</summary>
+    public bool IsLearner { get; init; }
+}
 
 /// <summary>Answer to a hash request.</summary>
 public sealed record HashResponse : StoreResponse

@@ -10,17 +10,19 @@ namespace MetaStore.Engine.Hosting;
 /// A node of the store inside this process. Opening it recovers the data directory and starts the loops; disposing it stops them.
 /// A single node needs nothing else; a member of a cluster needs a transport (MetaStore.Net has it).
 /// </summary>
-public sealed class MetaStoreNode : IMetaStore, INodeInfo
+public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, INodeInfo
 {
     private readonly NodeCore _core;
     private readonly List<LoopThread> _threads = [];
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NodeSettings _settings;
+    private readonly bool _hasTransport;
     private int _disposed;
 
     private MetaStoreNode(NodeSettings settings, IPeerTransport transport, ILogger logger)
     {
         _settings = settings;
+        _hasTransport = transport is not NoPeers;
         TimeProvider time = TimeProvider.System;
         var threads = new Dictionary<string, LoopThread>(StringComparer.Ordinal);
         _core = new NodeCore(settings, new NodeSeams
@@ -37,7 +39,8 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
         }
 
         // Before the loops run and move on.
-        Recovery = new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);
+        MemberCount = _core.Node.Raft.Membership.All.Count();
+        Recovery = _core.IsFirstStart ? new NodeRecovery(0, 0, 0) : new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);
         _core.Failure.Connect(() => OnFailed(logger));
         _core.Node.LeaderChanged += () => LeaderChanged?.Invoke();
         foreach (ILoop loop in _core.Loops)
@@ -66,19 +69,22 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
     /// <summary>Where the transport delivers what the peers send.</summary>
     public IPeerMessageSink PeerSink => _core;
 
+    /// <summary>How many members the cluster had by the node's log when it was opened; 0 for one that joins and has been told nothing yet.</summary>
+    public int MemberCount { get; }
+
     /// <summary>Ends, with the cause as its exception, when the node fails for good. A node that is disposed has not failed.</summary>
     public Task Failed => _failed.Task;
 
     /// <summary>A single-node store in a directory: the simplest way to embed one.</summary>
     public static MetaStoreNode OpenSingle(string dataDirectory, ILogger? logger = null)
     {
-        var member = new ClusterMember(new NodeId(1), "single", string.Empty);
+        var member = new Member(1, "single", [], []);
         return Open(
             new NodeSettings
             {
                 Name = member.Name,
                 ClusterId = 1,
-                NodeId = member.Id,
+                NodeId = new NodeId(member.Id),
                 Members = [member],
                 DataDirectory = dataDirectory,
                 Seed = DrawSeed(),
@@ -134,6 +140,17 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
     /// <inheritdoc/>
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _core.HashAsync(request, cancellationToken);
 
+    /// <inheritdoc/>
+    public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) => _core.MembersAsync(linearizable, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<MembersResponse> ChangeMembersAsync(MemberChange change, CancellationToken cancellationToken = default) => _hasTransport
+        ? _core.ChangeMembersAsync(change, cancellationToken)
+        : throw new MetaStoreException(MetaStoreError.InvalidArgument, "this node was opened without a transport: it can have no other members");
+
+    /// <inheritdoc/>
+    public ValueTask<MembersResponse> MoveLeaderAsync(ulong target, CancellationToken cancellationToken = default) => _core.MoveLeaderAsync(target, cancellationToken);
+
     /// <summary>
     /// Stops the node: takes nothing new, gives what is under way until the request timeout to finish, then ends the loops and
     /// closes the files. Whoever still waits hears <see cref="MetaStoreError.Stopped"/>.
@@ -180,6 +197,11 @@ public sealed class MetaStoreNode : IMetaStore, INodeInfo
 
         public void Send(GroupId group, Message message) =>
             throw new InvalidOperationException($"A node without peers was asked to send {message.Kind} to {message.To}.");
+
+        public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
+        {
+            // A cluster of one; its door admits no change.
+        }
     }
 }
 

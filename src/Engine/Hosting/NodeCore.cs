@@ -1,3 +1,4 @@
+using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
@@ -27,7 +28,7 @@ internal sealed class NodeSeams
 /// A whole node without threads: its loops, joined, and the operations on them. <see cref="MetaStoreNode"/> gives each loop a
 /// thread; the simulator steps them itself.
 /// </summary>
-internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
+internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink, IDisposable
 {
     private static readonly string s_version = typeof(NodeCore).Assembly.GetName().Version!.ToString(3);
 
@@ -61,7 +62,6 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
             new RaftOptions
             {
                 Id = settings.NodeId,
-                Voters = [.. settings.Members.Select(m => m.Id)],
                 Seed = random.Next(),
                 ReadOrigin = readOrigin,
                 ElectionTicks = electionTicks,
@@ -86,14 +86,17 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
             Transport = seams.Transport,
             Stores = _stores,
             Applier = Apply,
+            Self = new Member(settings.NodeId.Value, settings.Name, [], settings.ClientUrls, DirectoryId: _storage.DirectoryId),
+            Rules = new MemberRules(settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
         Snapshot = new SnapshotLoop(_storage.Snapshots, Group.Value, settings.Snapshots, _snapshotPolicy, Failure, seams.Signals("snapshot"), Node.Report);
         Log = new LogLoop(_storage.Log, Node, seams.Signals("log"));
         parts.Log = Log.Writer;
         parts.Snapshots = Snapshot;
-        Apply.Connect(Node.Applied, store => Snapshot.Take(store, [.. raft.Voters.Select(v => v.Value)]));
+        Apply.Connect(Node.Applied, Snapshot.Take);
         _reader = new StoreReader(_stores, settings.ClusterId, settings.NodeId.Value, () => Node.Status.Term);
+        parts.MembersAnswer = MembersAnswer;
         Failure.Connect(WakeAll);
     }
 
@@ -129,6 +132,28 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
     }
 
     public void ReportUnreachable(NodeId peer) => Node.ReportUnreachable(peer);
+
+    public void ReportRefused(NodeId peer, string reason) => Node.ReportRefused(peer, reason);
+
+    /// <summary>The directory held nothing: this is the member's first start.</summary>
+    public bool IsFirstStart => _storage.IsNew;
+
+    public ulong DirectoryId => _storage.DirectoryId;
+
+    public async ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default)
+    {
+        await PassBarrierAsync(serializable: !linearizable, cancellationToken).ConfigureAwait(false);
+        return MembersAnswer(memberId: 0);
+    }
+
+    public ValueTask<MembersResponse> ChangeMembersAsync(MemberChange change, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return SubmitClusterRequest(new ClusterRequest(change, 0), cancellationToken);
+    }
+
+    public ValueTask<MembersResponse> MoveLeaderAsync(ulong target, CancellationToken cancellationToken = default) =>
+        SubmitClusterRequest(new ClusterRequest(null, target), cancellationToken);
 
     public ValueTask<PutResponse> PutAsync(PutRequest request, CancellationToken cancellationToken = default)
     {
@@ -191,7 +216,8 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
             CompactRevision = new Revision(view.CompactRevision),
             KeyCount = view.Index.LiveCount,
             DiskBytes = _storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
-            Members = [.. _settings.Members.Select(m => new MemberStatus(m.Id.Value, m.Name, m.PeerUrl))],
+            Members = [.. MemberTable.From(view.Membership).Members],
+            IsLearner = view.Membership.Learners.Contains(_settings.NodeId),
         });
     }
 
@@ -240,6 +266,27 @@ internal sealed class NodeCore : IMetaStore, IPeerMessageSink, IDisposable
         Node.SubmitRead(read);
         AbandonIfStopped();
         return new ValueTask(read, token);
+    }
+
+    private ValueTask<MembersResponse> SubmitClusterRequest(ClusterRequest request, CancellationToken cancellationToken)
+    {
+        ThrowIfDown();
+        PendingOperation operation = Rent(request, 0, cancellationToken);
+        short token = operation.Token;
+        Node.SubmitClusterRequest(operation);
+        AbandonIfStopped();
+        return new ValueTask<MembersResponse>(operation, token);
+    }
+
+    private MembersResponse MembersAnswer(ulong memberId)
+    {
+        StoreView view = View;
+        return new MembersResponse
+        {
+            Header = _reader.Header(view),
+            Members = [.. MemberTable.From(view.Membership).Members],
+            MemberId = memberId,
+        };
     }
 
     private PendingOperation SubmitWrite(StoreRequest request, CancellationToken cancellationToken, out short token)

@@ -5,12 +5,6 @@ using MetaStore.Wal;
 
 namespace MetaStore.Engine.Hosting;
 
-/// <summary>A member of the cluster, as configured.</summary>
-/// <param name="Id">Its id.</param>
-/// <param name="Name">Its name.</param>
-/// <param name="PeerUrl">Where its peers reach it.</param>
-public sealed record ClusterMember(NodeId Id, string Name, string PeerUrl);
-
 /// <summary>Everything a node needs to know, apart from its seams.</summary>
 public sealed record NodeSettings
 {
@@ -23,8 +17,17 @@ public sealed record NodeSettings
     /// <summary>This member's id.</summary>
     public required NodeId NodeId { get; init; }
 
-    /// <summary>All members, this one included.</summary>
-    public required IReadOnlyList<ClusterMember> Members { get; init; }
+    /// <summary>
+    /// The members of a new cluster, this one included; the same list on each of them. Counts only where the data directory is new: after
+    /// that the log says who belongs to the cluster. Empty for a member that joins a cluster which runs already.
+    /// </summary>
+    public required IReadOnlyList<Member> Members { get; init; }
+
+    /// <summary>Where clients reach this member; it tells the others.</summary>
+    public IReadOnlyList<string> ClientUrls { get; init; } = [];
+
+    /// <summary>Learners that the cluster may have at once.</summary>
+    public int LearnersMax { get; init; } = 1;
 
     /// <summary>Where the node keeps its files.</summary>
     public required string DataDirectory { get; init; }
@@ -71,9 +74,14 @@ public sealed record NodeSettings
                 $"The election timeout is {ElectionTimeout.TotalMilliseconds} ms; it must be at least 5 heartbeat intervals ({5 * HeartbeatInterval.TotalMilliseconds} ms).");
         }
 
-        if (!Members.Any(m => m.Id == NodeId))
+        if (Members.Count > 0 && !Members.Any(m => m.Id == NodeId.Value))
         {
             throw new ArgumentException($"The members ({string.Join(", ", Members.Select(m => m.Name))}) do not include this node, {Name}.");
+        }
+
+        if (LearnersMax < 1)
+        {
+            throw new ArgumentException($"LearnersMax is {LearnersMax}; it must be at least 1.");
         }
 
         if (AppendBytesMax < 1)

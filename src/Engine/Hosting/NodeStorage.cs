@@ -1,3 +1,4 @@
+using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
@@ -11,14 +12,20 @@ namespace MetaStore.Engine.Hosting;
 /// </summary>
 internal sealed class NodeStorage : IDisposable
 {
-    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, MvccStore store, RaftRestart? restart, string? recoveryNote)
+    private const ulong DirectorySalt = 0x6469_7265_6374_6f72;
+
+    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, MvccStore store, RaftRestart? restart, string? recoveryNote, ulong directoryId)
     {
+        DirectoryId = directoryId;
         Log = log;
         Snapshots = snapshots;
         Store = store;
         Restart = restart;
         RecoveryNote = recoveryNote;
     }
+
+    /// <summary>Names the directory; drawn when it was made.</summary>
+    public ulong DirectoryId { get; }
 
     public WriteAheadLog Log { get; }
 
@@ -28,6 +35,9 @@ internal sealed class NodeStorage : IDisposable
 
     /// <summary>Where Raft takes up again; null for a new node.</summary>
     public RaftRestart? Restart { get; }
+
+    /// <summary>The directory held nothing: this is the member's first start.</summary>
+    public bool IsNew { get; private init; }
 
     /// <summary>What recovery cut away, for the operator; null where nothing.</summary>
     public string? RecoveryNote { get; }
@@ -53,6 +63,12 @@ internal sealed class NodeStorage : IDisposable
                     settings.DataDirectory, 0, $"the log begins behind index {recovered.Mark.Index}, and the newest snapshot is of index {newest?.Index ?? 0}");
             }
 
+            bool isNew = newest is null && (recovered is null || (recovered.Entries.Count == 0 && recovered.HardState == default));
+            if (isNew && settings.Members.Count > 0)
+            {
+                recovered = Bootstrap(log, group, settings);
+            }
+
             MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
             RaftRestart? restart = Restarted(recovered, newest);
             if (newest is not null && newest.Index > (recovered?.Mark.Index ?? 0))
@@ -60,7 +76,9 @@ internal sealed class NodeStorage : IDisposable
                 MarkSnapshot(log, group, newest);
             }
 
-            return new NodeStorage(log, snapshots, store, restart, recovery.Note);
+            // Made after the log: a directory that has a name and no log has lost it.
+            DirectoryIdentity named = DirectoryIdentity.ReadOrCreate(disk, settings.DataDirectory, identity, new SplitMix64(settings.Seed ^ DirectorySalt).Next);
+            return new NodeStorage(log, snapshots, store, restart, recovery.Note, named.DirectoryId) { IsNew = isNew };
         }
         catch
         {
@@ -77,9 +95,50 @@ internal sealed class NodeStorage : IDisposable
     /// </summary>
     private static void RefuseLostLog(IDisk disk, string directory, SnapshotStore snapshots, GroupId group)
     {
-        if (!WriteAheadLog.Exists(disk, directory) && snapshots.List(group.Value).FirstOrDefault() is { } newest)
+        if (WriteAheadLog.Exists(disk, directory))
+        {
+            return;
+        }
+
+        if (snapshots.List(group.Value).FirstOrDefault() is { } newest)
         {
             throw new CorruptionException(directory, 0, $"the log is gone, and there is a snapshot of index {newest.Index}");
+        }
+
+        if (DirectoryIdentity.TryRead(disk, directory) is { } named)
+        {
+            throw new CorruptionException(directory, 0, $"the log is gone, and the directory has been that of node {named.Identity.NodeId:x16}");
+        }
+    }
+
+    /// <summary>
+    /// The first start of a member of a new cluster: its log begins with the membership that all of them were started with, as an entry
+    /// of term 1 at index 1. So the log alone says who belongs to the cluster, from the first entry on. The members' entries are equal, since
+    /// their lists are: the cluster's id is made of the list.
+    /// </summary>
+    private static RecoveredGroup Bootstrap(WriteAheadLog log, GroupId group, NodeSettings settings)
+    {
+        byte[] membership = MembershipCodec.Encode(MemberTable.Bootstrap(settings.Members));
+        var write = new LogWrite
+        {
+            GroupId = group.Value,
+            WriteId = 0,
+            Entries = [new LogEntry(1, 1, (byte)EntryKind.Membership, membership)],
+            HardState = new LogHardState(1, 0, 1),
+        };
+        log.Write([write]);
+        return new RecoveredGroup { GroupId = group.Value, Mark = default, Entries = write.Entries, HardState = write.HardState.Value };
+    }
+
+    private static Membership ReadMembership(SnapshotInfo info)
+    {
+        try
+        {
+            return MembershipCodec.Decode(info.Configuration);
+        }
+        catch (MessageFormatException error)
+        {
+            throw new CorruptionException($"snapshot {info.Index}", 0, error.Message, error);
         }
     }
 
@@ -88,7 +147,7 @@ internal sealed class NodeStorage : IDisposable
         using SnapshotReader reader = snapshots.OpenRead(group.Value, info);
         try
         {
-            MvccStore store = new StoreSnapshotReader(reader.Read).Read();
+            MvccStore store = new StoreSnapshotReader(reader.Read, ReadMembership(info)).Read();
             return KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index
                 ? store
                 : throw new SnapshotFormatException($"it holds applied index {store.View.AppliedIndex}, and is named {info.Index}");
@@ -123,7 +182,7 @@ internal sealed class NodeStorage : IDisposable
             HardState = new HardState(new Term(state.Term), new NodeId(state.Vote), new LogIndex(state.Commit)),
             Snapshot = newest is null
                 ? null
-                : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), [.. newest.Voters.Select(v => new NodeId(v))]),
+                : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), ReadMembership(newest)),
             Entries = [.. entries.Select(e => new Entry(new Term(e.Term), new LogIndex(e.Index), (EntryKind)e.Kind, e.Data))],
         };
     }

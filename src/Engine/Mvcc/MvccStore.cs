@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Raft;
 
 namespace MetaStore.Engine.Mvcc;
 
@@ -26,6 +27,7 @@ internal sealed class MvccStore
         _digest = view.Digest;
         Revision = view.Revision;
         CompactRevision = view.CompactRevision;
+        Membership = view.Membership;
     }
 
     /// <summary>The newest published version.</summary>
@@ -39,6 +41,9 @@ internal sealed class MvccStore
 
     /// <summary>Writer only: the compact revision, published or not.</summary>
     public long CompactRevision { get; private set; }
+
+    /// <summary>Writer only: who belongs to the group, published or not.</summary>
+    public Membership Membership { get; set; } = Membership.Empty;
 
     /// <summary>Writer only: the index with everything prepared so far.</summary>
     public KeyIndex Unpublished => _index.Unpublished;
@@ -113,6 +118,7 @@ internal sealed class MvccStore
             AppliedIndex = appliedIndex,
             AppliedTerm = appliedTerm,
             Digest = _digest,
+            Membership = Membership,
         });
     }
 

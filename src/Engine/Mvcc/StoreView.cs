@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Raft;
 
 namespace MetaStore.Engine.Mvcc;
 
@@ -23,6 +24,9 @@ internal sealed class StoreView
 
     /// <summary>Rolling hash over everything ever applied, in order; equal on all nodes at equal index.</summary>
     public required ulong Digest { get; init; }
+
+    /// <summary>Who belongs to the group, as of <see cref="AppliedIndex"/>.</summary>
+    public Membership Membership { get; init; } = Membership.Empty;
 
     public static StoreView Empty { get; } = new()
     {

@@ -99,6 +99,11 @@ internal sealed class Applier : ILoop
         Invariant.Check(item.Entry.Index.Value == expected, $"entry {item.Entry.Index} is applied where {expected} is next");
         _prepared = item.Entry.Index.Value;
         _snapshotPolicy.Applied(item.Entry.Data.Length);
+        if (item.Entry.Kind == EntryKind.Membership)
+        {
+            _stores.Current.Membership = MembershipCodec.Decode(item.Entry.Data);
+        }
+
         if (item.Entry.Kind != EntryKind.Command)
         {
             return 1;

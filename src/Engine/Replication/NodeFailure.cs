@@ -29,6 +29,9 @@ internal sealed class NodeFailure
         new(MetaStoreError.NodeFailed, Cause?.Message ?? "the node has failed", outcome, Cause);
 }
 
+/// <summary>The cluster does not want this member (any more): it was removed, or came back without the data it had.</summary>
+public sealed class MemberRefusedException(string message) : Exception(message);
+
 /// <summary>A node has stopped for good. The inner exception is the cause.</summary>
 public sealed class NodeFailedException(string where, Exception cause) : Exception($"{where}: {cause.Message}", cause)
 {

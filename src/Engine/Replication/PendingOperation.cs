@@ -16,6 +16,7 @@ internal sealed class PendingOperation
         IValueTaskSource<DeleteRangeResponse>,
         IValueTaskSource<TxnResponse>,
         IValueTaskSource<CompactResponse>,
+        IValueTaskSource<MembersResponse>,
         IValueTaskSource
 {
     private const int Waiting = 0;
@@ -119,6 +120,8 @@ internal sealed class PendingOperation
     TxnResponse IValueTaskSource<TxnResponse>.GetResult(short token) => (TxnResponse)GetResult(token);
 
     CompactResponse IValueTaskSource<CompactResponse>.GetResult(short token) => (CompactResponse)GetResult(token);
+
+    MembersResponse IValueTaskSource<MembersResponse>.GetResult(short token) => (MembersResponse)GetResult(token);
 
     void IValueTaskSource.GetResult(short token) => GetResult(token);
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
 using MetaStore.Wal;
@@ -21,12 +22,16 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ConcurrentQueue<PendingOperation> _reads = new();
     private readonly ConcurrentQueue<SnapshotEvent> _snapshotEvents = new();
     private readonly ConcurrentQueue<NodeId> _unreachable = new();
+    private readonly ConcurrentQueue<PendingOperation> _clusterRequests = new();
     private readonly RaftNode _raft;
     private readonly ReplicaParts _parts;
     private readonly ReplicaClock _clock;
     private readonly Proposer _proposer;
     private readonly ReadBarrier _barrier;
+    private readonly MembershipDesk _desk;
+    private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
+    private Membership? _told;
     private ulong _writeHandedOut;
     private ulong _writeDurable;
     private ulong _writeSeen;
@@ -42,6 +47,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _clock = new ReplicaClock(parts.Time, parts.TickLength);
         _proposer = new Proposer(parts.ProposerOptions, parts.Time, parts.ProposerId);
         _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks);
+        _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
+        _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
+        _removal.Committed(parts.Stores.Current.View.Membership);
         PublishStatus();
     }
 
@@ -88,6 +96,18 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _parts.Signal.Set();
     }
 
+    public void SubmitClusterRequest(PendingOperation request)
+    {
+        _clusterRequests.Enqueue(request);
+        _parts.Signal.Set();
+    }
+
+    public void ReportRefused(NodeId peer, string reason)
+    {
+        _removal.HearFrom(peer, reason);
+        _parts.Signal.Set();
+    }
+
     /// <summary>The apply loop has published; the node loop needs waking only where a read waits for that.</summary>
     public void Applied()
     {
@@ -126,6 +146,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             return false;
         }
 
+        TellTransport();
         bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
         worked |= TakeRequests();
         while (_raft.HasReady)
@@ -134,11 +155,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             worked = true;
         }
 
-        _readsAwaitApply = _barrier.AwaitsApply;
+        _readsAwaitApply = _barrier.AwaitsApply || _desk.AwaitsApply;
         if (_readsAwaitApply)
         {
             // Applied between the look and the flag: nobody would wake this loop.
-            _barrier.CompleteApplied(AppliedIndex());
+            CompleteApplied(AppliedIndex());
         }
 
         PublishStatus();
@@ -152,6 +173,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         Gather();
         _proposer.Abandon(error, reason);
         _barrier.Abandon(error, reason);
+        _desk.Abandon(error, reason);
         PublishStatus();
     }
 
@@ -182,8 +204,14 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         bool worked = false;
         for (int i = 0; i < MessagesMax && _messages.TryDequeue(out Message? message); i++)
         {
-            _raft.Step(message);
             worked = true;
+            if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply)
+            {
+                _desk.Receive(message, _raft);
+                continue;
+            }
+
+            _raft.Step(message);
         }
 
         while (_unreachable.TryDequeue(out NodeId peer))
@@ -198,8 +226,14 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     {
         LogIndex applied = AppliedIndex();
         _raft.AdvanceApplied(applied);
-        _barrier.CompleteApplied(applied);
+        CompleteApplied(applied);
         return false;
+    }
+
+    private void CompleteApplied(LogIndex applied)
+    {
+        _barrier.CompleteApplied(applied);
+        _desk.CompleteApplied(applied.Value);
     }
 
     private bool TakeTicks()
@@ -210,6 +244,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _raft.Tick();
             _barrier.Tick();
             _parts.Snapshots.Tick();
+            _desk.Tick(_raft);
+            _removal.Tick();
         }
 
         if (ticks > 0)
@@ -217,6 +253,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             long now = _parts.Time.GetTimestamp();
             _proposer.Expire(now);
             _barrier.Expire(now);
+            _desk.Expire(now);
         }
 
         return ticks > 0;
@@ -225,6 +262,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeRequests()
     {
         bool worked = Gather();
+        worked |= _desk.Run(_raft);
         _barrier.TryAsk(_raft);
         if (_raft.Leader.IsNone)
         {
@@ -256,6 +294,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         while (_reads.TryDequeue(out PendingOperation? read))
         {
             _barrier.Add(read);
+            worked = true;
+        }
+
+        while (_clusterRequests.TryDequeue(out PendingOperation? request))
+        {
+            _desk.Add(request);
             worked = true;
         }
 
@@ -308,6 +352,13 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         {
             Entry entry = committed[i];
             PendingOperation[]? waiters = entry.Kind == EntryKind.Command ? _proposer.Take(CommandBatch.ReadId(entry.Data)) : null;
+            if (entry.Kind == EntryKind.Membership)
+            {
+                Membership membership = MembershipCodec.Decode(entry.Data);
+                _desk.Committed(entry, membership);
+                _removal.Committed(membership);
+            }
+
             _parts.Applier.Enqueue(new ApplyItem(entry, waiters, null));
         }
 
@@ -371,6 +422,21 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
     }
 
+    /// <summary>The transport reaches whoever is a member from the moment the log says so: a newcomer's answer may be needed to commit that.</summary>
+    private void TellTransport()
+    {
+        // A member that has been told of nobody yet keeps to those it was started with.
+        if (!ReferenceEquals(_told, _raft.Membership) && _raft.Membership.Voters.Count > 0)
+        {
+            _told = _raft.Membership;
+            MemberTable table = MemberTable.From(_told);
+            _parts.Transport.SetMembers(table.Members, table.Removed);
+        }
+    }
+
+    private void SendPayload(NodeId to, MessageKind kind, byte[] payload) =>
+        _parts.Transport.Send(_parts.Group, new Message { Kind = kind, From = _raft.Id, To = to, Chunk = payload });
+
     private void SendIfCurrent(Message? message)
     {
         if (message is not null)
@@ -380,12 +446,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     }
 
     private static SnapshotMetadata ToMetadata(SnapshotInfo info) =>
-        new(new LogIndex(info.Index), new Term(info.Term), [.. info.Voters.Select(v => new NodeId(v))]);
+        new(new LogIndex(info.Index), new Term(info.Term), MembershipCodec.Decode(info.Configuration));
 
     private void PublishStatus()
     {
         NodeId leader = _abandoned ? NodeId.None : _raft.Leader;
-        bool changed = _status.Publish(_raft, leader, _proposer.Queued + _proposer.UnderWay + _barrier.Count);
+        bool changed = _status.Publish(_raft, leader, _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count);
         if (changed)
         {
             LeaderChanged?.Invoke();

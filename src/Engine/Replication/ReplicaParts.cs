@@ -1,4 +1,5 @@
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Engine.Transactions;
 using MetaStore.Raft;
@@ -35,6 +36,14 @@ internal sealed class ReplicaParts
     public required StoreHolder Stores { get; init; }
 
     public required Applier Applier { get; init; }
+
+    /// <summary>What this member tells of itself.</summary>
+    public required Member Self { get; init; }
+
+    public required MemberRules Rules { get; init; }
+
+    /// <summary>The answer about a member, from what this node has applied.</summary>
+    public Func<ulong, MembersResponse> MembersAnswer { get; set; } = null!;
 
     /// <summary>Set before the first run: the log's observer is the replica itself.</summary>
     public LogWriter Log { get; set; } = null!;

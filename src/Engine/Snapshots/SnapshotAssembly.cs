@@ -60,7 +60,7 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
     private void Begin(Message piece)
     {
         Dispose();
-        _info = new SnapshotInfo(piece.Index.Value, piece.LogTerm.Value, [.. piece.Voters.Select(v => v.Value)]);
+        _info = new SnapshotInfo(piece.Index.Value, piece.LogTerm.Value, piece.Membership);
         _from = piece.From;
         _length = piece.SnapshotLength;
         _receiver = files.Receive(groupId, _info, _length);
@@ -75,7 +75,7 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
             _receiver!.Complete();
             Dispose();
             using SnapshotReader reader = files.OpenRead(groupId, info);
-            MvccStore store = new StoreSnapshotReader(reader.Read).Read();
+            MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration)).Read();
             Invariant.Check(
                 KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index,
                 $"a snapshot named {info.Index} holds applied index {store.View.AppliedIndex}");

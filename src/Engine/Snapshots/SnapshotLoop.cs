@@ -65,7 +65,7 @@ internal sealed class SnapshotLoop : ILoop
     public long NextWake => long.MaxValue;
 
     /// <summary>Begins a snapshot of the store as it is now. Called on the apply loop, so that the view is one it just published.</summary>
-    public void Take(MvccStore store, IReadOnlyList<ulong> voters)
+    public void Take(MvccStore store)
     {
         SnapshotWriter? file = null;
         var writer = new StoreSnapshotWriter(store, bytes =>
@@ -75,7 +75,7 @@ internal sealed class SnapshotLoop : ILoop
         });
         Post(() =>
         {
-            _fileInfo = new SnapshotInfo(writer.View.AppliedIndex, writer.View.AppliedTerm, voters);
+            _fileInfo = new SnapshotInfo(writer.View.AppliedIndex, writer.View.AppliedTerm, MembershipCodec.Encode(writer.View.Membership));
             _file = file = _files.Create(_groupId, _fileInfo);
             _fileBytes = 0;
             _writer = writer;

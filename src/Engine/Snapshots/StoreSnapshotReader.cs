@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Raft;
 
 namespace MetaStore.Engine.Snapshots;
 
@@ -11,7 +12,7 @@ internal delegate int SnapshotSource(Span<byte> buffer);
 /// Builds a store from the payload that <see cref="StoreSnapshotWriter"/> wrote. The bytes have passed the file's checksums; what
 /// is checked here is their shape and order, so that a snapshot of a faulty writer is refused as well.
 /// </summary>
-internal sealed class StoreSnapshotReader(SnapshotSource source)
+internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership)
 {
     private readonly byte[] _number = new byte[sizeof(ulong)];
     private long _offset;
@@ -42,6 +43,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source)
             AppliedIndex = appliedIndex,
             AppliedTerm = appliedTerm,
             Digest = digest,
+            Membership = membership,
         };
         return new MvccStore(index, view);
     }

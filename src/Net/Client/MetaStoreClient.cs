@@ -13,7 +13,7 @@ namespace MetaStore.Net;
 /// safe: reads always, writes only when they have certainly not been applied. A write that may have been applied fails with
 /// <see cref="Outcome.Unknown"/>. One instance serves a whole program; all members may be called from any thread.
 /// </summary>
-public sealed class MetaStoreClient : IMetaStore
+public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
 {
     private readonly MetaStoreClientOptions _options;
     private readonly TimeProvider _time;
@@ -98,6 +98,24 @@ public sealed class MetaStoreClient : IMetaStore
     {
         ArgumentNullException.ThrowIfNull(request);
         return ExecuteAsync<HashResponse>(FrameKind.Hash, request, isReadOnly: true, preferLeader: false, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) =>
+        ExecuteAsync<MembersResponse>(FrameKind.Members, new ClusterCall(null, 0, linearizable), isReadOnly: true, preferLeader: linearizable, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<MembersResponse> ChangeMembersAsync(MemberChange change, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return ExecuteAsync<MembersResponse>(FrameKind.Members, new ClusterCall(change, 0, false), isReadOnly: false, preferLeader: true, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<MembersResponse> MoveLeaderAsync(ulong target, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(target);
+        return ExecuteAsync<MembersResponse>(FrameKind.Members, new ClusterCall(null, target, false), isReadOnly: false, preferLeader: true, cancellationToken);
     }
 
     /// <summary>Asks one of the nodes, any, for a sign of life; the store is not involved.</summary>

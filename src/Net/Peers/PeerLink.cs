@@ -25,7 +25,7 @@ internal sealed class PeerLink : IFrameSource<PeerFrame>, IDisposable
     /// <summary>Connects and shakes hands. <paramref name="flushed"/> hears how many messages and bytes have been handed to the socket.</summary>
     /// <exception cref="HandshakeRefusedException">The other side is not the peer, or does not want us.</exception>
     public static async Task<PeerLink> OpenAsync(
-        NodeId peer, EndPoint address, PeerTransportOptions options, Action<PeerLink, int, long> flushed, CancellationToken stopping)
+        NodeId peer, EndPoint address, PeerTransportOptions options, ulong directoryId, Action<PeerLink, int, long> flushed, CancellationToken stopping)
     {
         using var patience = new CancellationTokenSource(options.ConnectTimeout, options.TimeProvider);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stopping);
@@ -37,7 +37,7 @@ internal sealed class PeerLink : IFrameSource<PeerFrame>, IDisposable
             var pipe = new SocketPipe(socket, receiveBufferBytes: 1 << 10, options.SendBufferBytes);
             var hello = new Hello(
                 Handshake.VersionMin, Handshake.VersionMax, ConnectionRole.Peer, Handshake.Capabilities,
-                options.ClusterId, options.NodeId, peer, (uint)options.FrameBytesMax);
+                options.ClusterId, options.NodeId, peer, (uint)options.FrameBytesMax, directoryId);
             await HandshakeIo.SendHelloAsync(pipe.Output, hello, either.Token).ConfigureAwait(false);
             Check(await HandshakeIo.ReadWelcomeAsync(pipe.Input, either.Token).ConfigureAwait(false), peer, options.ClusterId);
             return new PeerLink(pipe, options.SendBufferBytes, flushed);

@@ -1,5 +1,7 @@
 using System.Net;
+using MetaStore.Engine;
 using MetaStore.Net.Connections;
+using MetaStore.Net.Wire;
 using MetaStore.Raft;
 using Microsoft.Extensions.Logging;
 
@@ -10,7 +12,7 @@ namespace MetaStore.Net.Peers;
 /// it is being made wait for it; while the peer rests after a failure they are dropped, for Raft has newer ones by the time it is back.
 /// </summary>
 internal sealed class PeerSender(
-    NodeId peer, EndPoint address, PeerTransportOptions options, Backoff backoff, Action<NodeId> unreachable, ILogger logger)
+    NodeId peer, EndPoint address, PeerTransportOptions options, Backoff backoff, IPeerMessageSink sink, ILogger logger)
 {
     private readonly Lock _gate = new();
     private readonly List<PeerFrame> _waiting = []; // while connecting
@@ -84,7 +86,7 @@ internal sealed class PeerSender(
         if (isNewlyFull)
         {
             logger.LogWarning("The queue to peer {Peer} is full; messages to it are dropped.", peer);
-            unreachable(peer);
+            sink.ReportUnreachable(peer);
         }
     }
 
@@ -111,7 +113,7 @@ internal sealed class PeerSender(
         {
             try
             {
-                using PeerLink link = await PeerLink.OpenAsync(peer, address, options, OnFlushed, _stopping.Token).ConfigureAwait(false);
+                using PeerLink link = await PeerLink.OpenAsync(peer, address, options, sink.DirectoryId, OnFlushed, _stopping.Token).ConfigureAwait(false);
                 failures = 0;
                 _lastComplaint = null;
                 logger.LogInformation("Connected to peer {Peer} at {Address}.", peer, address);
@@ -125,13 +127,17 @@ internal sealed class PeerSender(
             catch (Exception e)
             {
                 Complain(e);
+                if (e is HandshakeRefusedException { Result: HandshakeResult.Removed or HandshakeResult.DirectoryReplaced } refused)
+                {
+                    sink.ReportRefused(peer, refused.Message);
+                }
             }
             finally
             {
                 Detach();
             }
 
-            unreachable(peer);
+            sink.ReportUnreachable(peer);
             await RestAsync(backoff.Next(failures++)).ConfigureAwait(false);
         }
     }

@@ -27,6 +27,9 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private Dictionary<NodeId, PeerSender> _senders = []; // replaced, never changed
     private IPeerMessageSink? _sink;
+    private IReadOnlyDictionary<NodeId, EndPoint>? _wanted;
+    private bool _isStarted;
+    private KnownMembers _known = new([], new HashSet<ulong>());
 
     /// <summary>Prepares a transport; <see cref="StartAsync"/> opens it.</summary>
     /// <param name="options">Settings.</param>
@@ -61,7 +64,14 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(sink);
         _sink = sink;
-        SetPeers(_options.Peers); // before listening: a peer that comes at once must be known
+        IReadOnlyDictionary<NodeId, EndPoint> peers;
+        lock (_gate)
+        {
+            _isStarted = true;
+            peers = _wanted ?? _options.Peers;
+        }
+
+        SetPeers(peers); // before listening: a peer that comes at once must be known
         _listener.Start();
     }
 
@@ -96,7 +106,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
 
                 if (!_senders.TryGetValue(peer, out PeerSender? sender) || !sender.Address.Equals(address))
                 {
-                    sender = new PeerSender(peer, address, _options, _backoff, ReportUnreachable, _logger);
+                    sender = new PeerSender(peer, address, _options, _backoff, _sink!, _logger);
                     sender.Start();
                 }
 
@@ -121,6 +131,37 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
 
             Volatile.Write(ref _senders, senders);
         }
+    }
+
+    /// <inheritdoc/>
+    public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        ArgumentNullException.ThrowIfNull(removed);
+        var peers = new Dictionary<NodeId, EndPoint>();
+        foreach (Member member in members)
+        {
+            try
+            {
+                peers.Add(new NodeId(member.Id), EndpointText.Parse(member.PeerUrls[0]));
+            }
+            catch (Exception e) when (e is ArgumentException or ArgumentOutOfRangeException)
+            {
+                _logger.LogError("Member {Member} cannot be reached: its peer address is \"{Url}\".", new NodeId(member.Id), string.Join(',', member.PeerUrls));
+            }
+        }
+
+        Volatile.Write(ref _known, new KnownMembers([.. members], removed.ToHashSet()));
+        lock (_gate)
+        {
+            _wanted = peers;
+            if (!_isStarted)
+            {
+                return; // The node's loop may be ahead of the door.
+            }
+        }
+
+        SetPeers(peers);
     }
 
     /// <inheritdoc/>
@@ -159,8 +200,6 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
         await Task.WhenAll(senders.Select(sender => sender.StopAsync())).ConfigureAwait(false);
     }
 
-    private void ReportUnreachable(NodeId peer) => _sink!.ReportUnreachable(peer);
-
     private void Accept(Socket socket) => _ = DoInboundAsync(socket); // it lets no exception out
 
     private async Task DoInboundAsync(Socket socket)
@@ -195,6 +234,12 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             try
             {
                 Hello hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token).ConfigureAwait(false);
+                if (hello.Role == ConnectionRole.Discovery)
+                {
+                    await TellMembersAsync(pipe, hello, patience.Token).ConfigureAwait(false);
+                    return;
+                }
+
                 ushort version = Check(hello);
                 peer = hello.NodeId;
                 Welcome welcome = MakeWelcome(HandshakeResult.Accepted, string.Empty) with { Version = version };
@@ -241,10 +286,43 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
                 HandshakeResult.NodeMismatch, $"The caller expected node {hello.ExpectedNodeId} here; this is node {_options.NodeId}.");
         }
 
+        CheckMember(hello);
         return Volatile.Read(ref _senders).ContainsKey(hello.NodeId)
             ? version
             : throw new HandshakeRefusedException(
                 HandshakeResult.UnknownPeer, $"The caller says it is node {hello.NodeId}, which is no other member that this node knows.");
+    }
+
+    private void CheckMember(in Hello hello)
+    {
+        KnownMembers known = Volatile.Read(ref _known);
+        ulong id = hello.NodeId.Value;
+        if (known.Removed.Contains(id))
+        {
+            throw new HandshakeRefusedException(HandshakeResult.Removed, $"Member {hello.NodeId} was removed from the cluster.");
+        }
+
+        Member? member = known.Members.FirstOrDefault(candidate => candidate.Id == id);
+        if (member is not null && member.DirectoryId != 0 && member.DirectoryId != hello.DirectoryId)
+        {
+            throw new HandshakeRefusedException(
+                HandshakeResult.DirectoryReplaced,
+                $"Member {hello.NodeId} ran on data directory {member.DirectoryId:x16} and comes with {hello.DirectoryId:x16}: what it had promised is lost. Remove it, and add a new member.");
+        }
+    }
+
+    private async Task TellMembersAsync(SocketPipe pipe, Hello hello, CancellationToken patience)
+    {
+        Welcome welcome = MakeWelcome(HandshakeResult.Accepted, string.Empty) with { Version = Handshake.ChooseVersion(hello) };
+        await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience).ConfigureAwait(false);
+        var answer = new MembersResponse
+        {
+            Header = new ResponseHeader(_options.ClusterId, _options.NodeId.Value, default, 0),
+            Members = Volatile.Read(ref _known).Members,
+        };
+        FrameOutput.WriteResponse(pipe.Output, correlation: 0, answer, long.MaxValue);
+        await pipe.Output.FlushAsync(patience).ConfigureAwait(false);
+        await pipe.ShutdownGentlyAsync(patience).ConfigureAwait(false);
     }
 
     private Welcome MakeWelcome(HandshakeResult result, string text) => new(
@@ -291,4 +369,6 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             }
         }
     }
+
+    private sealed record KnownMembers(IReadOnlyList<Member> Members, IReadOnlySet<ulong> Removed);
 }

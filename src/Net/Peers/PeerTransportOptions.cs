@@ -16,8 +16,11 @@ public sealed record PeerTransportOptions
     /// <summary>Where peers connect; port 0 takes a free one.</summary>
     public required IPEndPoint Endpoint { get; init; }
 
-    /// <summary>The other members and where they are (<see cref="DnsEndPoint"/> or <see cref="IPEndPoint"/>). This node itself may be among them; it is left out.</summary>
-    public required IReadOnlyDictionary<NodeId, EndPoint> Peers { get; init; }
+    /// <summary>
+    /// The other members and where they are (<see cref="DnsEndPoint"/> or <see cref="IPEndPoint"/>), until the node says who they are. This node
+    /// itself may be among them; it is left out.
+    /// </summary>
+    public IReadOnlyDictionary<NodeId, EndPoint> Peers { get; init; } = new Dictionary<NodeId, EndPoint>();
 
     /// <summary>Messages that wait for one peer; beyond it they are dropped. 1 or more.</summary>
     public int QueueMessagesMax { get; init; } = 4096;

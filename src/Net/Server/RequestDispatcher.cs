@@ -18,11 +18,12 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
     private readonly PendingAnswer<CompactResponse>.Pool _compacts = new(new StoreFailures(logger));
     private readonly PendingAnswer<StatusResponse>.Pool _statuses = new(new StoreFailures(logger));
     private readonly PendingAnswer<HashResponse>.Pool _hashes = new(new StoreFailures(logger));
+    private readonly PendingAnswer<MembersResponse>.Pool _members = new(new StoreFailures(logger));
 
     /// <summary>Pooled handles that are out.</summary>
     public long Outstanding =>
         _puts.Outstanding + _ranges.Outstanding + _deletes.Outstanding + _txns.Outstanding
-        + _compacts.Outstanding + _statuses.Outstanding + _hashes.Outstanding;
+        + _compacts.Outstanding + _statuses.Outstanding + _hashes.Outstanding + _members.Outstanding;
 
     /// <summary>
     /// Handles one request. True: <paramref name="answer"/> is there already. False: it goes to <paramref name="target"/>, later or
@@ -60,9 +61,25 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
         DeleteRangeRequest delete => TryTake(store.DeleteRangeAsync(delete, deadline), _deletes, request, target, ref answer),
         CompactRequest compact => TryTake(store.CompactAsync(compact, deadline), _compacts, request, target, ref answer),
         HashRequest hash => TryTake(store.HashAsync(hash, deadline), _hashes, request, target, ref answer),
+        ClusterCall call => TryTake(Ask(call, deadline), _members, request, target, ref answer),
         _ when answer.Kind == FrameKind.Status => TryTake(store.StatusAsync(deadline), _statuses, request, target, ref answer),
         _ => true, // a ping: its kind says all
     };
+
+    private ValueTask<MembersResponse> Ask(ClusterCall call, CancellationToken deadline)
+    {
+        if (store is not IMetaStoreCluster cluster)
+        {
+            throw new MetaStoreException(MetaStoreError.InvalidArgument, "This store has no members to ask about.");
+        }
+
+        if (call.Change is not null)
+        {
+            return cluster.ChangeMembersAsync(call.Change, deadline);
+        }
+
+        return call.MoveLeaderTo != 0 ? cluster.MoveLeaderAsync(call.MoveLeaderTo, deadline) : cluster.MembersAsync(call.Linearizable, deadline);
+    }
 
     private static bool TryTake<T>(
         ValueTask<T> task, PendingAnswer<T>.Pool pool, object? request, IAnswerTarget target, ref Answer answer)

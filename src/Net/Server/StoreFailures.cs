@@ -27,6 +27,7 @@ internal sealed class StoreFailures(ILogger logger)
     private static bool ChangesNothing(object? request) => request switch
     {
         StoreRequest operation => RequestCodec.IsReadOnly(operation),
+        ClusterCall call => call.IsReadOnly,
         _ => true,
     };
 }

@@ -30,6 +30,9 @@ internal enum FrameKind : byte
     /// <summary>Request: are you there?</summary>
     Ping = 0x08,
 
+    /// <summary>Request: about the members; <see cref="ClusterCodec"/>.</summary>
+    Members = 0x09,
+
     /// <summary>Between peers: a Raft message with its group.</summary>
     RaftMessage = 0x20,
 
@@ -56,6 +59,9 @@ internal enum FrameKind : byte
 
     /// <summary>Answer to <see cref="Ping"/>.</summary>
     PingAnswer = 0x48,
+
+    /// <summary>Answer to <see cref="Members"/>; also sent, once, to a member that asks before its first start.</summary>
+    MembersAnswer = 0x49,
 
     /// <summary>Answer to any request that failed; with correlation 0, the reason why the server is closing the connection.</summary>
     Error = 0x60,

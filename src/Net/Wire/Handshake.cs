@@ -12,6 +12,9 @@ internal enum ConnectionRole : byte
 
     /// <summary>A member of the cluster that sends Raft messages, in this direction only.</summary>
     Peer = 2,
+
+    /// <summary>A member before its first start, that asks who belongs to the cluster.</summary>
+    Discovery = 3,
 }
 
 /// <summary>How a handshake was answered. Part of the wire format: never renumber.</summary>
@@ -46,6 +49,12 @@ internal enum HandshakeResult : byte
 
     /// <summary>A field is out of its range, or the checksum is wrong.</summary>
     Malformed = 9,
+
+    /// <summary>The caller was removed from the cluster.</summary>
+    Removed = 10,
+
+    /// <summary>The caller is a member, but not on the data directory that the member had: that one is lost, with all it had promised.</summary>
+    DirectoryReplaced = 11,
 }
 
 /// <summary>
@@ -53,19 +62,22 @@ internal enum HandshakeResult : byte
 /// HTTP/2 preface; nor is it TLS's 0x16. The line ends show a link that rewrites them. Never renumber, never reorder; later
 /// versions of the protocol keep this frame.
 /// <code>
-///  0            8     10    12   13   14   16             24           32          40               48          52    56
-///  +------------+-----+-----+----+----+----+--------------+------------+-----------+----------------+-----------+-----+
-///  | magic      | min | max |role| 0  | 0  | capabilities | cluster id | node id   | expected node  | body max  | crc |
-///  | 8 bytes    | u16 | u16 | u8 | u8 | u16| u64          | u64        | u64       | u64            | u32       | u32 |
-///  +------------+-----+-----+----+----+----+--------------+------------+-----------+----------------+-----------+-----+
+///  0            8     10    12   13   14   16             24           32          40              48             56          60    64
+///  0            8     10    12   13   14   16             24           32          40              48             56          60    64
+///  +------------+-----+-----+----+----+----+--------------+------------+-----------+---------------+--------------+-----------+-----+
+///  | magic      | min | max |role| 0  | 0  | capabilities | cluster id | node id   | expected node | directory id | body max  | crc |
+///  | 8 bytes    | u16 | u16 | u8 | u8 | u16| u64          | u64        | u64       | u64           | u64          | u32       | u32 |
+///  +------------+-----+-----+----+----+----+--------------+------------+-----------+---------------+--------------+-----------+-----+
 ///  magic: 8d 'M' 'S' 'E' 0d 0a 1a 0a. Cluster, node and expected node: 0 for "does not matter" (clients) or "not a member".
-///  body max: the longest frame body the sender takes. crc: CRC-32C of the 52 bytes before it.
+///  directory: names the data directory a peer runs on; 0 for others. body max: the longest frame body the sender takes.
+///  crc: CRC-32C of the 60 bytes before it.
 /// </code>
 /// </summary>
 internal readonly record struct Hello(
-    ushort VersionMin, ushort VersionMax, ConnectionRole Role, ulong Capabilities, ulong ClusterId, NodeId NodeId, NodeId ExpectedNodeId, uint BodyBytesMax)
+    ushort VersionMin, ushort VersionMax, ConnectionRole Role, ulong Capabilities, ulong ClusterId, NodeId NodeId, NodeId ExpectedNodeId, uint BodyBytesMax,
+    ulong DirectoryId = 0)
 {
-    public const int Size = 56;
+    public const int Size = 64;
 
     public void Write(Span<byte> frame)
     {
@@ -79,8 +91,9 @@ internal readonly record struct Hello(
         BinaryPrimitives.WriteUInt64LittleEndian(frame[24..], ClusterId);
         BinaryPrimitives.WriteUInt64LittleEndian(frame[32..], NodeId.Value);
         BinaryPrimitives.WriteUInt64LittleEndian(frame[40..], ExpectedNodeId.Value);
-        BinaryPrimitives.WriteUInt32LittleEndian(frame[48..], BodyBytesMax);
-        BinaryPrimitives.WriteUInt32LittleEndian(frame[52..], FrameChecksum.Compute(frame[..52]));
+        BinaryPrimitives.WriteUInt64LittleEndian(frame[48..], DirectoryId);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame[56..], BodyBytesMax);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame[60..], FrameChecksum.Compute(frame[..60]));
     }
 
     /// <exception cref="HandshakeRefusedException">These bytes are no handshake of this protocol.</exception>
@@ -88,15 +101,15 @@ internal readonly record struct Hello(
     {
         frame = frame[..Size];
         Handshake.CheckMagic(frame);
-        if (BinaryPrimitives.ReadUInt32LittleEndian(frame[52..]) != FrameChecksum.Compute(frame[..52]))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(frame[60..]) != FrameChecksum.Compute(frame[..60]))
         {
             throw new HandshakeRefusedException(HandshakeResult.Malformed, "The handshake was damaged on its way: its checksum is wrong.");
         }
 
-        if (frame[12] is not ((byte)ConnectionRole.Client or (byte)ConnectionRole.Peer) || frame[13] != 0 || frame[14] != 0 || frame[15] != 0)
+        if (frame[12] is < (byte)ConnectionRole.Client or > (byte)ConnectionRole.Discovery || frame[13] != 0 || frame[14] != 0 || frame[15] != 0)
         {
             throw new HandshakeRefusedException(
-                HandshakeResult.Malformed, $"The handshake's role is {frame[12]} (1 is a client, 2 a peer), or the zero bytes after it are not zero.");
+                HandshakeResult.Malformed, $"The handshake's role is {frame[12]} (1 is a client, 2 a peer, 3 a discovery), or the zero bytes after it are not zero.");
         }
 
         return new Hello(
@@ -107,7 +120,8 @@ internal readonly record struct Hello(
             BinaryPrimitives.ReadUInt64LittleEndian(frame[24..]),
             new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[32..])),
             new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(frame[40..])),
-            BinaryPrimitives.ReadUInt32LittleEndian(frame[48..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(frame[56..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(frame[48..]));
     }
 }
 
@@ -163,7 +177,7 @@ internal readonly record struct Welcome(
         }
 
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(frame[52..]);
-        if (length > TextBytesMax || frame[8] > (byte)HandshakeResult.Malformed || frame[9] != 0)
+        if (length > TextBytesMax || frame[8] > (byte)HandshakeResult.DirectoryReplaced || frame[9] != 0)
         {
             throw new HandshakeRefusedException(
                 HandshakeResult.Malformed, $"The answer to the handshake has result {frame[8]} and {length} bytes of text; this side knows neither.");

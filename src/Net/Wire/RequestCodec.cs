@@ -19,6 +19,7 @@ namespace MetaStore.Net.Wire;
 ///    an operation   | kind u8 (Put, Range, DeleteRange, Txn) | its fields, without a deadline
 ///  Compact, Hash    | revision i64
 ///  Status, Ping     | nothing
+///  Members          | see ClusterCodec
 /// </code>
 /// </summary>
 internal static class RequestCodec
@@ -42,6 +43,7 @@ internal static class RequestCodec
     {
         FrameKind.Put or FrameKind.Range or FrameKind.DeleteRange or FrameKind.Txn => GetLength((StoreRequest)request!, depth: 1),
         FrameKind.Compact or FrameKind.Hash => sizeof(long),
+        FrameKind.Members => ClusterCodec.GetLength((ClusterCall)request!),
         _ => 0,
     };
 
@@ -57,6 +59,9 @@ internal static class RequestCodec
                 break;
             case StoreRequest operation:
                 WriteFields(ref writer, operation);
+                break;
+            case ClusterCall call:
+                ClusterCodec.Write(ref writer, call);
                 break;
             case HashRequest hash:
                 writer.WriteInt64(hash.Revision.Value);
@@ -86,6 +91,7 @@ internal static class RequestCodec
             FrameKind.Txn => ReadTxn(ref reader, depth: 1, ref operationsLeft),
             FrameKind.Compact => new CompactRequest(new Revision(reader.ReadInt64("compact.revision"))),
             FrameKind.Hash => new HashRequest(new Revision(reader.ReadInt64("hash.revision"))),
+            FrameKind.Members => ClusterCodec.Read(ref reader),
             FrameKind.Status or FrameKind.Ping => null,
             _ => throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not a request that this server knows."),
         };

@@ -15,8 +15,9 @@ namespace MetaStore.Net.Wire;
 ///    an answer        | kind u8 (PutAnswer .. TxnAnswer) | its fields, with the short header
 ///  CompactAnswer      | header
 ///  StatusAnswer       | header | version text | name text | leader u64 | last u64 | commit u64 | applied u64 | snapshot u64 |
-///                       compact revision i64 | keys i64 | disk bytes i64 | members u32 | (id u64 | name text | peer url text)...
+///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner) | members (see ClusterCodec)
 ///  HashAnswer         | header | hash u32 | hash revision i64 | compact revision i64
+///  MembersAnswer      | header | member u64 | members (see ClusterCodec)
 ///  PingAnswer         | nothing
 ///  Error              | error u16 (MetaStoreError) | outcome u8 | 0 u8 | message text
 ///  LeaderChanged      | leader u64 (0 for none)
@@ -32,7 +33,6 @@ internal static class ResponseCodec
     private const int HeaderSize = 4 * sizeof(ulong);
     private const int NestedHeaderSize = sizeof(long);
     private const int KeyValueBytesMin = (4 * sizeof(long)) + (2 * sizeof(uint));
-    private const int MemberBytesMin = sizeof(ulong) + (2 * sizeof(uint));
     private const int NestedAnswerBytesMin = 1 + NestedHeaderSize + 1;
 
     /// <summary>Bytes of the body; beyond int.MaxValue as a long, so that the caller can refuse it.</summary>
@@ -48,6 +48,7 @@ internal static class ResponseCodec
         CompactResponse => FrameKind.CompactAnswer,
         StatusResponse => FrameKind.StatusAnswer,
         HashResponse => FrameKind.HashAnswer,
+        MembersResponse => FrameKind.MembersAnswer,
         _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
     };
 
@@ -91,6 +92,7 @@ internal static class ResponseCodec
             CompactResponse => 0,
             StatusResponse status => GetLength(status),
             HashResponse => sizeof(uint) + (2 * sizeof(long)),
+            MembersResponse members => sizeof(ulong) + ClusterCodec.GetLength(members.Members),
             _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
         };
     }
@@ -122,13 +124,8 @@ internal static class ResponseCodec
 
     private static long GetLength(StatusResponse status)
     {
-        long length = WireWriter.GetLength(status.Version) + WireWriter.GetLength(status.Name) + (8 * sizeof(ulong)) + sizeof(uint);
-        foreach (MemberStatus member in status.Members)
-        {
-            length += sizeof(ulong) + WireWriter.GetLength(member.Name) + WireWriter.GetLength(member.PeerUrl);
-        }
-
-        return length;
+        long fixedFields = (8 * sizeof(ulong)) + 1;
+        return fixedFields + WireWriter.GetLength(status.Version) + WireWriter.GetLength(status.Name) + ClusterCodec.GetLength(status.Members);
     }
 
     private static void Write(ref WireWriter writer, StoreResponse response, bool nested)
@@ -163,6 +160,10 @@ internal static class ResponseCodec
                 writer.WriteUInt32(hash.Hash);
                 writer.WriteInt64(hash.HashRevision.Value);
                 writer.WriteInt64(hash.CompactRevision.Value);
+                break;
+            case MembersResponse members:
+                writer.WriteUInt64(members.MemberId);
+                ClusterCodec.WriteMembers(ref writer, members.Members);
                 break;
         }
     }
@@ -223,19 +224,14 @@ internal static class ResponseCodec
         writer.WriteInt64(status.CompactRevision.Value);
         writer.WriteInt64(status.KeyCount);
         writer.WriteInt64(status.DiskBytes);
-        writer.WriteUInt32((uint)status.Members.Count);
-        foreach (MemberStatus member in status.Members)
-        {
-            writer.WriteUInt64(member.Id);
-            writer.WriteText(member.Name);
-            writer.WriteText(member.PeerUrl);
-        }
+        writer.WriteByte(status.IsLearner ? Flag : (byte)0);
+        ClusterCodec.WriteMembers(ref writer, status.Members);
     }
 
     private static StoreResponse Read(ref WireReader reader, FrameKind kind, bool nested, int depth)
     {
         bool fits = kind is >= FrameKind.PutAnswer and <= FrameKind.TxnAnswer
-            || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer);
+            || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer or FrameKind.MembersAnswer);
         if (!fits)
         {
             throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not an answer that can stand here.");
@@ -255,6 +251,12 @@ internal static class ResponseCodec
             FrameKind.TxnAnswer => ReadTxn(ref reader, header, depth),
             FrameKind.CompactAnswer => new CompactResponse { Header = header },
             FrameKind.StatusAnswer => ReadStatus(ref reader, header),
+            FrameKind.MembersAnswer => new MembersResponse
+            {
+                Header = header,
+                MemberId = reader.ReadUInt64("members.member"),
+                Members = ClusterCodec.ReadMembers(ref reader),
+            },
             _ => new HashResponse
             {
                 Header = header,
@@ -349,20 +351,8 @@ internal static class ResponseCodec
             CompactRevision = new Revision(reader.ReadInt64("status.compact revision")),
             KeyCount = reader.ReadInt64("status.keys"),
             DiskBytes = reader.ReadInt64("status.disk bytes"),
-            Members = ReadMembers(ref reader),
+            IsLearner = reader.ReadFlags(Flag, "status.flags") != 0,
+            Members = ClusterCodec.ReadMembers(ref reader),
         };
-    }
-
-    private static MemberStatus[] ReadMembers(ref WireReader reader)
-    {
-        var members = new MemberStatus[reader.ReadCount(MemberBytesMin, "status.members")];
-        for (int i = 0; i < members.Length; i++)
-        {
-            ulong id = reader.ReadUInt64("member.id");
-            string name = reader.ReadText(TextBytesMax, "member.name");
-            members[i] = new MemberStatus(id, name, reader.ReadText(TextBytesMax, "member.peer url"));
-        }
-
-        return members;
     }
 }

@@ -52,6 +52,8 @@ internal static class MetaStoreProgram
             KeyValueCommands.Compact(flags),
             NodeCommands.Status(flags),
             NodeCommands.Hash(flags),
+            MemberCommands.Member(flags),
+            MemberCommands.MoveLeader(flags),
             LoadCommand.Create(flags),
             WalCommand.Create(io),
         };

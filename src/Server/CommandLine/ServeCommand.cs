@@ -13,12 +13,12 @@ internal sealed class ServeCommand
     private readonly Option<string?> _dataDir = Flags.Text("--data-dir", "where it keeps its files [default: NAME.metastore]");
     private readonly Option<string> _clientUrls = Flags.Text("--listen-client-urls", "where clients connect; port 0 takes a free one", "http://127.0.0.1:2379");
     private readonly Option<string?> _advertiseClientUrls = Flags.Text("--advertise-client-urls", "where clients reach it, if elsewhere; told at the start");
-    private readonly Option<string?> _peerUrls = Flags.Text("--listen-peer-urls", "where the other members connect [default: http://127.0.0.1:2380]; a single node opens no peer port");
+    private readonly Option<string?> _peerUrls = Flags.Text("--listen-peer-urls", "where the other members connect [default: http://127.0.0.1:2380]");
     private readonly Option<string?> _advertisePeerUrls = Flags.Text("--initial-advertise-peer-urls", "where the other members reach it [default: as --initial-cluster says, else http://127.0.0.1:2380]");
     private readonly Option<string?> _cluster = Flags.Text("--initial-cluster", "all members, the same on each: n1=http://host:2380,n2=… [default: this one alone]");
     private readonly Option<ClusterState> _state = Flags.Choice(
         "--initial-cluster-state",
-        "existing refuses an empty data directory (members are fixed in this version: nobody joins, and a lost disk should not start empty)",
+        "new: of a new cluster; existing: was added to a running cluster (metastore member add), or has run before",
         ("new", ClusterState.New),
         ("existing", ClusterState.Existing));
 

@@ -38,6 +38,14 @@ internal interface IAnswerPrinter
 
     void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers);
 
+    void Members(MembersResponse answer);
+
+    /// <summary>A change of the members was made; <paramref name="done"/> is what was done, as "removed from".</summary>
+    void MemberChanged(string done, MembersResponse answer);
+
+    /// <summary>Something for people to read; nothing in a format for programs.</summary>
+    void Text(string line);
+
     ReadOnlyMemory<byte> Finish();
 }
 

@@ -31,6 +31,15 @@ internal sealed class JsonPrinter : IAnswerPrinter
 
     public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Line(json => WriteEach(json, answers, "HashKV", WriteHash));
 
+    public void Members(MembersResponse answer) => Line(json => WriteMembers(json, answer));
+
+    public void MemberChanged(string done, MembersResponse answer) => Line(json => WriteMembers(json, answer));
+
+    public void Text(string line)
+    {
+        // For people only.
+    }
+
     public ReadOnlyMemory<byte> Finish() => _text.Bytes;
 
     private static void WriteEach<T>(Utf8JsonWriter json, IReadOnlyList<EndpointAnswer<T>> answers, string name, Action<Utf8JsonWriter, T> write)
@@ -150,20 +159,58 @@ internal sealed class JsonPrinter : IAnswerPrinter
         Unsigned(json, "snapshotIndex", answer.SnapshotIndex);
         Number(json, "compactRevision", answer.CompactRevision.Value);
         Number(json, "keys", answer.KeyCount);
+        if (answer.IsLearner)
+        {
+            json.WriteBoolean("isLearner", true);
+        }
+
+        WriteMembers(json, answer.Members);
+        json.WriteEndObject();
+    }
+
+    private static void WriteMembers(Utf8JsonWriter json, MembersResponse answer)
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        if (answer.MemberId != 0)
+        {
+            json.WriteNumber("member", answer.MemberId);
+        }
+
+        WriteMembers(json, answer.Members);
+        json.WriteEndObject();
+    }
+
+    private static void WriteMembers(Utf8JsonWriter json, IReadOnlyList<Member> members)
+    {
         json.WriteStartArray("members");
-        foreach (MemberStatus member in answer.Members)
+        foreach (Member member in members)
         {
             json.WriteStartObject();
             json.WriteNumber("ID", member.Id);
             json.WriteString("name", member.Name);
-            json.WriteStartArray("peerURLs");
-            json.WriteStringValue(member.PeerUrl);
-            json.WriteEndArray();
+            WriteTexts(json, "peerURLs", member.PeerUrls);
+            WriteTexts(json, "clientURLs", member.ClientUrls);
+            if (member.IsLearner)
+            {
+                json.WriteBoolean("isLearner", true);
+            }
+
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
-        json.WriteEndObject();
+    }
+
+    private static void WriteTexts(Utf8JsonWriter json, string name, IReadOnlyList<string> texts)
+    {
+        json.WriteStartArray(name);
+        foreach (string text in texts)
+        {
+            json.WriteStringValue(text);
+        }
+
+        json.WriteEndArray();
     }
 
     private static void WriteHash(Utf8JsonWriter json, HashResponse answer)

@@ -33,6 +33,21 @@ internal static class NodeRows
     public static string[] Of(EndpointAnswer<HashResponse> hash) =>
         [hash.Endpoint, hash.Answer.Hash.ToString(), hash.Answer.HashRevision.ToString(), hash.Answer.CompactRevision.ToString()];
 
+    public static readonly string[] MemberHeads = ["id", "status", "name", "peer addrs", "client addrs", "is learner"];
+
+    /// <summary>As etcdctl shows a member.</summary>
+    public static string[] Of(Member member) =>
+    [
+        member.Id.ToString("x16"),
+        member.DirectoryId == 0 && member.Name.Length == 0 ? "unstarted" : "started",
+        member.Name,
+        string.Join(',', member.PeerUrls),
+        string.Join(',', member.ClientUrls),
+        member.IsLearner ? "true" : "false",
+    ];
+
+    public static string Describe(string done, MembersResponse answer) => $"Member {answer.MemberId:x16} {done} cluster {answer.Header.ClusterId:x16}";
+
     /// <summary>Bytes for people: 67 MB.</summary>
     public static string Size(long bytes)
     {

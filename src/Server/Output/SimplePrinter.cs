@@ -80,6 +80,18 @@ internal sealed class SimplePrinter : IAnswerPrinter
         }
     }
 
+    public void Members(MembersResponse answer)
+    {
+        foreach (Member member in answer.Members)
+        {
+            _text.Line(string.Join(", ", NodeRows.Of(member)));
+        }
+    }
+
+    public void MemberChanged(string done, MembersResponse answer) => _text.Line(NodeRows.Describe(done, answer));
+
+    public void Text(string line) => _text.Line(line);
+
     public ReadOnlyMemory<byte> Finish() => _text.Bytes;
 
     private void Pair(KeyValue pair, bool valueOnly)

@@ -71,6 +71,12 @@ internal sealed class TablePrinter : IAnswerPrinter
     public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) =>
         TextTable.Write(_text, NodeRows.HashHeads, [.. answers.Select(NodeRows.Of)]);
 
+    public void Members(MembersResponse answer) => TextTable.Write(_text, NodeRows.MemberHeads, [.. answer.Members.Select(NodeRows.Of)]);
+
+    public void MemberChanged(string done, MembersResponse answer) => _text.Line(NodeRows.Describe(done, answer));
+
+    public void Text(string line) => _text.Line(line);
+
     public ReadOnlyMemory<byte> Finish() => _text.Bytes;
 
     private void Pairs(IReadOnlyList<KeyValue> pairs) => TextTable.Write(_text, s_pairHeads, [.. pairs.Select(Row)]);

@@ -1,3 +1,4 @@
+using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
@@ -9,10 +10,10 @@ namespace MetaStore.Server.Serving;
 /// <summary>What --initial-cluster-state says of the data directory.</summary>
 internal enum ClusterState
 {
-    /// <summary>It may be empty: a first start.</summary>
+    /// <summary>If it is empty, this is the first start of a member of a new cluster.</summary>
     New,
 
-    /// <summary>It must hold data: this member has run before.</summary>
+    /// <summary>The member has run before, or was added to a cluster that runs.</summary>
     Existing,
 }
 
@@ -73,8 +74,10 @@ internal sealed record ServeOptions
 
     public required IReadOnlyList<HttpUrl> AdvertiseClientUrls { get; init; }
 
-    /// <summary>Null for a cluster of one: nobody could connect there.</summary>
-    public required HttpUrl? ListenPeerUrl { get; init; }
+    public required HttpUrl ListenPeerUrl { get; init; }
+
+    /// <summary>Where the other members reach this one.</summary>
+    public required HttpUrl AdvertisePeerUrl { get; init; }
 
     public required ClusterState ClusterState { get; init; }
 
@@ -97,15 +100,17 @@ internal sealed record ServeOptions
             _ = url.ToListenEndPoint("--listen-client-urls");
         }
 
+        IReadOnlyList<HttpUrl> advertisedClients = flags.AdvertiseClientUrls is null ? clients : HttpUrl.ParseList("--advertise-client-urls", flags.AdvertiseClientUrls);
         HttpUrl peer = One("--listen-peer-urls", flags.ListenPeerUrls ?? PeerUrlDefault);
         _ = peer.ToListenEndPoint("--listen-peer-urls");
         return new ServeOptions
         {
-            Node = MakeNode(flags, members, self),
+            Node = MakeNode(flags, members, self, advertisedClients),
             Members = members,
             ListenClientUrls = clients,
-            AdvertiseClientUrls = flags.AdvertiseClientUrls is null ? clients : HttpUrl.ParseList("--advertise-client-urls", flags.AdvertiseClientUrls),
-            ListenPeerUrl = members.Count > 1 ? peer : null,
+            AdvertiseClientUrls = advertisedClients,
+            ListenPeerUrl = peer,
+            AdvertisePeerUrl = self.PeerUrl,
             ClusterState = flags.ClusterState,
             LogLevel = flags.LogLevel,
         };
@@ -131,7 +136,7 @@ internal sealed record ServeOptions
         return self;
     }
 
-    private static NodeSettings MakeNode(ServeFlagValues flags, IReadOnlyList<MemberAddress> members, MemberAddress self)
+    private static NodeSettings MakeNode(ServeFlagValues flags, IReadOnlyList<MemberAddress> members, MemberAddress self, IReadOnlyList<HttpUrl> clients)
     {
         NodeId nodeId = ClusterIds.OfNode(flags.Token, self);
         var settings = new NodeSettings
@@ -139,7 +144,8 @@ internal sealed record ServeOptions
             Name = flags.Name,
             ClusterId = ClusterIds.OfCluster(flags.Token, members),
             NodeId = nodeId,
-            Members = [.. members.Select(member => new ClusterMember(ClusterIds.OfNode(flags.Token, member), member.Name, member.PeerUrl.ToString()))],
+            Members = [.. members.Select(member => new Member(ClusterIds.OfNode(flags.Token, member).Value, member.Name, [member.PeerUrl.ToString()], []))],
+            ClientUrls = [.. clients.Select(url => url.ToString())],
             DataDirectory = flags.DataDirectory ?? $"{flags.Name}.metastore",
             HeartbeatInterval = TimeSpan.FromMilliseconds(flags.HeartbeatMilliseconds),
             ElectionTimeout = TimeSpan.FromMilliseconds(flags.ElectionMilliseconds),

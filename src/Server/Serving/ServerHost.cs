@@ -1,8 +1,8 @@
 using System.Net;
 using System.Reflection;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Replication;
 using MetaStore.Net;
-using MetaStore.Raft;
 using Microsoft.Extensions.Logging;
 
 namespace MetaStore.Server.Serving;
@@ -11,7 +11,7 @@ namespace MetaStore.Server.Serving;
 /// A node with its doors: recovers, listens, serves until it is asked to stop or the node fails, and takes itself down in order: doors first,
 /// then the node, then the way to its peers.
 /// </summary>
-internal sealed class ServerHost(ServeOptions options, ILoggerFactory loggers, TextWriter output)
+internal sealed class ServerHost
 {
     /// <summary>How long requests under way may take when the node is asked to stop; longer than any of them may.</summary>
     private static readonly TimeSpan s_drainPatience = TimeSpan.FromSeconds(10);
@@ -19,7 +19,18 @@ internal sealed class ServerHost(ServeOptions options, ILoggerFactory loggers, T
     /// <summary>How long a failed node takes to tell its clients. Its loops may hang in the disk, so nothing is waited for beyond.</summary>
     private static readonly TimeSpan s_failurePatience = TimeSpan.FromMilliseconds(300);
 
-    private readonly ILogger _logger = loggers.CreateLogger("server");
+    private readonly ILoggerFactory _loggers;
+    private readonly TextWriter _output;
+    private readonly ILogger _logger;
+    private ServeOptions _options;
+
+    public ServerHost(ServeOptions options, ILoggerFactory loggers, TextWriter output)
+    {
+        _options = options;
+        _loggers = loggers;
+        _output = output;
+        _logger = loggers.CreateLogger("server");
+    }
 
     /// <summary>Serves; ends with the exit code.</summary>
     /// <exception cref="RefusalException">It cannot start, or the node failed.</exception>
@@ -30,13 +41,13 @@ internal sealed class ServerHost(ServeOptions options, ILoggerFactory loggers, T
         var doors = new List<BinaryServer>();
         try
         {
-            StartFailure.CheckState(options);
+            _options = await MemberIdentity.ResolveAsync(_options);
             transport = MakeTransport();
-            node = MetaStoreNode.Open(options.Node, transport, loggers.CreateLogger("node"));
+            node = MetaStoreNode.Open(_options.Node, transport, _loggers.CreateLogger("node"));
         }
         catch (Exception exception) when (StartFailure.IsOperatingError(exception))
         {
-            throw StartFailure.ToRefusal(exception, options.Node);
+            throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
         try
@@ -46,16 +57,18 @@ internal sealed class ServerHost(ServeOptions options, ILoggerFactory loggers, T
         catch (Exception exception) when (StartFailure.IsOperatingError(exception))
         {
             await StopAsync(node, transport, doors, CancellationToken.None);
-            throw StartFailure.ToRefusal(exception, options.Node);
+            throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
-        output.WriteLine(DescribeStart(node, transport, doors));
-        output.Flush();
+        _output.WriteLine(DescribeStart(node, transport, doors));
+        _output.Flush();
         if (await Task.WhenAny(stopAsked, node.Failed) == node.Failed)
         {
             await AbandonAsync(doors);
-            string cause = node.Failed.Exception!.InnerException!.Message;
-            throw new RefusalException(ExitCode.NodeFailed, $"the node has failed and stops: {cause}");
+            Exception failure = node.Failed.Exception!.InnerException!;
+            throw failure.InnerException is MemberRefusedException refused
+                ? new RefusalException(ExitCode.MemberRefused, $"the cluster has no place for this member, which stops: {refused.Message}")
+                : new RefusalException(ExitCode.NodeFailed, $"the node has failed and stops: {failure.Message}");
         }
 
         _logger.LogInformation("asked to stop: finishing {Requests} requests", doors.Sum(door => door.RequestsInFlight));
@@ -96,51 +109,44 @@ internal sealed class ServerHost(ServeOptions options, ILoggerFactory loggers, T
 
     private static string ListenText(EndPoint endPoint) => $"http://{endPoint}";
 
-    private PeerTransport? MakeTransport()
+    private PeerTransport MakeTransport()
     {
-        if (options.ListenPeerUrl is null)
+        var options = new PeerTransportOptions
         {
-            return null;
-        }
-
-        var peers = new Dictionary<NodeId, EndPoint>();
-        foreach ((ClusterMember member, MemberAddress address) in options.Node.Members.Zip(options.Members))
-        {
-            peers.Add(member.Id, address.PeerUrl.ToRemoteEndPoint());
-        }
-
-        return new PeerTransport(
-            new PeerTransportOptions
-            {
-                ClusterId = options.Node.ClusterId,
-                NodeId = options.Node.NodeId,
-                Endpoint = options.ListenPeerUrl.ToListenEndPoint("--listen-peer-urls"),
-                Peers = peers,
-            },
-            sink: null,
-            loggers.CreateLogger("peers"));
+            ClusterId = _options.Node.ClusterId,
+            NodeId = _options.Node.NodeId,
+            Endpoint = _options.ListenPeerUrl.ToListenEndPoint("--listen-peer-urls"),
+        };
+        return new PeerTransport(options, sink: null, _loggers.CreateLogger("peers"));
     }
 
-    private async Task OpenDoorsAsync(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors)
+    private async Task OpenDoorsAsync(MetaStoreNode node, PeerTransport transport, List<BinaryServer> doors)
     {
-        ILogger logger = loggers.CreateLogger("clients");
-        foreach (HttpUrl url in options.ListenClientUrls)
+        ILogger logger = _loggers.CreateLogger("clients");
+        foreach (HttpUrl url in _options.ListenClientUrls)
         {
             var door = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = url.ToListenEndPoint("--listen-client-urls") }, logger);
             doors.Add(door);
             await door.StartAsync();
         }
 
-        transport?.Start(node.PeerSink);
+        if (node.MemberCount == 0)
+        {
+            // It joins, and its log holds nothing yet: whoever runs is to be its contact, until the leader has told it of all.
+            ClusterView view = await MemberIdentity.AskAsync(_options);
+            transport.SetMembers([.. view.Members], []);
+        }
+
+        transport.Start(node.PeerSink);
     }
 
     private string DescribeStart(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors)
     {
         string version = typeof(ServerHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
-        string advertised = options.AdvertiseClientUrls.SequenceEqual(options.ListenClientUrls) ? string.Empty : $" (advertised {string.Join(',', options.AdvertiseClientUrls)})";
-        return $"metastore {version} serves: name {options.Node.Name}, node {node.NodeId.Value:x16}, cluster {node.ClusterId:x16}, members {options.Members.Count}, "
+        string advertised = _options.AdvertiseClientUrls.SequenceEqual(_options.ListenClientUrls) ? string.Empty : $" (advertised {string.Join(',', _options.AdvertiseClientUrls)})";
+        return $"metastore {version} serves: name {_options.Node.Name}, node {node.NodeId.Value:x16}, cluster {node.ClusterId:x16}, members {node.MemberCount}, "
             + $"clients {string.Join(',', doors.Select(door => ListenText(door.LocalEndPoint)))}{advertised}, "
-            + $"peers {(transport is null ? "none" : ListenText(transport.LocalEndPoint))}, data {Path.GetFullPath(options.Node.DataDirectory)}, "
-            + $"recovered term {node.Recovery.Term} index {node.Recovery.LastIndex} snapshot {node.Recovery.SnapshotIndex}, seed {options.Node.Seed}";
+            + $"peers {(transport is null ? "none" : ListenText(transport.LocalEndPoint))}, data {Path.GetFullPath(_options.Node.DataDirectory)}, "
+            + $"recovered term {node.Recovery.Term} index {node.Recovery.LastIndex} snapshot {node.Recovery.SnapshotIndex}, seed {_options.Node.Seed}";
     }
 }

@@ -30,24 +30,6 @@ internal static class StartFailure
         _ => new RefusalException(ExitCode.Internal, exception.Message, exception),
     };
 
-    /// <summary>
-    /// Holds --initial-cluster-state against the directory. Members are fixed in this version, so "existing" cannot mean "join"; it means
-    /// "this member has been here before": an empty directory is then a disk that is not mounted, or lost. A member that came
-    /// back empty under its old id could vote against what it had acknowledged.
-    /// </summary>
-    public static void CheckState(ServeOptions options)
-    {
-        string wal = Path.Combine(options.Node.DataDirectory, "wal");
-        bool isEmpty = !Directory.Exists(wal) || !Directory.EnumerateFiles(wal, "*.wal").Any();
-        if (options.ClusterState == ClusterState.Existing && isEmpty)
-        {
-            throw new RefusalException(
-                ExitCode.UnusableData,
-                $"--initial-cluster-state is existing, but {options.Node.DataDirectory} holds no data of this node." + Environment.NewLine
-                + "Members are fixed in this version, and one that has lost its data cannot come back under its old id. Mount or restore the directory; use \"new\" only for a node that has never run.");
-        }
-    }
-
     /// <summary>With the system's error number, where it is one: some calls go through the runtime, which has numbers of its own.</summary>
     private static string Describe(DiskException exception) =>
         exception.ErrorNumber is > 0 and < 4096 ? exception.Message : $"{exception.Operation} {exception.FilePath}: {exception.Reason}";

@@ -9,16 +9,16 @@ namespace MetaStore.Wal;
 ///  offset  bytes
 ///       0      8  magic "METASNP\n"
 ///       8      4  format version
-///      12      4  header bytes: 64 + 8 for each voter
+///      12      4  header bytes: 64 and the configuration
 ///      16      8  cluster id
 ///      24      8  id of the node that wrote it (a received file keeps the sender's)
 ///      32      4  group id
-///      36      4  number of voters
+///      36      4  bytes of configuration
 ///      40      8  index
 ///      48      8  term
 ///      56      4  zero
 ///      60      4  CRC-32C of the header without this field
-///      64   8 * n  voters
+///      64         configuration: who belongs to the group, as the membership entries of the log say it
 ///               chunks: length u32 (1 to 65,536), CRC-32C u32 of length and payload, payload
 ///               footer: length 0 u32, CRC-32C u32 of length and the rest, payload bytes u64, chunks u64
 /// </code>
@@ -32,13 +32,13 @@ internal sealed record SnapshotHeader(WalIdentity Identity, uint GroupId, Snapsh
     public const int ChunkHeaderBytes = 8;
     public const int ChunkBytesMax = 64 * 1024;
     public const int FooterBytes = 24;
-    public const uint Version = 1;
+    public const uint Version = 2;
     public const ulong Magic = 0x0A504E534154454D; // "METASNP\n"
     public const string FileSuffix = ".snap";
 
     private const int CrcOffset = 60;
 
-    public int Bytes => FixedBytes + (Info.Voters.Count * sizeof(ulong));
+    public int Bytes => FixedBytes + Info.Configuration.Length;
 
     public static string FileName(uint groupId, ulong index, ulong term)
         => string.Create(CultureInfo.InvariantCulture, $"{groupId:x8}-{index:x16}-{term:x16}{FileSuffix}");
@@ -66,14 +66,10 @@ internal sealed record SnapshotHeader(WalIdentity Identity, uint GroupId, Snapsh
         BinaryPrimitives.WriteUInt64LittleEndian(target.AsSpan(16), Identity.ClusterId);
         BinaryPrimitives.WriteUInt64LittleEndian(target.AsSpan(24), Identity.NodeId);
         BinaryPrimitives.WriteUInt32LittleEndian(target.AsSpan(32), GroupId);
-        BinaryPrimitives.WriteInt32LittleEndian(target.AsSpan(36), Info.Voters.Count);
+        BinaryPrimitives.WriteInt32LittleEndian(target.AsSpan(36), Info.Configuration.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(target.AsSpan(40), Info.Index);
         BinaryPrimitives.WriteUInt64LittleEndian(target.AsSpan(48), Info.Term);
-        for (int i = 0; i < Info.Voters.Count; i++)
-        {
-            BinaryPrimitives.WriteUInt64LittleEndian(target.AsSpan(FixedBytes + (i * sizeof(ulong))), Info.Voters[i]);
-        }
-
+        Info.Configuration.Span.CopyTo(target.AsSpan(FixedBytes));
         crc = Crc(target);
         BinaryPrimitives.WriteUInt32LittleEndian(target.AsSpan(CrcOffset), crc);
         return target;
@@ -100,11 +96,11 @@ internal sealed record SnapshotHeader(WalIdentity Identity, uint GroupId, Snapsh
             throw new CorruptionException(file.Path, 0, "not a snapshot (magic)");
         }
 
-        int voterCount = BinaryPrimitives.ReadInt32LittleEndian(start[36..]);
+        int configurationBytes = BinaryPrimitives.ReadInt32LittleEndian(start[36..]);
         int headerBytes = BinaryPrimitives.ReadInt32LittleEndian(start[12..]);
-        if (voterCount is < 0 or > SnapshotInfo.VotersMax || headerBytes != FixedBytes + (voterCount * sizeof(ulong)) || headerBytes > file.Length)
+        if (configurationBytes is < 0 or > SnapshotInfo.ConfigurationBytesMax || headerBytes != FixedBytes + configurationBytes || headerBytes > file.Length)
         {
-            throw new CorruptionException(file.Path, 12, $"a snapshot header of {headerBytes} bytes with {voterCount} voters");
+            throw new CorruptionException(file.Path, 12, $"a snapshot header of {headerBytes} bytes with {configurationBytes} bytes of configuration");
         }
 
         byte[] source = new byte[headerBytes];
@@ -121,7 +117,7 @@ internal sealed record SnapshotHeader(WalIdentity Identity, uint GroupId, Snapsh
             throw new WalVersionException(file.Path, version, Version);
         }
 
-        SnapshotHeader header = DecodeSound(source, voterCount);
+        SnapshotHeader header = DecodeSound(source);
         if (clusterId is { } expected && header.Identity.ClusterId != expected)
         {
             throw new WalIdentityException(file.Path, header.Identity, header.Identity with { ClusterId = expected });
@@ -130,18 +126,15 @@ internal sealed record SnapshotHeader(WalIdentity Identity, uint GroupId, Snapsh
         return header;
     }
 
-    private static SnapshotHeader DecodeSound(ReadOnlySpan<byte> source, int voterCount)
+    private static SnapshotHeader DecodeSound(byte[] source)
     {
-        ulong[] voters = new ulong[voterCount];
-        for (int i = 0; i < voterCount; i++)
-        {
-            voters[i] = BinaryPrimitives.ReadUInt64LittleEndian(source[(FixedBytes + (i * sizeof(ulong)))..]);
-        }
-
         return new SnapshotHeader(
-            new WalIdentity(BinaryPrimitives.ReadUInt64LittleEndian(source[16..]), BinaryPrimitives.ReadUInt64LittleEndian(source[24..])),
-            BinaryPrimitives.ReadUInt32LittleEndian(source[32..]),
-            new SnapshotInfo(BinaryPrimitives.ReadUInt64LittleEndian(source[40..]), BinaryPrimitives.ReadUInt64LittleEndian(source[48..]), voters));
+            new WalIdentity(BinaryPrimitives.ReadUInt64LittleEndian(source.AsSpan(16)), BinaryPrimitives.ReadUInt64LittleEndian(source.AsSpan(24))),
+            BinaryPrimitives.ReadUInt32LittleEndian(source.AsSpan(32)),
+            new SnapshotInfo(
+                BinaryPrimitives.ReadUInt64LittleEndian(source.AsSpan(40)),
+                BinaryPrimitives.ReadUInt64LittleEndian(source.AsSpan(48)),
+                source.AsMemory(FixedBytes)));
     }
 
     private static uint Crc(ReadOnlySpan<byte> header)

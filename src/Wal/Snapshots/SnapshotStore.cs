@@ -52,7 +52,7 @@ public sealed class SnapshotStore
     public SnapshotWriter Create(uint groupId, SnapshotInfo info)
     {
         ArgumentOutOfRangeException.ThrowIfZero(info.Index);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(info.Voters.Count, SnapshotInfo.VotersMax);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(info.Configuration.Length, SnapshotInfo.ConfigurationBytesMax);
         string path = PathOf(groupId, info.Index, info.Term);
         return new SnapshotWriter(_disk, path + TemporarySuffix, path, new SnapshotHeader(_identity, groupId, info));
     }

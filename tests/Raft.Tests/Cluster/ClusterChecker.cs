@@ -18,6 +18,9 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
     /// <summary>The highest position that any member has known to be committed.</summary>
     public LogIndex Commit => new((ulong)_committed.Count);
 
+    /// <summary>The membership that all begin with; null: all of them are voters.</summary>
+    public Membership? Initial { get; set; }
+
     /// <summary>Reads whose answer was checked.</summary>
     public int ReadsAnswered { get; private set; }
 
@@ -138,10 +141,31 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         }
 
         Require(entry.Index == Commit.Next, $"member {member.Id} committed {entry.Index} while everybody else was at {Commit}");
-        int holders = members.Count(other => HoldsOnDisk(other, entry));
-        Require(holders > members.Count / 2, $"entry {entry.Index} of term {entry.Term} committed by member {member.Id} with {holders} of {members.Count} disks holding it");
+        HashSet<NodeId> holders = [.. members.Where(other => HoldsOnDisk(other, entry)).Select(other => other.Id)];
+        Require(
+            MembershipsOf(member.Node).Any(membership => HaveMajority(holders, membership)),
+            $"entry {entry.Index} of term {entry.Term} committed by member {member.Id} ({member.Node.Membership}) with the disks of {string.Join(',', holders.Order())} holding it");
         _committed.Add(new Committed(entry, member.Node.Term));
     }
+
+    /// <summary>The membership that counted at a commit: the newest, or the joint one that was left because of it.</summary>
+    private IEnumerable<Membership> MembershipsOf(RaftNode node)
+    {
+        // Before any entry names one, all begin with the same; nobody may have a view of its own.
+        if (node.MembershipIndex > LogIndex.Zero || node.SnapshotIndex > LogIndex.Zero || node.Membership.Equals(Initial ?? new Membership(members.Select(member => member.Id))))
+        {
+            yield return node.Membership;
+        }
+
+        if (node.MembershipIndex > LogIndex.Zero && node.MembershipAt(new LogIndex(node.MembershipIndex.Value - 1)) is { IsJoint: true } joint)
+        {
+            yield return joint;
+        }
+    }
+
+    private static bool HaveMajority(HashSet<NodeId> holders, Membership membership) =>
+        holders.Count(membership.Voters.Contains) > membership.Voters.Count / 2
+        && (!membership.IsJoint || holders.Count(membership.Outgoing.Contains) > membership.Outgoing.Count / 2);
 
     private static bool HoldsOnDisk(Member member, Entry entry)
     {

@@ -84,7 +84,7 @@ internal sealed class Member
             return false;
         }
 
-        var metadata = new SnapshotMetadata(index, term, Node.Voters);
+        var metadata = new SnapshotMetadata(index, term, Machine.Membership ?? new Membership(_options.Voters, _options.Learners));
         Disk.Store(new StoredSnapshot(metadata, Machine.Digest));
         Node.Compact(metadata, keepFrom);
         return true;
@@ -101,7 +101,7 @@ internal sealed class Member
     /// <summary>Stores and loads a snapshot that came whole. The answer to the leader, or null.</summary>
     public Message? ReceiveSnapshot(Message chunk)
     {
-        var metadata = new SnapshotMetadata(chunk.Index, chunk.LogTerm, chunk.Voters);
+        var metadata = new SnapshotMetadata(chunk.Index, chunk.LogTerm, MembershipCodec.Decode(chunk.Membership));
         if (metadata.Index <= Node.CommitIndex)
         {
             return null; // Committed since by entries.
@@ -118,6 +118,7 @@ internal sealed class Member
     {
         Id = _options.Id,
         Voters = _options.Voters,
+        Learners = _options.Learners,
         Seed = _options.Seed + _life,
         ReadOrigin = (Id.Value << 32) | _life,
         ElectionTicks = _options.ElectionTicks,

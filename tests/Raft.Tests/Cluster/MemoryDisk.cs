@@ -10,7 +10,7 @@ internal sealed class MemoryDisk
 
     public HardState HardState { get; private set; }
 
-    public SnapshotMetadata Mark { get; private set; } = new(LogIndex.Zero, Term.Zero, []);
+    public SnapshotMetadata Mark { get; private set; } = new(LogIndex.Zero, Term.Zero, Membership.Empty);
 
     /// <summary>The newest snapshot file; synced by itself, so it can be ahead of the mark.</summary>
     public StoredSnapshot? Snapshot { get; private set; }

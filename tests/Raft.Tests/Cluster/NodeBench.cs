@@ -102,7 +102,7 @@ internal sealed class NodeBench
     private void Answer(MessageKind kind, Term term)
     {
         Sync();
-        foreach (NodeId peer in Node.Voters.Skip(1))
+        foreach (NodeId peer in Node.Membership.Voters.Skip(1))
         {
             Node.Step(From(peer.Value, kind, term.Value));
         }

@@ -24,6 +24,9 @@ internal sealed record NetworkFaults
     /// <summary>So often much happens to a member between two of its Readys: a busy driver has the node take many inputs at once.</summary>
     public int BurstPercent { get; init; }
 
+    /// <summary>The leader is asked for another membership, any, or to hand over.</summary>
+    public int MembershipPerMille { get; init; }
+
     /// <summary>Any mixture.</summary>
     public static NetworkFaults Draw(Random random) => new()
     {
@@ -65,16 +68,23 @@ internal sealed class RandomNetwork
     private ulong _nextCommand;
     private bool _isCalm;
 
-    public RandomNetwork(int seed, int size, bool storm = false)
+    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false)
     {
         _random = new Random(seed);
         _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
-        NodeId[] voters = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
+        NodeId[] all = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
+        NodeId[] voters = all;
+        if (membershipChanges)
+        {
+            _faults = _faults with { MembershipPerMille = _random.Next(2, 40) };
+            voters = all[.._random.Next(1, size + 1)];
+        }
+
         bool tight = storm || _random.Next(2) == 0;
-        Members = [.. voters.Select(id => new Member(new RaftOptions
+        Members = [.. all.Select(id => new Member(new RaftOptions
         {
             Id = id,
-            Voters = voters,
+            Voters = voters.Contains(id) ? voters : [],
             Seed = (ulong)seed,
             ReadOrigin = 0,
             AppendBytesMax = tight ? 1 : 1 << 20,
@@ -83,12 +93,25 @@ internal sealed class RandomNetwork
             UncommittedBytesMax = tight ? 2048 : 1 << 20,
             CompactionTailEntries = _random.Next(4),
         }))];
-        Checker = new ClusterChecker(Members);
+        Checker = new ClusterChecker(Members) { Initial = new Membership(voters) };
     }
 
     public IReadOnlyList<Member> Members { get; }
 
     public ClusterChecker Checker { get; }
+
+    /// <summary>Those who belong to the group by what its leader holds.</summary>
+    public IEnumerable<Member> Current
+    {
+        get
+        {
+            Member? leader = Members.FirstOrDefault(member => member.IsUp && member.Node.Role == Role.Leader);
+            return Members.Where(member => leader?.Node.Membership.Contains(member.Id) ?? true);
+        }
+    }
+
+    /// <summary>Changes of the membership that were begun.</summary>
+    public int MembershipChanges { get; private set; }
 
     /// <summary>How often something went wrong on purpose.</summary>
     public int FaultCount { get; private set; }
@@ -171,10 +194,15 @@ internal sealed class RandomNetwork
 
     private bool IsQuiet()
     {
-        RaftNode first = Members[0].Node;
-        return Members.Count(member => member.Node.Role == Role.Leader) == 1
-            && Members.All(member => member.Node.CommitIndex == first.CommitIndex && member.Node.LastIndex == first.CommitIndex && member.Machine.Applied == first.CommitIndex)
-            && Members.All(member => member.Transfers.Count == 0);
+        if (Members.Count(member => member.Node.Role == Role.Leader) != 1)
+        {
+            return false;
+        }
+
+        RaftNode leader = Members.Single(member => member.Node.Role == Role.Leader).Node;
+        return !leader.Membership.IsJoint
+            && Current.All(member => member.Node.CommitIndex == leader.CommitIndex && member.Node.LastIndex == leader.CommitIndex && member.Machine.Applied == leader.CommitIndex)
+            && Current.All(member => member.Transfers.Count == 0);
     }
 
     private void Step()
@@ -294,9 +322,32 @@ internal sealed class RandomNetwork
             member.Node.Campaign();
         }
 
+        if (_random.Next(1000) < _faults.MembershipPerMille)
+        {
+            ChangeMembers(member);
+        }
+
         if (_random.Next(1000) < _faults.CrashPerMille)
         {
             Crash(member);
+        }
+    }
+
+    /// <summary>Any membership at all: one voter more, all of them others, the leader without a vote.</summary>
+    private void ChangeMembers(Member member)
+    {
+        if (_random.Next(4) == 0)
+        {
+            member.Node.TransferLeadership(Members[_random.Next(Members.Count)].Id);
+            return;
+        }
+
+        NodeId[] shuffled = [.. Members.Select(other => other.Id).OrderBy(_ => _random.Next())];
+        NodeId[] voters = shuffled[.._random.Next(1, shuffled.Length + 1)];
+        NodeId[] learners = [.. shuffled[voters.Length..].Where(_ => _random.Next(2) == 0)];
+        if (member.Node.ChangeMembership(new Membership(voters, learners)) == MembershipResult.Accepted)
+        {
+            MembershipChanges++;
         }
     }
 

@@ -9,11 +9,19 @@ internal sealed class StateMachine
 
     public ulong Digest { get; private set; }
 
+    /// <summary>The membership as of <see cref="Applied"/>; null where no entry has named one.</summary>
+    public Membership? Membership { get; private set; }
+
     public void Apply(Entry entry)
     {
         ClusterChecker.Require(entry.Index == Applied.Next, $"entry {entry.Index} applied after {Applied}");
         Applied = entry.Index;
         Digest = Mix(Digest, entry.Term.Value);
+        if (entry.Kind == EntryKind.Membership)
+        {
+            Membership = MembershipCodec.Decode(entry.Data);
+        }
+
         foreach (byte value in entry.Data.Span)
         {
             Digest = Mix(Digest, value);
@@ -24,6 +32,7 @@ internal sealed class StateMachine
     {
         Applied = snapshot.Metadata.Index;
         Digest = snapshot.Digest;
+        Membership = snapshot.Metadata.Membership;
     }
 
     public static byte[] Encode(ulong digest)

@@ -9,7 +9,7 @@ internal interface IVerbs
     bool TryRun(ScenarioCluster cluster, Command command);
 }
 
-/// <summary>Who there is: add-nodes, set-log, crash, restart.</summary>
+/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody], set-log, crash, restart.</summary>
 internal sealed class ClusterVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -35,13 +35,15 @@ internal sealed class ClusterVerbs : IVerbs
 
     private static void AddNodes(ScenarioCluster cluster, Command command)
     {
-        NodeId[] voters = [.. Enumerable.Range(1, (int)command.Number(0)).Select(id => new NodeId((ulong)id))];
-        foreach (NodeId id in voters)
+        NodeId[] all = [.. Enumerable.Range(1, (int)command.Number(0)).Select(id => new NodeId((ulong)id))];
+        NodeId[] voters = all[..command.Setting("voters", all.Length)];
+        cluster.Checker.Initial = new Membership(voters);
+        foreach (NodeId id in all)
         {
             cluster.Add(new Member(new RaftOptions
             {
                 Id = id,
-                Voters = voters,
+                Voters = voters.Contains(id) ? voters : [],
                 Seed = id.Value,
                 ReadOrigin = 0,
                 AppendBytesMax = command.Setting("append-bytes", 1 << 20),

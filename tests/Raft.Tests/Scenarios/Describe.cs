@@ -7,6 +7,11 @@ internal static class Describe
 {
     public static string Entry(Entry entry)
     {
+        if (entry.Kind == EntryKind.Membership)
+        {
+            return $"{entry.Index}/{entry.Term}:({MembershipCodec.Decode(entry.Data)})";
+        }
+
         string data = entry.Data.Length > 0 ? ":" + Encoding.UTF8.GetString(entry.Data.Span) : "";
         return $"{entry.Index}/{entry.Term}{data}";
     }
@@ -20,7 +25,7 @@ internal static class Describe
         string refused = message.Reject ? " refused" : "";
         return head + message.Kind switch
         {
-            MessageKind.PreVote or MessageKind.Vote => $"{term} last={message.Index}/{message.LogTerm}",
+            MessageKind.PreVote or MessageKind.Vote => $"{term} last={message.Index}/{message.LogTerm}" + (message.IsTransfer ? " transfer" : ""),
             MessageKind.PreVoteReply or MessageKind.VoteReply => term + (message.Reject ? refused : " granted"),
             MessageKind.Append => $"{term} after={message.Index}/{message.LogTerm} commit={message.Commit} {Entries(message.Entries)}",
             MessageKind.AppendReply when message.Reject => $"{term} refused={message.Index} hint={message.HintIndex}/{message.HintTerm}",
@@ -32,6 +37,7 @@ internal static class Describe
             MessageKind.Propose => " " + string.Join(' ', message.Entries.Select(entry => Encoding.UTF8.GetString(entry.Data.Span))),
             MessageKind.SnapshotChunk => $"{term} snapshot={message.Index}/{message.LogTerm}",
             MessageKind.SnapshotChunkReply => $"{term} snapshot={message.Index}{refused}",
+            MessageKind.TimeoutNow => term,
             _ => " ?",
         };
     }

@@ -3,7 +3,7 @@ using MetaStore.Raft.Tests.Cluster;
 
 namespace MetaStore.Raft.Tests.Scenarios;
 
-/// <summary>What happens to one member: campaign, tick, tick-until, propose, read, unreachable.</summary>
+/// <summary>What happens to one member: campaign, tick, tick-until, propose, read, change-membership, move-leader, unreachable.</summary>
 internal sealed class DriveVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -25,6 +25,12 @@ internal sealed class DriveVerbs : IVerbs
             case "read":
                 Read(cluster, command);
                 return true;
+            case "change-membership":
+                cluster.Print(cluster[command.Number(0)].Node.ChangeMembership(new Membership(Ids(command, "voters"), Ids(command, "learners"))).ToString());
+                return true;
+            case "move-leader":
+                cluster.Print(cluster[command.Number(0)].Node.TransferLeadership(new NodeId(command.Number(1))) ? "handing over" : "refused");
+                return true;
             case "unreachable":
                 cluster[command.Number(0)].Node.ReportUnreachable(new NodeId(command.Number(1)));
                 return true;
@@ -32,6 +38,9 @@ internal sealed class DriveVerbs : IVerbs
                 return false;
         }
     }
+
+    private static NodeId[] Ids(Command command, string setting) =>
+        [.. (command.Setting(setting) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries).Select(id => new NodeId(ulong.Parse(id)))];
 
     private static void Tick(RaftNode node, int ticks)
     {

@@ -41,7 +41,7 @@ public sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Arguments of a single node: quick elections, so that tests need not wait for them.</summary>
     public static string[] SingleArguments(string dataDirectory) =>
-        ["--data-dir", dataDirectory, "--listen-client-urls", "http://127.0.0.1:0", "--heartbeat-interval", "20", "--election-timeout", "100"];
+        ["--data-dir", dataDirectory, "--listen-client-urls", "http://127.0.0.1:0", "--listen-peer-urls", "http://127.0.0.1:0", "--heartbeat-interval", "20", "--election-timeout", "100"];
 
     /// <summary>True when it serves, false when it ended before that.</summary>
     public async Task<bool> WaitUntilItServesAsync()

@@ -1,0 +1,165 @@
+namespace MetaStore.Engine.Members;
+
+/// <summary>What the leader knows of the members beside the table.</summary>
+/// <param name="Leader">The leader itself.</param>
+/// <param name="IsActive">Whether a member was heard of lately.</param>
+/// <param name="Match">How far a member's log matches; 0 where it is not known.</param>
+/// <param name="LastIndex">The last entry of the leader's log.</param>
+internal readonly record struct LeaderKnowledge(ulong Leader, Func<ulong, bool> IsActive, Func<ulong, ulong> Match, ulong LastIndex)
+{
+    public bool IsUp(ulong id) => id == Leader || IsActive(id);
+}
+
+/// <summary>
+/// What a change makes of the members, and which changes are refused: those that mean nothing, and those that would leave the cluster
+/// without a majority of members that are up (etcd's strict reconfiguration check, applied to who is up now).
+/// </summary>
+internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
+{
+    /// <summary>A learner that has this share of the leader's log may be promoted (etcd's readyPercent).</summary>
+    private const double ReadyShare = 0.9;
+
+    /// <summary>The table that the change leads to, and the member it is about.</summary>
+    /// <exception cref="MetaStoreException">The change is refused; the message says why.</exception>
+    public (MemberTable Table, ulong MemberId) Apply(MemberTable table, MemberChange change, in LeaderKnowledge knowledge) => change switch
+    {
+        AddMember add => Add(table, add),
+        RemoveMember remove => (Remove(table, remove.Id, knowledge), remove.Id),
+        UpdateMember update => (Update(table, update), update.Id),
+        PromoteMember promote => (Promote(table, promote.Id, knowledge), promote.Id),
+        PublishMember publish => (Publish(table, publish), publish.Id),
+        _ => throw new MetaStoreException(MetaStoreError.InvalidArgument, $"{change.GetType().Name} is no change of the members that this node knows"),
+    };
+
+    /// <summary>Whether a learner has caught up well enough to vote.</summary>
+    public static bool IsReady(ulong learner, in LeaderKnowledge knowledge) =>
+        knowledge.IsActive(learner) && knowledge.Match(learner) >= (ulong)(knowledge.LastIndex * ReadyShare);
+
+    /// <exception cref="MetaStoreException">An address is none.</exception>
+    public static void CheckUrls(IReadOnlyList<string> urls)
+    {
+        bool areSound = urls.Count > 0 && urls.Distinct().Count() == urls.Count && urls.All(IsUrl);
+        if (!areSound)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"given member URLs are invalid: \"{string.Join(",", urls)}\"; they look like http://10.0.0.1:2380, each once");
+        }
+    }
+
+    private static bool IsUrl(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? url)
+        && (url.Scheme == Uri.UriSchemeHttp || url.Scheme == Uri.UriSchemeHttps)
+        && url.Host.Length > 0
+        && url.PathAndQuery == "/"
+        && url.UserInfo.Length == 0;
+
+    private (MemberTable Table, ulong MemberId) Add(MemberTable table, AddMember add)
+    {
+        CheckUrls(add.PeerUrls);
+        CheckUrlsAreFree(table, 0, add.PeerUrls);
+        if (add.IsLearner && table.Members.Count(member => member is { IsLearner: true, PromoteWhenReady: false }) >= learnersMax)
+        {
+            throw new MetaStoreException(MetaStoreError.TooManyLearners, $"too many learner members in cluster; at most {learnersMax}, promote or remove one first");
+        }
+
+        ulong id = drawId();
+        while (id == 0 || table.Find(id) is not null || table.WasRemoved(id))
+        {
+            id = drawId();
+        }
+
+        var member = new Member(id, string.Empty, add.PeerUrls, [], IsLearner: true, PromoteWhenReady: !add.IsLearner);
+        return (table.With(member), id);
+    }
+
+    private static MemberTable Remove(MemberTable table, ulong id, in LeaderKnowledge knowledge)
+    {
+        Member member = Get(table, id);
+        if (!member.IsLearner)
+        {
+            List<Member> rest = [.. table.Voters.Where(voter => voter.Id != id)];
+            if (rest.Count == 0)
+            {
+                throw new MetaStoreException(MetaStoreError.UnhealthyCluster, $"member {id:x} is the last voter; a cluster cannot be without one");
+            }
+
+            CheckMajorityIsUp(rest, knowledge);
+        }
+
+        return table.Without(id);
+    }
+
+    private static MemberTable Update(MemberTable table, UpdateMember update)
+    {
+        Member member = Get(table, update.Id);
+        CheckUrls(update.PeerUrls);
+        CheckUrlsAreFree(table, update.Id, update.PeerUrls);
+        return table.With(member with { PeerUrls = update.PeerUrls });
+    }
+
+    private static MemberTable Promote(MemberTable table, ulong id, in LeaderKnowledge knowledge)
+    {
+        Member member = Get(table, id);
+        if (!member.IsLearner)
+        {
+            throw new MetaStoreException(MetaStoreError.MemberNotLearner, "can only promote a learner member");
+        }
+
+        if (!IsReady(id, knowledge))
+        {
+            throw new MetaStoreException(
+                MetaStoreError.LearnerNotReady,
+                $"can only promote a learner member which is in sync with leader; it has {knowledge.Match(id)} of {knowledge.LastIndex} entries");
+        }
+
+        Member promoted = member with { IsLearner = false, PromoteWhenReady = false };
+        CheckMajorityIsUp([.. table.Voters, promoted], knowledge);
+        return table.With(promoted);
+    }
+
+    private static MemberTable Publish(MemberTable table, PublishMember publish)
+    {
+        Member member = Get(table, publish.Id);
+        if (member.DirectoryId != 0 && member.DirectoryId != publish.DirectoryId)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"member {publish.Id:x} ran on data directory {member.DirectoryId:x}, and comes with {publish.DirectoryId:x}");
+        }
+
+        return table.With(member with { Name = publish.Name, ClientUrls = publish.ClientUrls, DirectoryId = publish.DirectoryId });
+    }
+
+    private static Member Get(MemberTable table, ulong id) => table.Find(id) ?? throw new MetaStoreException(
+        MetaStoreError.MemberNotFound, table.WasRemoved(id) ? $"member not found: {id:x} was removed from the cluster" : $"member not found: {id:x}");
+
+    private static void CheckUrlsAreFree(MemberTable table, ulong except, IReadOnlyList<string> urls)
+    {
+        Member? owner = table.Members.FirstOrDefault(member => member.Id != except && member.PeerUrls.Intersect(urls).Any());
+        if (owner is not null)
+        {
+            throw new MetaStoreException(MetaStoreError.PeerUrlsExist, $"Peer URLs already exists: member {owner.Id:x} has {string.Join(",", owner.PeerUrls)}");
+        }
+    }
+
+    /// <summary>Of the voters that there will be, a majority must be up now.</summary>
+    private static void CheckMajorityIsUp(IEnumerable<Member> voters, in LeaderKnowledge knowledge)
+    {
+        List<Member> present = [.. voters];
+        LeaderKnowledge leader = knowledge;
+        int started = present.Count(member => member.Name.Length > 0);
+        int up = present.Count(member => leader.IsUp(member.Id));
+        int majority = (present.Count / 2) + 1;
+        if (started < majority)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.NotEnoughStarted,
+                $"re-configuration failed due to not enough started members: {started} of {present.Count} have started, and {majority} are needed");
+        }
+
+        if (up < majority)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.UnhealthyCluster, $"unhealthy cluster: {up} of {present.Count} voters are up, and the change needs {majority}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using MetaStore.Raft;
+
+namespace MetaStore.Engine.Members;
+
+/// <summary>
+/// The members with their names and addresses, and the ids that were removed: what the attributes of a Raft membership hold. Who votes is
+/// said by the Raft membership alone, so the two cannot differ. Immutable.
+/// </summary>
+internal sealed class MemberTable
+{
+    private static readonly MemberTable s_empty = new([], [], default);
+
+    private readonly SortedDictionary<ulong, Member> _members;
+    private readonly SortedSet<ulong> _removed;
+
+    private MemberTable(SortedDictionary<ulong, Member> members, SortedSet<ulong> removed, ChangeOrigin lastChange)
+    {
+        _members = members;
+        _removed = removed;
+        LastChange = lastChange;
+    }
+
+    /// <summary>
+    /// Who asked for the change that led here. So whoever asked learns from its own log that it was made, even where the leader that
+    /// made it cannot say so any more, since it removed itself, or died.
+    /// </summary>
+    public ChangeOrigin LastChange { get; }
+
+    /// <summary>By id.</summary>
+    public IReadOnlyCollection<Member> Members => _members.Values;
+
+    /// <summary>Ids that belonged to members once; none of them is ever given out again.</summary>
+    public IReadOnlyCollection<ulong> Removed => _removed;
+
+    public IEnumerable<Member> Voters => Members.Where(member => !member.IsLearner);
+
+    /// <exception cref="RequestFormatException">The attributes are not of this version.</exception>
+    public static MemberTable From(Membership membership)
+    {
+        if (membership.Attributes.IsEmpty)
+        {
+            return s_empty;
+        }
+
+        (IReadOnlyList<Member> members, IReadOnlyList<ulong> removed, ChangeOrigin lastChange) = MemberTableCodec.Decode(membership.Attributes);
+        var table = new SortedDictionary<ulong, Member>();
+        foreach (Member member in members)
+        {
+            table[member.Id] = member with { IsLearner = membership.Learners.Contains(new NodeId(member.Id)) };
+        }
+
+        return new MemberTable(table, [.. removed], lastChange);
+    }
+
+    /// <summary>The members of a new cluster, all voters.</summary>
+    public static Membership Bootstrap(IEnumerable<Member> members) =>
+        new MemberTable(new SortedDictionary<ulong, Member>(members.ToDictionary(member => member.Id)), [], default).ToMembership();
+
+    public Member? Find(ulong id) => _members.GetValueOrDefault(id);
+
+    public bool WasRemoved(ulong id) => _removed.Contains(id);
+
+    /// <summary>With a member added or replaced.</summary>
+    public MemberTable With(Member member) => new(new SortedDictionary<ulong, Member>(_members) { [member.Id] = member }, _removed, LastChange);
+
+    /// <summary>Without a member, whose id is kept so that it is never used again.</summary>
+    public MemberTable Without(ulong id)
+    {
+        var members = new SortedDictionary<ulong, Member>(_members);
+        members.Remove(id);
+        return new MemberTable(members, [.. _removed, id], LastChange);
+    }
+
+    /// <summary>The same, with another word on who asked for it.</summary>
+    public MemberTable Because(ChangeOrigin change) => new(_members, _removed, change);
+
+    public Membership ToMembership() => new(
+        Voters.Select(member => new NodeId(member.Id)),
+        Members.Where(member => member.IsLearner).Select(member => new NodeId(member.Id)),
+        MemberTableCodec.Encode(Members, Removed, LastChange));
+}
+
+/// <summary>Who asked for a change of the members: a member and its request, and which member the change was about. All 0: nobody.</summary>
+internal readonly record struct ChangeOrigin(ulong Asker, ulong Request, ulong Member);

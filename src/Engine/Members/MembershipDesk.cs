@@ -1,0 +1,383 @@
+using MetaStore.Engine.Replication;
+using MetaStore.Raft;
+
+namespace MetaStore.Engine.Members;
+
+/// <summary>
+/// Everything about the members that goes through the leader, on each member's node loop: takes requests, hands them to the leader where
+/// this member is not it, and on the leader carries them out one at a time. Also what needs nobody to ask: a started member tells its
+/// name and addresses, and the leader promotes learners that asked for it. Owned by the node loop.
+/// </summary>
+internal sealed class MembershipDesk
+{
+    private readonly Queue<Job> _queue = new();
+    private readonly SortedDictionary<ulong, PendingOperation> _forwarded = [];
+    private readonly List<Answer> _answers = [];
+    private readonly Member _self;
+    private readonly MemberRules _rules;
+    private readonly int _publishTicks;
+    private readonly Action<NodeId, MessageKind, byte[]> _send;
+    private readonly Func<ulong, MembersResponse> _answer;
+    private ulong _sequence;
+    private Job? _underWay;
+    private LogIndex _proposedAt;
+    private ulong _memberId;
+    private int _ticksToPublish;
+
+    /// <param name="self">What this member tells of itself.</param>
+    /// <param name="rules">Which changes are taken.</param>
+    /// <param name="publishTicks">Ticks between attempts to tell it.</param>
+    /// <param name="send">Sends a payload to a member.</param>
+    /// <param name="answer">The answer about a member, from what this node has applied.</param>
+    /// <param name="firstSequence">Names the first request of this life; drawn at random, so that late answers to another life mean nothing.</param>
+    public MembershipDesk(
+        Member self, MemberRules rules, int publishTicks, Action<NodeId, MessageKind, byte[]> send, Func<ulong, MembersResponse> answer, ulong firstSequence)
+    {
+        _self = self;
+        _rules = rules;
+        _publishTicks = publishTicks;
+        _send = send;
+        _answer = answer;
+        _sequence = firstSequence;
+    }
+
+    /// <summary>Requests that have not been answered.</summary>
+    public int Count => _queue.Count + _forwarded.Count + _answers.Count + (_underWay is null ? 0 : 1);
+
+    /// <summary>Whether an answer waits for entries to be applied.</summary>
+    public bool AwaitsApply => _answers.Count > 0;
+
+    public void Add(PendingOperation operation) => _queue.Enqueue(new Job((ClusterRequest)operation.Request, operation, NodeId.None, 0));
+
+    /// <summary>A payload of another member: a request, if this node leads, or the answer to one of its own.</summary>
+    public void Receive(Message message, RaftNode raft)
+    {
+        try
+        {
+            if (message.Kind == MessageKind.Forward)
+            {
+                (ulong id, ClusterRequest request) = ForwardCodec.DecodeRequest(message.Chunk);
+                var job = new Job(request, null, message.From, id);
+                if (raft.Role == Role.Leader)
+                {
+                    _queue.Enqueue(job);
+                }
+                else
+                {
+                    End(job, Failed(MetaStoreError.NoLeader, "the member that was taken for the leader does not lead (any more)"));
+                }
+
+                return;
+            }
+
+            (ulong answered, ClusterReply reply) = ForwardCodec.DecodeReply(message.Chunk);
+            if (_forwarded.Remove(answered, out PendingOperation? operation))
+            {
+                End(new Job((ClusterRequest)operation.Request, operation, NodeId.None, 0), reply);
+            }
+        }
+        catch (RequestFormatException)
+        {
+            // Of another version, or damaged: whoever asked hears nothing and gives up in time.
+        }
+    }
+
+    /// <summary>Carries out what can be carried out now.</summary>
+    public bool Run(RaftNode raft)
+    {
+        FinishTransfer(raft);
+        bool worked = false;
+        while (_underWay is null && _queue.TryPeek(out Job? job))
+        {
+            if (job.Local is { IsCompleted: true })
+            {
+                _queue.Dequeue();
+                job.Local.ReleaseByPipeline();
+                continue;
+            }
+
+            if (raft.Role == Role.Leader ? !TryBegin(job, raft) : !TryForward(job, raft))
+            {
+                break;
+            }
+
+            _queue.Dequeue();
+            worked = true;
+        }
+
+        return worked;
+    }
+
+    /// <summary>A membership came out of the log, committed.</summary>
+    public void Committed(in Entry entry, Membership membership)
+    {
+        if (_underWay is { Request.Change: not null } && !membership.IsJoint && entry.Index >= _proposedAt)
+        {
+            EndUnderWay(new ClusterReply(entry.Index.Value, _memberId, null));
+        }
+
+        ChangeOrigin change = membership.IsJoint ? default : MemberTable.From(membership).LastChange;
+        if (change.Asker == _self.Id && _forwarded.Remove(change.Request, out PendingOperation? asked))
+        {
+            _answers.Add(new Answer(entry.Index.Value, change.Member, asked));
+        }
+    }
+
+    public void CompleteApplied(ulong applied)
+    {
+        int kept = 0;
+        for (int i = 0; i < _answers.Count; i++)
+        {
+            if (_answers[i].Index > applied)
+            {
+                _answers[kept++] = _answers[i];
+                continue;
+            }
+
+            _answers[i].Operation.TryComplete(_answer(_answers[i].MemberId));
+            _answers[i].Operation.ReleaseByPipeline();
+        }
+
+        _answers.RemoveRange(kept, _answers.Count - kept);
+    }
+
+    public void Tick(RaftNode raft)
+    {
+        if (raft.Role == Role.Leader)
+        {
+            PromoteWhoIsReady(raft);
+        }
+        else if (_underWay is { Request.Change: not null })
+        {
+            EndUnderWay(Failed(MetaStoreError.NoLeader, "leadership was lost while the change was under way; it may still take effect", Outcome.Unknown));
+        }
+
+        if (--_ticksToPublish <= 0)
+        {
+            _ticksToPublish = _publishTicks;
+            PublishIfNeeded(raft);
+        }
+    }
+
+    public void Expire(long now)
+    {
+        foreach ((ulong id, PendingOperation operation) in _forwarded.Where(pair => pair.Value.Deadline <= now).ToArray())
+        {
+            _forwarded.Remove(id);
+            Fail(operation, new MetaStoreException(MetaStoreError.Timeout, "the leader did not answer in time; the change may still take effect", Outcome.Unknown));
+        }
+
+        if (_underWay?.Local is { } local && local.Deadline <= now)
+        {
+            EndUnderWay(Failed(MetaStoreError.Timeout, "no answer in time; the change may still take effect", Outcome.Unknown));
+        }
+
+        while (_queue.TryPeek(out Job? first) && first.Local is { } waiting && waiting.Deadline <= now)
+        {
+            _queue.Dequeue();
+            Fail(waiting, new MetaStoreException(MetaStoreError.Timeout, "no leader took the request in time"));
+        }
+    }
+
+    /// <summary>The node ends: nobody waits in vain.</summary>
+    public void Abandon(MetaStoreError error, string reason)
+    {
+        if (_underWay is not null)
+        {
+            EndUnderWay(Failed(error, $"{reason}; the change may have been made", Outcome.Unknown));
+        }
+
+        while (_queue.TryDequeue(out Job? job))
+        {
+            End(job, Failed(error, reason));
+        }
+
+        foreach (PendingOperation operation in _forwarded.Values)
+        {
+            Fail(operation, new MetaStoreException(error, $"{reason}; the change may have been made", Outcome.Unknown));
+        }
+
+        foreach (Answer answer in _answers)
+        {
+            Fail(answer.Operation, new MetaStoreException(error, $"{reason}; the change was made", Outcome.Unknown));
+        }
+
+        _forwarded.Clear();
+        _answers.Clear();
+    }
+
+    private static ClusterReply Failed(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied) =>
+        new(0, 0, new MetaStoreException(error, message, outcome));
+
+    private static void Fail(PendingOperation operation, MetaStoreException error)
+    {
+        operation.TryFail(error);
+        operation.ReleaseByPipeline();
+    }
+
+    private static LeaderKnowledge Knowledge(RaftNode raft) => new(
+        raft.Id.Value, id => raft.IsActive(new NodeId(id)), id => raft.MatchOf(new NodeId(id))?.Value ?? 0, raft.LastIndex.Value);
+
+    /// <summary>False: it must wait for the change before it.</summary>
+    private bool TryBegin(Job job, RaftNode raft)
+    {
+        try
+        {
+            return job.Request.Change is { } change ? TryChange(job, change, raft) : TryTransfer(job, raft);
+        }
+        catch (MetaStoreException refusal)
+        {
+            End(job, new ClusterReply(0, 0, refusal));
+            return true;
+        }
+    }
+
+    private bool TryChange(Job job, MemberChange change, RaftNode raft)
+    {
+        (MemberTable table, ulong memberId) = _rules.Apply(MemberTable.From(raft.Membership), change, Knowledge(raft));
+        if (table.ToMembership().Equals(raft.Membership) && raft.MembershipIndex <= raft.CommitIndex)
+        {
+            End(job, new ClusterReply(raft.MembershipIndex.Value, memberId, null));
+            return true;
+        }
+
+        Membership target = table.Because(new ChangeOrigin(job.Origin.Value, job.Id, memberId)).ToMembership();
+        if (raft.ChangeMembership(target) != MembershipResult.Accepted)
+        {
+            return false;
+        }
+
+        _underWay = job;
+        _proposedAt = raft.MembershipIndex;
+        _memberId = memberId;
+        return true;
+    }
+
+    private bool TryTransfer(Job job, RaftNode raft)
+    {
+        var target = new NodeId(job.Request.MoveLeaderTo);
+        if (target != raft.Id && !raft.TransferLeadership(target))
+        {
+            throw new MetaStoreException(MetaStoreError.BadTransferee, $"bad leader transferee: {target} is no voter of this cluster");
+        }
+
+        _underWay = job;
+        return true;
+    }
+
+    private void FinishTransfer(RaftNode raft)
+    {
+        if (_underWay is not { Request.Change: null } job)
+        {
+            return;
+        }
+
+        var target = new NodeId(job.Request.MoveLeaderTo);
+        if (raft.Leader == target)
+        {
+            EndUnderWay(new ClusterReply(0, target.Value, null));
+        }
+        else if (raft.Role == Role.Leader && raft.Transferee.IsNone)
+        {
+            EndUnderWay(Failed(MetaStoreError.BadTransferee, $"{target} did not take over within an election timeout; this node goes on leading"));
+        }
+        else if (!raft.Leader.IsNone && raft.Leader != raft.Id)
+        {
+            EndUnderWay(Failed(MetaStoreError.BadTransferee, $"{raft.Leader} was elected in place of {target}", Outcome.Unknown));
+        }
+    }
+
+    /// <summary>False: there is no leader to hand it to.</summary>
+    private bool TryForward(Job job, RaftNode raft)
+    {
+        if (job.Local is null)
+        {
+            // Somebody else's, or the node's own: whoever wants it will ask again.
+            End(job, Failed(MetaStoreError.NoLeader, "the member that was taken for the leader does not lead (any more)"));
+            return true;
+        }
+
+        if (raft.Leader.IsNone)
+        {
+            return false;
+        }
+
+        _forwarded.Add(++_sequence, job.Local);
+        _send(raft.Leader, MessageKind.Forward, ForwardCodec.EncodeRequest(_sequence, job.Request));
+        return true;
+    }
+
+    private void PublishIfNeeded(RaftNode raft)
+    {
+        var request = new ClusterRequest(new PublishMember(_self.Id, _self.Name, _self.ClientUrls, _self.DirectoryId), 0);
+        Member? known = raft.Membership.Contains(raft.Id) ? MemberTable.From(raft.Membership).Find(_self.Id) : null;
+        bool isKnown = known is not null && known.Name == _self.Name && known.ClientUrls.SequenceEqual(_self.ClientUrls) && known.DirectoryId == _self.DirectoryId;
+        if (known is null || isKnown)
+        {
+            return;
+        }
+
+        if (raft.Role == Role.Leader)
+        {
+            EnqueueOnce(request);
+        }
+        else if (!raft.Leader.IsNone)
+        {
+            _send(raft.Leader, MessageKind.Forward, ForwardCodec.EncodeRequest(++_sequence, request));
+        }
+    }
+
+    private void PromoteWhoIsReady(RaftNode raft)
+    {
+        if (raft.Membership.Learners.Count == 0)
+        {
+            return;
+        }
+
+        foreach (Member learner in MemberTable.From(raft.Membership).Members.Where(member => member is { IsLearner: true, PromoteWhenReady: true }))
+        {
+            if (MemberRules.IsReady(learner.Id, Knowledge(raft)))
+            {
+                EnqueueOnce(new ClusterRequest(new PromoteMember(learner.Id), 0));
+            }
+        }
+    }
+
+    /// <summary>For what the node wants by itself: wanted again with each tick, it must not pile up.</summary>
+    private void EnqueueOnce(ClusterRequest request)
+    {
+        bool isWaiting = _queue.Any(job => job.Local is null && job.Origin.IsNone) || _underWay is { Local: null, Origin.IsNone: true };
+        if (!isWaiting)
+        {
+            _queue.Enqueue(new Job(request, null, NodeId.None, 0));
+        }
+    }
+
+    private void EndUnderWay(ClusterReply reply)
+    {
+        Job job = _underWay!;
+        _underWay = null;
+        End(job, reply);
+    }
+
+    private void End(Job job, ClusterReply reply)
+    {
+        if (!job.Origin.IsNone)
+        {
+            _send(job.Origin, MessageKind.ForwardReply, ForwardCodec.EncodeReply(job.Id, reply));
+        }
+        else if (job.Local is not null && reply.Error is not null)
+        {
+            Fail(job.Local, reply.Error);
+        }
+        else if (job.Local is not null)
+        {
+            _answers.Add(new Answer(reply.Index, reply.MemberId, job.Local));
+        }
+    }
+
+    /// <summary>A request with whoever waits for it: a handle of this node, another member, or nobody.</summary>
+    private sealed record Job(ClusterRequest Request, PendingOperation? Local, NodeId Origin, ulong Id);
+
+    private readonly record struct Answer(ulong Index, ulong MemberId, PendingOperation Operation);
+}

@@ -1,0 +1,98 @@
+using MetaStore.Engine;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
+using MetaStore.Raft;
+
+namespace MetaStore.Simulation;
+
+/// <summary>
+/// An operator who changes the members while everything else goes wrong: adds, removes, promotes, moves the leader, through whichever node is
+/// up, and starts whoever is added, as soon as any node's log says so, for the answer may be lost.
+/// </summary>
+internal sealed class MembershipNemesis(World world, SimulationRandom random)
+{
+    private const int MembersMax = 5;
+    private const int NodesMax = 9;
+
+    private readonly List<(SimulatedNode Node, NodeCore Life)> _asked = [];
+    private int _added;
+
+    /// <summary>Whether a node that is still in the life in which it was asked owes an answer.</summary>
+    public bool IsBusy => _asked.Exists(request => ReferenceEquals(request.Node.Core, request.Life));
+
+    /// <summary>One change, of the node's choice.</summary>
+    public void Change()
+    {
+        SimulatedNode[] up = [.. world.Nodes.Where(node => node.IsUp && !node.IsPaused)];
+        if (up.Length == 0)
+        {
+            return;
+        }
+
+        SimulatedNode asked = up[random.Next(up.Length)];
+        NodeCore core = asked.Core!;
+        Member[] members = [.. MemberTable.From(core.Node.Raft.Membership).Members];
+        if (members.Length == 0)
+        {
+            return; // Added, and not told of anybody yet.
+        }
+
+        Member any = members[random.Next(members.Length)];
+        switch (random.Next(5))
+        {
+            case 0 or 1 when members.Length < MembersMax && world.Nodes.Count < NodesMax:
+                Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], IsLearner: random.Chance(0.3))));
+                break;
+            case 2:
+                Ask(asked, core.ChangeMembersAsync(new RemoveMember(any.Id)));
+                break;
+            case 3:
+                Ask(asked, core.ChangeMembersAsync(new PromoteMember(members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id)));
+                break;
+            default:
+                Ask(asked, core.MoveLeaderAsync(any.Id));
+                break;
+        }
+    }
+
+    /// <summary>Starts the members that no node runs for yet.</summary>
+    public void StartMembers()
+    {
+        foreach (NodeId member in world.Nodes.Where(node => node.IsUp).SelectMany(node => node.Core!.Node.Raft.Membership.All).Distinct().ToArray())
+        {
+            if (world.Find(member) is null)
+            {
+                world.AddNode(member);
+            }
+        }
+    }
+
+    /// <summary>Whatever comes of it: what is true afterwards, the logs say.</summary>
+    private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer)
+    {
+        (SimulatedNode, NodeCore) request = (node, node.Core!);
+        _asked.Add(request);
+        System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
+        if (awaiter.IsCompleted)
+        {
+            Observe(awaiter, request);
+        }
+        else
+        {
+            awaiter.UnsafeOnCompleted(() => Observe(awaiter, request));
+        }
+    }
+
+    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore) request)
+    {
+        _asked.Remove(request);
+        try
+        {
+            awaiter.GetResult();
+        }
+        catch (MetaStoreException)
+        {
+            // Refused, or given up.
+        }
+    }
+}
