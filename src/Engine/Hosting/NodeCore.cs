@@ -66,6 +66,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
                 ReadOrigin = readOrigin,
                 ElectionTicks = electionTicks,
                 HeartbeatTicks = 1,
+                LeaseDuration = (long)(settings.LeaseDuration.TotalSeconds * seams.Time.TimestampFrequency),
                 AppendBytesMax = settings.AppendBytesMax,
                 CompactionTailEntries = settings.Snapshots.EntriesKept,
             },

@@ -32,6 +32,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
     private Membership? _told;
+    private Membership? _toldApplied;
     private ulong _writeHandedOut;
     private ulong _writeDurable;
     private ulong _writeSeen;
@@ -211,6 +212,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
                 continue;
             }
 
+            if (message.Kind == MessageKind.ReadIndex)
+            {
+                // Looked at now, after the message came: see SetTime.
+                _raft.SetTime(_parts.Time.GetTimestamp());
+            }
+
             _raft.Step(message);
         }
 
@@ -262,6 +269,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeRequests()
     {
         bool worked = Gather();
+        _raft.SetTime(_parts.Time.GetTimestamp());
         worked |= _desk.Run(_raft);
         _barrier.TryAsk(_raft);
         if (_raft.Leader.IsNone)
@@ -422,15 +430,22 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
     }
 
-    /// <summary>The transport reaches whoever is a member from the moment the log says so: a newcomer's answer may be needed to commit that.</summary>
+    /// <summary>
+    /// The transport reaches whoever is a member from the moment the log says so, since a newcomer's answer may be needed to commit that; and
+    /// gives nobody up before the removal is applied, since it may yet be undone, or need the one that goes.
+    /// </summary>
     private void TellTransport()
     {
+        Membership applied = _parts.Stores.Current.View.Membership;
         // A member that has been told of nobody yet keeps to those it was started with.
-        if (!ReferenceEquals(_told, _raft.Membership) && _raft.Membership.Voters.Count > 0)
+        bool isNews = !ReferenceEquals(_told, _raft.Membership) || !ReferenceEquals(_toldApplied, applied);
+        if (isNews && _raft.Membership.Voters.Count > 0)
         {
             _told = _raft.Membership;
-            MemberTable table = MemberTable.From(_told);
-            _parts.Transport.SetMembers(table.Members, table.Removed);
+            _toldApplied = applied;
+            MemberTable settled = MemberTable.From(applied);
+            IEnumerable<Member> members = MemberTable.From(_told).Members.Concat(settled.Members).DistinctBy(member => member.Id);
+            _parts.Transport.SetMembers([.. members], settled.Removed);
         }
     }
 
