@@ -50,8 +50,8 @@ internal sealed record ChaosOptions
         ElectionMilliseconds = 500,
         SnapshotCount = 300,
         RequestTimeout = TimeSpan.FromSeconds(1),
-        FaultMax = TimeSpan.FromSeconds(1.6),
-        GapMax = TimeSpan.FromSeconds(0.4),
+        FaultMax = TimeSpan.FromSeconds(2.5),
+        GapMax = TimeSpan.FromSeconds(0.8),
         ThinkMax = TimeSpan.FromMilliseconds(20),
     };
 

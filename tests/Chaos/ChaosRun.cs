@@ -43,7 +43,7 @@ internal static class ChaosRun
     {
         await using var probe = new LeaderProbe(cluster, options, recorder, keys, random.Branch());
         await using Workload workload = Workload.Start(cluster, options, recorder, keys, random.Branch());
-        await new Nemesis(cluster, probe, options, random.Branch(), report).RunAsync(stop);
+        await new Nemesis(cluster, probe, options, random.Branch(), report).RunAsync(stop).WaitAsync(stop);
         await workload.StopAsync();
         await probe.DrainAsync();
     }

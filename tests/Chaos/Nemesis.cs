@@ -4,13 +4,15 @@ using MetaStore.Simulation;
 namespace MetaStore.Chaos;
 
 /// <summary>
-/// The faults of one round, in an order that the seed gives. Most come alone, upon a cluster that is well; some come two at a time, and then
-/// there may be no majority until they end.
+/// The faults of one round, in an order that the seed gives. Most come alone, upon a cluster that is well. Some come two at a time, and then there
+/// may be no majority until they end. And some pairs are relays: the leader is hit at the moment when another node comes back, so that who elects
+/// the next leader is one who was away.
 /// </summary>
 internal sealed class Nemesis(ChaosCluster cluster, LeaderProbe probe, ChaosOptions options, SimulationRandom random, ChaosReport report)
 {
     private const double LeaderProbability = 0.6;
     private const double TwoProbability = 0.15;
+    private const double RelayProbability = 0.2;
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -20,38 +22,26 @@ internal sealed class Nemesis(ChaosCluster cluster, LeaderProbe probe, ChaosOpti
             await cluster.WaitUntilWellAsync();
             await Task.Delay(Between(options.GapMax / 10, options.GapMax), stop);
             int leader = await cluster.WaitUntilWellAsync();
-            int victim = random.Chance(LeaderProbability) ? leader : random.Next(ChaosCluster.Size);
-            var faults = new List<Fault> { deck.Dequeue()(victim) };
-            if (random.Chance(TwoProbability) && deck.TryDequeue(out Func<int, Fault>? second))
+            double kind = deck.Count > 1 ? random.NextDouble() : 1;
+            await (kind switch
             {
-                faults.Add(second((victim + 1 + random.Next(ChaosCluster.Size - 1)) % ChaosCluster.Size));
-            }
-
-            await RunAsync(faults, leader, stop);
+                < RelayProbability => RelayAsync(deck.Dequeue()(Other(leader)), deck.Dequeue()(leader), stop),
+                < RelayProbability + TwoProbability => BothAsync(deck.Dequeue(), deck.Dequeue(), stop),
+                _ => OneAsync(deck.Dequeue()(random.Chance(LeaderProbability) ? leader : Other(leader)), leader, stop),
+            });
         }
 
         await cluster.WaitUntilWellAsync();
     }
 
-    private async Task RunAsync(List<Fault> faults, int leader, CancellationToken stop)
+    private async Task OneAsync(Fault fault, int leader, CancellationToken stop)
     {
-        foreach (Fault fault in faults)
-        {
-            await fault.InjectAsync(cluster);
-            report.Count(fault);
-        }
-
-        // Of two faults at a time the second would be measured too, and how long it was made to last.
+        await InjectAsync(fault);
         long start = Stopwatch.GetTimestamp();
-        bool isMeasured = faults.Count == 1 && faults[0].Victim == leader && faults[0].StopsLeader;
-        Task<TimeSpan>? leaderBack = isMeasured ? probe.MeasureAsync(leader) : null;
-        await Task.Delay(Between(options.FaultMax / 10, options.FaultMax), stop);
-        foreach (Fault fault in faults)
-        {
-            await fault.UndoAsync(cluster);
-        }
-
-        string line = $"{string.Join(" and ", faults)}; leader n{leader}; {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms";
+        Task<TimeSpan>? leaderBack = fault.Victim == leader && fault.StopsLeader ? probe.MeasureAsync(leader) : null;
+        await LastAsync(stop);
+        await fault.UndoAsync(cluster);
+        string line = $"{fault}; leader n{leader}; {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms";
         if (leaderBack is not null)
         {
             TimeSpan time = await leaderBack;
@@ -61,6 +51,56 @@ internal sealed class Nemesis(ChaosCluster cluster, LeaderProbe probe, ChaosOpti
 
         report.Note(line);
     }
+
+    /// <summary>Not measured: how long writes are not answered is, without a majority, how long the faults last.</summary>
+    private async Task BothAsync(Func<int, Fault> first, Func<int, Fault> second, CancellationToken stop)
+    {
+        int victim = random.Next(ChaosCluster.Size);
+        Fault[] faults = [first(victim), second(Other(victim))];
+        foreach (Fault fault in faults)
+        {
+            await InjectAsync(fault);
+        }
+
+        await LastAsync(stop);
+        foreach (Fault fault in faults)
+        {
+            await fault.UndoAsync(cluster);
+        }
+
+        report.Note($"{faults[0]} and {faults[1]}");
+    }
+
+    private async Task RelayAsync(Fault follower, Fault leader, CancellationToken stop)
+    {
+        await InjectAsync(follower);
+        await LastAsync(stop);
+        if (follower is Partition)
+        {
+            // Healing opens all links, those of a partition that has just begun too.
+            await follower.UndoAsync(cluster);
+            await InjectAsync(leader);
+        }
+        else
+        {
+            await InjectAsync(leader);
+            await follower.UndoAsync(cluster);
+        }
+
+        await LastAsync(stop);
+        await leader.UndoAsync(cluster);
+        report.Note($"{follower}, and as it ends {leader}, which led");
+    }
+
+    private async Task InjectAsync(Fault fault)
+    {
+        await fault.InjectAsync(cluster);
+        report.Count(fault);
+    }
+
+    private Task LastAsync(CancellationToken stop) => Task.Delay(Between(options.FaultMax / 10, options.FaultMax), stop);
+
+    private int Other(int node) => (node + 1 + random.Next(ChaosCluster.Size - 1)) % ChaosCluster.Size;
 
     private Queue<Func<int, Fault>> Shuffle()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using MetaStore.Chaos;
 
@@ -28,12 +29,8 @@ for (int i = 0; i < args.Length; i += 2)
 }
 
 using var stop = new CancellationTokenSource();
-Console.CancelKeyPress += (_, key) =>
-{
-    // The nodes are ended first.
-    key.Cancel = true;
-    stop.Cancel();
-};
+using PosixSignalRegistration interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, EndNodesFirst);
+using PosixSignalRegistration terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, EndNodesFirst);
 Console.WriteLine($"seed={seed}; the same plan again: ./build.sh chaos --minutes {minutes} --seed {seed}");
 try
 {
@@ -57,4 +54,10 @@ catch (Exception e)
 {
     Console.WriteLine($"FAILED seed={seed}: {e}");
     return 3;
+}
+
+void EndNodesFirst(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
 }

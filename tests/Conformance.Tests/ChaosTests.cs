@@ -79,15 +79,17 @@ public sealed class ChaosTests(ITestOutputHelper output)
     [Fact]
     public async Task A_cut_link_passes_nothing_and_a_healed_one_does_again()
     {
-        await using ChaosCluster cluster = await ChaosCluster.StartAsync(ChaosOptions.Short(1));
+        ChaosOptions options = ChaosOptions.Short(1);
+        await using ChaosCluster cluster = await ChaosCluster.StartAsync(options);
         foreach (LinkCut cut in Enum.GetValues<LinkCut>())
         {
             int leader = await cluster.WaitUntilWellAsync();
             var isolated = new Partition(leader, PartitionShape.Isolated, cut, LinkDirections.None);
             await isolated.InjectAsync(cluster);
+            await using IMetaStore left = Workload.Connect([cluster.Endpoints[leader]], options, new SimulationRandom(1));
 
             // It answers nothing that takes a majority, while the two others elect one of them.
-            MetaStoreException refused = await Assert.ThrowsAsync<MetaStoreException>(async () => await cluster.Node(leader).PutAsync(Put(1)));
+            MetaStoreException refused = await Assert.ThrowsAsync<MetaStoreException>(async () => await left.PutAsync(Put(1)));
             Assert.Contains(refused.Error, new[] { MetaStoreError.NoLeader, MetaStoreError.Timeout });
             await cluster.Node((leader + 1) % ChaosCluster.Size).PutAsync(Put(2));
             await isolated.UndoAsync(cluster);
