@@ -28,6 +28,8 @@ internal static class ChaosRun
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
+            // The clients have ended, so that the history is whole; what it shows may be the cause of what went wrong.
+            CheckHistory(recorder.Take(), report);
             output.WriteLine(cluster.DescribeNodes());
             throw;
         }
