@@ -67,7 +67,7 @@ internal sealed record ChaosOptions
         ElectionMilliseconds = 1000,
         SnapshotCount = 1000,
         RequestTimeout = TimeSpan.FromSeconds(2),
-        FaultMax = TimeSpan.FromSeconds(9),
+        FaultMax = TimeSpan.FromSeconds(12),
         GapMax = TimeSpan.FromSeconds(5),
         ThinkMax = TimeSpan.FromMilliseconds(30),
     };

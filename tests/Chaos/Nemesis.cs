@@ -11,8 +11,8 @@ namespace MetaStore.Chaos;
 internal sealed class Nemesis(ChaosCluster cluster, LeaderProbe probe, ChaosOptions options, SimulationRandom random, ChaosReport report)
 {
     private const double LeaderProbability = 0.6;
-    private const double TwoProbability = 0.15;
-    private const double RelayProbability = 0.2;
+    private const double TwoProbability = 0.1;
+    private const double RelayProbability = 0.15;
 
     public async Task RunAsync(CancellationToken stop)
     {
