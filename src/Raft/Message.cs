@@ -50,6 +50,9 @@ public enum MessageKind : byte
 
     /// <summary>The driver's own: the answer to <see cref="Forward"/>. Raft takes no notice of it.</summary>
     ForwardReply = 16,
+
+    /// <summary>The driver's own: what state the sender was in at an index. Raft takes no notice of it.</summary>
+    StateReport = 17,
 }
 
 /// <summary>
@@ -112,7 +115,7 @@ public sealed record Message
     /// <summary>SnapshotChunk: the whole snapshot's size in bytes.</summary>
     public ulong SnapshotLength { get; init; }
 
-    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply: the payload.</summary>
+    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply, StateReport: the payload.</summary>
     public ReadOnlyMemory<byte> Chunk { get; init; }
 }
 

@@ -165,7 +165,7 @@ public static class MessageCodec
             throw new MessageFormatException($"The message is of version {header[0]}; this program reads version {Version}.");
         }
 
-        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.ForwardReply)
+        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.StateReport)
         {
             throw new MessageFormatException($"There is no message kind {header[1]}.");
         }
@@ -218,7 +218,7 @@ public static class MessageCodec
         }
 
         byte kind = bytes[16];
-        if (kind is < (byte)EntryKind.Empty or > (byte)EntryKind.Membership)
+        if (kind is < (byte)EntryKind.Empty or > (byte)EntryKind.StateCheck)
         {
             throw new MessageFormatException($"Entry {position} is of kind {kind}, which does not exist.");
         }

@@ -20,7 +20,7 @@ internal sealed class NodeState
 
         Writes = new WriteLedger(durable, last);
         Log = new RaftLog(Writes, new Membership(options.Voters, options.Learners), snapshot, entries, durable.Commit);
-        SilenceLeft = restart is not null && options.LeaseDuration > 0 && !KnownBugs.RestartForgetsLease ? options.ElectionTicks : 0;
+        SilenceLeft = restart is not null && options.LeaseDuration > 0 ? options.ElectionTicks : 0;
         Term = durable.Term;
         Vote = durable.Vote;
         if (Log.LastTerm > Term)

@@ -210,6 +210,11 @@ public sealed class RaftNode
         return ProposeResult.Accepted;
     }
 
+    /// <summary>Appends a <see cref="EntryKind.StateCheck"/>. False: this member does not lead, or takes nothing now; nothing was done.</summary>
+    public bool ProposeStateCheck(ReadOnlyMemory<byte> data) =>
+        _state.Role == Role.Leader
+        && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.StateCheck, data)]) == ProposeResult.Accepted;
+
     /// <summary>
     /// Asks for a position in the log such that a state machine that has applied it serves a linearizable read (thesis, 6.4;
     /// known as ReadIndex in etcd). The answer is a <see cref="ReadState"/> in <see cref="Ready.Reads"/>, or the context in

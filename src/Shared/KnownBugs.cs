@@ -79,8 +79,8 @@ internal static class KnownBugs
         false;
 #endif
 
-    /// <summary>A follower that restarts votes at once, though a leader may still count on its answer.</summary>
-    public const bool RestartForgetsLease =
+    /// <summary>A leader serves linearizable reads for as long as it believes to lead.</summary>
+    public const bool LeaderReadsWithoutAsking =
 #if KNOWN_BUG_6
         true;
 #else

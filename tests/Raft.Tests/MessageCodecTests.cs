@@ -65,10 +65,10 @@ public sealed class MessageCodecTests
     [Fact]
     public void KindNumbers_NeverChange()
     {
-        Assert.Equal(Enumerable.Range(1, 16), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
+        Assert.Equal(Enumerable.Range(1, 17), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
         Assert.Equal(MessageKind.SnapshotChunkReply, (MessageKind)13);
         Assert.Equal(MessageKind.ForwardReply, (MessageKind)16);
-        Assert.Equal([1, 2, 3], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
+        Assert.Equal([1, 2, 3, 4], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public sealed class MessageCodecTests
     [Theory]
     [InlineData(0, 3, "version 3")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 17, "kind 17")]
+    [InlineData(1, 18, "kind 18")]
     [InlineData(2, 4, "Flags 04")]
     [InlineData(3, 1, "Flags 00 01")]
     [InlineData(7, 0x7F, "membership is said")]

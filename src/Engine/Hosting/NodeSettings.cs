@@ -39,6 +39,12 @@ public sealed record NodeSettings
     public TimeSpan ElectionTimeout { get; init; } = TimeSpan.FromMilliseconds(1000);
 
     /// <summary>
+    /// Each so many entries the members hold their states against each other; one that differs from most stops serving. The same on all
+    /// members, or the checks find nobody to compare with. 1 or more.
+    /// </summary>
+    public int StateCheckEntries { get; init; } = 1000;
+
+    /// <summary>
     /// By how much the rate of a member's clock may be wrong, as a share, for the leader's lease to be safe; 0.1 is 10 %. Clocks that are
     /// worse can make a linearizable read stale. 1: no lease; each linearizable read asks a majority.
     /// </summary>
@@ -97,6 +103,11 @@ public sealed record NodeSettings
         if (Members.Count > 0 && !Members.Any(m => m.Id == NodeId.Value))
         {
             throw new ArgumentException($"The members ({string.Join(", ", Members.Select(m => m.Name))}) do not include this node, {Name}.");
+        }
+
+        if (StateCheckEntries < 1)
+        {
+            throw new ArgumentException($"StateCheckEntries is {StateCheckEntries}; it must be at least 1.");
         }
 
         if (ClockDriftMax is < 0 or > 1)

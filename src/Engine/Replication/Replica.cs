@@ -23,6 +23,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ConcurrentQueue<SnapshotEvent> _snapshotEvents = new();
     private readonly ConcurrentQueue<NodeId> _unreachable = new();
     private readonly ConcurrentQueue<PendingOperation> _clusterRequests = new();
+    private readonly ConcurrentQueue<StateCheck> _statesReached = new();
+    private readonly StateTally _tally = new();
     private readonly RaftNode _raft;
     private readonly ReplicaParts _parts;
     private readonly ReplicaClock _clock;
@@ -118,6 +120,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
     }
 
+    /// <summary>The apply loop has reached an index at which the members compare their states. Told with the next turn: it is in no hurry.</summary>
+    public void Report(StateCheck state) => _statesReached.Enqueue(state);
+
     public void Report(SnapshotEvent snapshotEvent)
     {
         _snapshotEvents.Enqueue(snapshotEvent);
@@ -148,6 +153,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
 
         TellTransport();
+        TellStates();
         bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
         worked |= TakeRequests();
         while (_raft.HasReady)
@@ -178,6 +184,29 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         PublishStatus();
     }
 
+    private void TellStates()
+    {
+        while (_statesReached.TryDequeue(out StateCheck state))
+        {
+            if (_raft.Role == Role.Leader)
+            {
+                Tally(_raft.Id, state.Encode());
+            }
+            else if (!_raft.Leader.IsNone)
+            {
+                SendPayload(_raft.Leader, MessageKind.StateReport, state.Encode());
+            }
+        }
+    }
+
+    private void Tally(NodeId node, ReadOnlyMemory<byte> report)
+    {
+        if (_raft.Role == Role.Leader && report.Length == StateCheck.Bytes && _tally.Add(node.Value, StateCheck.Decode(report), _raft.Membership) is { } check)
+        {
+            _raft.ProposeStateCheck(check.Encode());
+        }
+    }
+
     private LogIndex AppliedIndex() => new(_parts.Stores.Current.View.AppliedIndex);
 
     private bool TakeDurable()
@@ -206,6 +235,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         for (int i = 0; i < MessagesMax && _messages.TryDequeue(out Message? message); i++)
         {
             worked = true;
+            if (message.Kind == MessageKind.StateReport)
+            {
+                Tally(message.From, message.Chunk);
+                continue;
+            }
+
             if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply)
             {
                 _desk.Receive(message, _raft);
