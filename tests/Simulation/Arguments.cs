@@ -13,7 +13,9 @@ internal sealed record Arguments
           --jobs J          runs at a time (default: the processors)
           --repeat-check K  run each K-th seed twice and compare the trace hashes (default 100; 0: never)
           --until-failure   end at the first failure
-          --drift P         clocks run up to P percent fast or slow, in every run; beyond 10 the leader's lease is not safe
+          --minimize        take away from a failing run whatever it fails without, and say what is left
+          --with A=1,B=2    other options than the seed draws; a failure prints their names
+          --drift P         each clock runs P percent fast or slow, in every run; beyond 10 the leader's lease is not safe
         exit code: 0 clean, 1 wrong answer or broken invariant, 2 no progress, 3 crash, 64 wrong arguments
         """;
 
@@ -24,6 +26,11 @@ internal sealed record Arguments
     public bool Single { get; init; }
 
     public bool Trace { get; init; }
+
+    public bool Minimize { get; init; }
+
+    /// <summary>Options in place of those that the seed draws, as Name=value with commas between; null: none.</summary>
+    public string? With { get; init; }
 
     public bool UntilFailure { get; init; }
 
@@ -45,6 +52,18 @@ internal sealed record Arguments
             {
                 Console.Error.WriteLine($"{args[Math.Min(i, args.Length - 1)]}: a number is expected\n{Usage}");
                 return null;
+            }
+
+            if (args[i] == "--with")
+            {
+                arguments = arguments with { With = ++i < args.Length ? args[i] : string.Empty };
+                if (RunOptions.ProblemOf(arguments.With!) is { } problem)
+                {
+                    Console.Error.WriteLine($"--with: {problem}\n{Usage}");
+                    return null;
+                }
+
+                continue;
             }
 
             switch (takesValue ? args[i - 1] : args[i])
@@ -69,6 +88,9 @@ internal sealed record Arguments
                     break;
                 case "--trace":
                     arguments = arguments with { Trace = true };
+                    break;
+                case "--minimize":
+                    arguments = arguments with { Minimize = true };
                     break;
                 case "--until-failure":
                     arguments = arguments with { UntilFailure = true };

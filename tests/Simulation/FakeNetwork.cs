@@ -14,6 +14,8 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
 
     public void Cut(NodeId from, NodeId to) => _cut.Add((from, to));
 
+    public bool IsCut(NodeId from, NodeId to) => _cut.Contains((from, to));
+
     public void Heal(NodeId node) => _cut.RemoveWhere(link => link.From == node || link.To == node);
 
     public void HealAll() => _cut.Clear();

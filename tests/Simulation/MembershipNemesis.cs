@@ -55,6 +55,26 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         }
     }
 
+    /// <summary>
+    /// As the peer transport does when it connects, which it tries all the time: a node that was removed while it was away is refused by those
+    /// whom it still takes for its peers.
+    /// </summary>
+    public void RefuseRemoved()
+    {
+        foreach (SimulatedNode node in world.Nodes.Where(node => node.IsUp && !node.IsPaused).ToArray())
+        {
+            SimulatedNode? refusing = node.Core!.Node.Raft.Membership.All.Select(world.Find).FirstOrDefault(peer =>
+                peer?.Core is { } core
+                && !world.Network.IsCut(node.Id, peer.Id)
+                && !world.Network.IsCut(peer.Id, node.Id)
+                && MemberTable.From(core.View.Membership).WasRemoved(node.Id.Value));
+            if (refusing is not null)
+            {
+                node.Core.ReportRefused(refusing.Id, "removed");
+            }
+        }
+    }
+
     /// <summary>Starts the members that no node runs for yet.</summary>
     public void StartMembers()
     {

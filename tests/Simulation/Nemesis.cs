@@ -21,7 +21,7 @@ internal sealed class Nemesis
         RunOptions options = world.Options;
         if (options.Partitions && options.Nodes > 1)
         {
-            _repertoire.AddRange([Isolate, CutOneWay, Bridge, SplitInHalves]);
+            _repertoire.AddRange([Isolate, IsolateLeader, CutOneWay, Bridge, SplitInHalves]);
         }
 
         if (options.Pauses)
@@ -103,6 +103,7 @@ internal sealed class Nemesis
     private void StartMembers()
     {
         _members.StartMembers();
+        _members.RefuseRemoved();
         _world.Time.After(_random.Between(100 * VirtualTime.Millisecond, VirtualTime.Second), StartMembers);
     }
 
@@ -119,9 +120,13 @@ internal sealed class Nemesis
         _world.Network.Cut(right, left);
     }
 
-    private void Isolate()
+    private void Isolate() => Isolate(Any());
+
+    /// <summary>It goes on believing that it leads, for as long as it may.</summary>
+    private void IsolateLeader() => Isolate(_world.Nodes.FirstOrDefault(n => n.Core?.Node.Raft.Role == Role.Leader) ?? Any());
+
+    private void Isolate(SimulatedNode alone)
     {
-        SimulatedNode alone = Any();
         foreach (SimulatedNode other in _world.Nodes.Where(n => n != alone))
         {
             CutBoth(alone.Id, other.Id);

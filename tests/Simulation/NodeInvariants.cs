@@ -91,7 +91,8 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
 
     private void Remember(RaftNode raft)
     {
-        LogIndex durable = raft.DurableIndex;
+        // A snapshot's file is durable before the log hears of it, and replaces a log that disagrees with it, acknowledged or not.
+        LogIndex durable = Max(raft.DurableIndex, raft.SnapshotIndex);
         if (raft.TermAt(durable) is Term term)
         {
             _promise = _promise with { Durable = durable, DurableTerm = term };

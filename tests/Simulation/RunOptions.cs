@@ -35,6 +35,9 @@ internal sealed record RunOptions
 
     public double ClockDriftMax { get; init; }
 
+    /// <summary>Every clock is as wrong as it may be, one way or the other.</summary>
+    public bool ClocksAtExtremes { get; init; }
+
     public long DiskDelayMax { get; init; }
 
     public long FaultIntervalMax { get; init; }
@@ -112,9 +115,53 @@ internal sealed record RunOptions
         };
     }
 
-    public override string ToString() => string.Join(
-        ' ',
-        typeof(RunOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
-            .Where(p => p.Name != "EqualityContract")
-            .Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Name}={p.GetValue(this)}")));
+    /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
+    public static string? ProblemOf(string text)
+    {
+        foreach (string[] pair in Pairs(text))
+        {
+            PropertyInfo? property = Properties().FirstOrDefault(p => p.Name == pair[0]);
+            if (property is null || pair.Length != 2)
+            {
+                return $"\"{string.Join('=', pair)}\" is no option; they look like Nodes=3, and are {string.Join(", ", Properties().Select(p => p.Name))}";
+            }
+
+            try
+            {
+                Convert.ChangeType(pair[1], property.PropertyType, CultureInfo.InvariantCulture);
+            }
+            catch (FormatException)
+            {
+                return $"\"{pair[1]}\" is no value for {pair[0]}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>With the values of a text as Name=value,Name=value, which has no problem.</summary>
+    public RunOptions Override(string text)
+    {
+        RunOptions changed = this with { };
+        foreach (string[] pair in Pairs(text))
+        {
+            PropertyInfo property = Properties().First(p => p.Name == pair[0]);
+            property.SetValue(changed, Convert.ChangeType(pair[1], property.PropertyType, CultureInfo.InvariantCulture));
+        }
+
+        return changed;
+    }
+
+    /// <summary>The text for <see cref="Override"/> that makes these options of the others.</summary>
+    public string DifferencesFrom(RunOptions other) => string.Join(
+        ',', Properties().Where(p => !Equals(p.GetValue(this), p.GetValue(other))).Select(Describe));
+
+    public override string ToString() => string.Join(' ', Properties().Select(Describe));
+
+    private static IEnumerable<string[]> Pairs(string text) => text.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(part => part.Split('='));
+
+    private static IEnumerable<PropertyInfo> Properties() =>
+        typeof(RunOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).Where(p => p.Name != "EqualityContract");
+
+    private string Describe(PropertyInfo property) => string.Create(CultureInfo.InvariantCulture, $"{property.Name}={property.GetValue(this)}");
 }

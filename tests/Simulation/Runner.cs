@@ -64,14 +64,21 @@ internal sealed class Runner(Arguments arguments)
             : first with { Failure = new SimulationFailure(FailureKind.Crash, $"two runs differ: trace hashes {first.TraceHash:x16} and {second.TraceHash:x16}") };
     }
 
-    private Outcome RunSeed(ulong seed, TextWriter? output)
+    private Outcome RunSeed(ulong seed, TextWriter? output) => Run(seed, OptionsOf(seed), output);
+
+    private RunOptions OptionsOf(ulong seed)
     {
         RunOptions options = RunOptions.Draw(seed);
         if (arguments.Drift is { } percent)
         {
-            options = options with { ClockDriftMax = percent / 100.0 };
+            options = options with { ClockDriftMax = percent / 100.0, ClocksAtExtremes = true };
         }
 
+        return arguments.With is null ? options : options.Override(arguments.With);
+    }
+
+    private static Outcome Run(ulong seed, RunOptions options, TextWriter? output)
+    {
         var trace = new Trace(output);
         var world = new World(seed, options, trace);
         SimulationFailure? failure = null;
@@ -126,6 +133,19 @@ internal sealed class Runner(Arguments arguments)
         {
             Console.WriteLine($"  {failure.InnerException}");
         }
+
+        if (arguments.Minimize)
+        {
+            Minimize(seed, outcome, failure);
+        }
+    }
+
+    private static void Minimize(ulong seed, Outcome outcome, SimulationFailure failure)
+    {
+        var minimizer = new Minimizer(outcome.Options, failure.Kind, options => Run(seed, options, null).Failure);
+        RunOptions smallest = minimizer.Shrink();
+        Console.WriteLine($"  smallest after {minimizer.Runs} runs: {(minimizer.Failure ?? failure).Message}");
+        Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace --with {smallest.DifferencesFrom(RunOptions.Draw(seed))}");
     }
 
     private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, long Time, SimulationFailure? Failure);

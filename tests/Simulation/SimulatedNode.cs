@@ -26,7 +26,8 @@ internal sealed class SimulatedNode
         _world = world;
         Id = id;
         _random = random;
-        double drift = ((2 * random.NextDouble()) - 1) * world.Options.ClockDriftMax;
+        double share = (2 * random.NextDouble()) - 1;
+        double drift = (world.Options.ClocksAtExtremes ? Math.Sign(share) : share) * world.Options.ClockDriftMax;
         _clock = new DriftingClock(world.Time, 1 + drift, random.NextInt64(1000 * VirtualTime.Second));
         _disk = new FaultyDisk(random.Branch());
         _invariants = new NodeInvariants(id, world.Invariants);
