@@ -45,6 +45,31 @@ public sealed class SmokeTests : IDisposable
         Assert.Equal($"metastore: Cannot listen on {server.Endpoint}: Address already in use\n", errors);
     }
 
+    [Fact]
+    public async Task Keys_and_values_are_bytes_not_text()
+    {
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"));
+        foreach (string value in new[] { "377", "376", "357\\277\\275" })
+        {
+            // A shell, for only a program of bytes can give a program arguments that are no text.
+            string put = $"""exec "$@" "$(printf 'k\{value}')" "$(printf 'v\{value}')" """;
+            (int exitCode, string output, string errors) = await ChildProcess.RunAsync(["sh", "-c", put, "sh", .. ProgramPath.Find(), "put", "--endpoints", server.Endpoint]);
+            Assert.Equal((0, "OK\n", string.Empty), (exitCode, output, errors));
+        }
+
+        string json = await ClientAsync(server, "get", "k", "--prefix", "-w", "json");
+        foreach (byte[] ending in (byte[][])[[0xff], [0xfe], [0xef, 0xbf, 0xbd]])
+        {
+            Assert.Contains($"\"key\":\"{Convert.ToBase64String([(byte)'k', .. ending])}\"", json);
+            Assert.Contains($"\"value\":\"{Convert.ToBase64String([(byte)'v', .. ending])}\"", json);
+        }
+
+        Assert.Equal("OK\n", await ClientAsync(server, [1, (byte)'\n'], "put", "from input"));
+        Assert.Equal("from input\n\u0001\n\n", await ClientAsync(server, "get", "from input"));
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "at", "@at"));
+        Assert.Equal("at\n@at\n", await ClientAsync(server, "get", "at"));
+    }
+
     private static async Task ExerciseAsync(ServerProcess server)
     {
         Assert.Equal("OK\n", await ClientAsync(server, "put", "k1", "v1"));
