@@ -1,4 +1,6 @@
 using System.Text;
+using MetaStore.Engine;
+using MetaStore.Net;
 using MetaStore.Testing.Processes;
 
 namespace MetaStore.Server.Tests;
@@ -68,6 +70,28 @@ public sealed class SmokeTests : IDisposable
         Assert.Equal("from input\n\u0001\n\n", await ClientAsync(server, "get", "from input"));
         Assert.Equal("OK\n", await ClientAsync(server, "put", "at", "@at"));
         Assert.Equal("at\n@at\n", await ClientAsync(server, "get", "at"));
+    }
+
+    [Fact]
+    public async Task A_write_that_no_leader_took_has_not_been_applied()
+    {
+        int[] ports = FreePorts.Take(2);
+        await using ServerProcess server = await ServerProcess.StartAsync(
+        [
+            "--name", "a", "--data-dir", _directory.Of("data"), "--listen-client-urls", "http://127.0.0.1:0",
+            "--listen-peer-urls", $"http://127.0.0.1:{ports[0]}", "--initial-cluster", $"a=http://127.0.0.1:{ports[0]},b=http://127.0.0.1:{ports[1]}",
+        ]);
+        await using MetaStoreClient client = MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = [server.Endpoint], RequestTimeout = TimeSpan.FromSeconds(1) });
+        MetaStoreException failure = await Assert.ThrowsAsync<MetaStoreException>(
+            async () => await client.PutAsync(new PutRequest { Key = "k"u8.ToArray(), Value = "v"u8.ToArray() }));
+        Assert.Equal((MetaStoreError.NoLeader, Outcome.NotApplied), (failure.Error, failure.Outcome));
+        Assert.Contains("There is no leader", failure.Message);
+
+        (int exitCode, _, string errors) = await ChildProcess.RunAsync(
+            [.. ProgramPath.Find(), "put", "k", "v", "--endpoints", server.Endpoint, "--command-timeout", "300ms"]);
+        Assert.Equal(1, exitCode);
+        Assert.Contains("There is no leader", errors);
+        Assert.DoesNotContain("applied", errors);
     }
 
     private static async Task ExerciseAsync(ServerProcess server)
