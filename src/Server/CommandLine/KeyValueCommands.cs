@@ -34,7 +34,7 @@ internal static class KeyValueCommands
     public static Command Get(ClientFlags flags)
     {
         var key = new Argument<string>("KEY") { Description = "the key, or the first of a range" };
-        var end = new Argument<string?>("END") { Description = "the first key not included", Arity = ArgumentArity.ZeroOrOne };
+        var end = new Argument<string?>("END") { Description = "the first key not included; may be left out", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> prefix = Flags.Switch("--prefix", "all keys that begin with KEY");
         Option<bool> fromKey = Flags.Switch("--from-key", "all keys from KEY on");
         Option<long> limit = Flags.Number("--limit", "print at most so many; 0 for all", 0, 0, long.MaxValue);
@@ -67,7 +67,7 @@ internal static class KeyValueCommands
                 SortTarget = result.GetValue(sortBy),
                 SortOrder = result.GetValue(order),
             };
-            printer.Get(await store.RangeAsync(request, cancel), new GetView(request.CountOnly, result.GetValue(valueOnly)));
+            printer.Get(await PagedRange.ReadAsync(store, request, cancel), new GetView(request.CountOnly, result.GetValue(valueOnly)));
         }));
         return command;
     }
@@ -75,7 +75,7 @@ internal static class KeyValueCommands
     public static Command Delete(ClientFlags flags)
     {
         var key = new Argument<string>("KEY") { Description = "the key, or the first of a range" };
-        var end = new Argument<string?>("END") { Description = "the first key not included", Arity = ArgumentArity.ZeroOrOne };
+        var end = new Argument<string?>("END") { Description = "the first key not included; may be left out", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> prefix = Flags.Switch("--prefix", "all keys that begin with KEY");
         Option<bool> fromKey = Flags.Switch("--from-key", "all keys from KEY on");
         Option<bool> previous = Flags.Switch("--prev-kv", "print what was removed");
