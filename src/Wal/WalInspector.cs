@@ -84,7 +84,7 @@ public static class WalInspector
                 findings.Add(new WalFinding(
                     replay.Tail.File,
                     replay.Tail.Offset,
-                    $"{replay.TailCase.Meaning}: {replay.Tail.TornBytes()} bytes will be cut at the next start (case {replay.TailCase.Letter})",
+                    $"{replay.TailCase.Meaning}: {replay.Tail.TornBytes()} bytes will be cut at the next start (case {replay.TailCase.Letter}). {RecoveryCases.CutMeaning}",
                     IsDamage: false));
             }
         }

@@ -112,6 +112,23 @@ public sealed class WalInspectorTests
     }
 
     [Fact]
+    public void A_torn_end_is_a_note_that_does_not_claim_to_know_who_was_told()
+    {
+        FaultyDisk disk = Filled();
+        string last = TestLog.Segments(disk)[^1];
+        byte[] torn = disk.ReadAllBytes(last);
+        torn.AsSpan(TestLog.EndOfLog(torn), 64).Fill(0x5a);
+        disk.WriteAllBytes(last, torn);
+        WalReport report = WalInspector.Inspect(disk, TestLog.Directory);
+        Assert.True(report.IsSound);
+        Assert.Contains("docs/FORMAT.md, Limits", Assert.Single(report.Findings).Cause);
+        Assert.DoesNotContain("never acknowledged", report.Findings[0].Cause);
+        WalCut cut = TestLog.Reopen(disk).Cut!;
+        Assert.Contains("docs/FORMAT.md, Limits", cut.ToString());
+        Assert.DoesNotContain("never acknowledged", cut.ToString());
+    }
+
+    [Fact]
     public void A_judge_that_refuses_finds_and_leaves_a_torn_end()
     {
         FaultyDisk disk = Filled();
