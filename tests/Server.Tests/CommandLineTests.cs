@@ -40,6 +40,14 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public async Task An_empty_data_directory_is_refused_by_its_flag()
+    {
+        (int exitCode, _, string errors) = await RunAsync("serve", "--data-dir", string.Empty);
+        Assert.Equal(ExitCode.Usage, exitCode);
+        Assert.Contains("--data-dir is empty", errors);
+    }
+
+    [Fact]
     public async Task No_node_is_an_error_of_one_line()
     {
         int port = FreePorts.Take(1)[0];

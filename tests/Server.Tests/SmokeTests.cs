@@ -108,7 +108,7 @@ public sealed class SmokeTests : IDisposable
         Assert.Equal("SUCCESS\n\nOK\n\nk1\nv2\n", await ClientAsync(server, Encoding.UTF8.GetBytes(Txn), "txn"));
         Assert.Equal("k3\nfrom txn\n", await ClientAsync(server, "get", "k3"));
         Assert.Equal("compacted revision 4\n", await ClientAsync(server, "compact", "4"));
-        Assert.StartsWith("3 keys, ", await ClientAsync(server, "l1\ta\nl2\tb\\nc\nl3\t"u8.ToArray(), "load"));
+        Assert.StartsWith("3 records, ", await ClientAsync(server, "l1\ta\nl2\tb\\nc\nl3\t"u8.ToArray(), "load"));
         Assert.Equal("l1\na\nl2\nb\nc\nl3\n\n", await ClientAsync(server, "get", "l", "--prefix"));
         Assert.Contains("true", await ClientAsync(server, "status"));
         Assert.Contains("\"HashKV\"", await ClientAsync(server, "hash", "-w", "json"));

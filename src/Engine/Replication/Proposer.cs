@@ -147,7 +147,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
             _expiry.Dequeue();
             if (_underWay.Remove(oldest.Sequence, out PendingOperation[]? operations))
             {
-                FailAll(operations, () => new MetaStoreException(MetaStoreError.Timeout, "no answer in time; the operation may still be applied", Outcome.Unknown));
+                FailAll(operations, () => new MetaStoreException(MetaStoreError.Timeout, "no answer in time", Outcome.Unknown));
             }
         }
     }
@@ -162,7 +162,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
 
         foreach (PendingOperation[] operations in _underWay.Values)
         {
-            FailAll(operations, () => new MetaStoreException(error, $"{reason}; the operation may have been applied", Outcome.Unknown));
+            FailAll(operations, () => new MetaStoreException(error, reason, Outcome.Unknown));
         }
 
         _underWay.Clear();
