@@ -108,6 +108,17 @@ public sealed class ServerTests
     }
 
     [Fact]
+    public async Task ARequestWithoutACorrelationEndsTheConnectionWithTheReason()
+    {
+        await using ServedNode served = await ServedNode.StartAsync();
+        using RawConnection raw = await RawConnection.OpenClientAsync(served.EndPoint);
+        await raw.SendAsync(CodecTests.Frame(FrameKind.Put, Put("k"), correlation: 0));
+        await AssertError(raw, 0, MetaStoreError.Protocol, "correlation 0");
+        await raw.AssertClosedAsync();
+        Assert.Equal(0, served.Node.Calls);
+    }
+
+    [Fact]
     public async Task OversizeRequestsAreRefusedAndOversizeFramesEndTheConnection()
     {
         await using ServedNode served = await ServedNode.StartAsync(options: ServedNode.Options with { RequestBytesMax = 2000, FrameBytesMax = 100_000 });

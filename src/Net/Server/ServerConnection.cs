@@ -188,6 +188,11 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
 
     private void Handle(FrameFound found, in FrameHeader header, in ReadOnlySequence<byte> body)
     {
+        if (header.Correlation == 0)
+        {
+            throw new WireFormatException("A request has correlation 0, which belongs to frames that answer nothing.");
+        }
+
         Answer answer;
         if (found == FrameFound.TooLong)
         {
