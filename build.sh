@@ -20,6 +20,7 @@ case "${1:-}" in
     build) shift; build "$@" ;;
     test)  shift; run_tests "$@" ;;
     sim)   shift; dotnet run -c Release --project tests/Simulation -- "$@" ;;
+    chaos) shift; dotnet run -c Release --project tests/Chaos -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;
     known-bugs) shift; exec tests/Simulation/known-bugs.sh "$@" ;;
     tidy)  shift

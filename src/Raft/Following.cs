@@ -41,6 +41,7 @@ internal sealed class Following(NodeState state)
             To = heartbeat.From,
             Term = state.Term,
             Context = heartbeat.Context,
+            Round = heartbeat.Round,
         });
     }
 

@@ -22,6 +22,9 @@ internal sealed class LeaderReads(NodeState state)
     /// <summary>Adds a read of this node or of a peer.</summary>
     public void Add(NodeId from, ReadContext context) => _waiting.Add(new Request(from, context));
 
+    /// <summary>Answers a read at once: the caller knows that nobody else can lead.</summary>
+    public void AnswerNow(NodeId from, ReadContext context) => Answer(new Request(from, context), state.Log.Commit);
+
     /// <summary>
     /// Starts a round if reads wait and none is under way. True: heartbeats must leave now. The read index is the commit index
     /// at the start, which is why a leader that has committed nothing of its own term may not start one: it does not
@@ -90,7 +93,7 @@ internal sealed class LeaderReads(NodeState state)
 
         foreach (Request request in _inRound)
         {
-            Answer(request);
+            Answer(request, _roundIndex);
         }
 
         _inRound.Clear();
@@ -98,11 +101,11 @@ internal sealed class LeaderReads(NodeState state)
         return true;
     }
 
-    private void Answer(Request request)
+    private void Answer(Request request, LogIndex index)
     {
         if (request.From == state.Id)
         {
-            state.Outbox.AnswerRead(request.Context, _roundIndex);
+            state.Outbox.AnswerRead(request.Context, index);
             return;
         }
 
@@ -113,7 +116,7 @@ internal sealed class LeaderReads(NodeState state)
             To = request.From,
             Term = state.Term,
             Context = request.Context,
-            Index = _roundIndex,
+            Index = index,
         });
     }
 

@@ -4,10 +4,12 @@ namespace MetaStore.Raft;
 /// What a leader does beside replication: heartbeats, the quorum check, the reads of everybody, proposals. Works on a node
 /// whose role is leader; <see cref="RoleSwitch"/> opens and closes a term of office.
 /// </summary>
-internal sealed class Leadership(NodeState state, Replication replication, LeaderReads reads)
+internal sealed class Leadership(NodeState state, Replication replication, LeaderReads reads, LeaderLease lease)
 {
     private int _heartbeatElapsed;
     private int _transferElapsed;
+    private int _stalledTicks;
+    private LogIndex _durableSeen;
 
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
     public NodeId Transferee { get; private set; }
@@ -27,6 +29,8 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         _heartbeatElapsed = 0;
         Transferee = NodeId.None;
         replication.Reset();
+        lease.Open();
+        _stalledTicks = 0;
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Empty, default));
         replication.ScheduleFlush();
     }
@@ -39,9 +43,17 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         Transferee = NodeId.None;
     }
 
-    /// <summary>One tick of a leader. False: no majority was heard of for an election timeout, and the leader must step down (thesis, 6.2).</summary>
+    /// <summary>
+    /// One tick of a leader. False: it must step down, for no majority was heard of for an election timeout (thesis, 6.2), or its own disk
+    /// has taken nothing for that long: it would hold an office that others could fill better, and could not be elected itself.
+    /// </summary>
     public bool Tick()
     {
+        if (OwnDiskIsStalled())
+        {
+            return false;
+        }
+
         state.ElectionElapsed++;
         if (state.ElectionElapsed >= state.Options.ElectionTicks)
         {
@@ -126,6 +138,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
 
         Transferee = to;
         _transferElapsed = 0;
+        lease.Forfeit();
         if (peer.Match == state.Log.LastIndex)
         {
             SendTimeoutNow(to);
@@ -142,6 +155,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     public void Resign()
     {
         replication.Flush();
+        lease.Forfeit();
         NodeId successor = replication.BestVoter();
         if (!successor.IsNone)
         {
@@ -152,6 +166,12 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     /// <summary>Takes a read of this node or of a peer.</summary>
     public void Read(NodeId from, ReadContext context)
     {
+        if (lease.IsValid && HasCommittedInTerm)
+        {
+            reads.AnswerNow(from, context);
+            return;
+        }
+
         reads.Add(from, context);
         StartReadRound();
     }
@@ -159,6 +179,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     public void HandleHeartbeatReply(Message reply)
     {
         replication.HandleHeartbeatReply(reply);
+        lease.Confirm(reply.From, reply.Round);
         if (reads.Confirm(reply.From, reply.Context))
         {
             StartReadRound();
@@ -187,6 +208,14 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         }
     }
 
+    private bool OwnDiskIsStalled()
+    {
+        bool isBusy = state.Writes.HandedIndex > state.Writes.DurableIndex;
+        _stalledTicks = isBusy && state.Writes.DurableIndex == _durableSeen ? _stalledTicks + 1 : 0;
+        _durableSeen = state.Writes.DurableIndex;
+        return _stalledTicks > state.Options.ElectionTicks && !state.Quorum.IsSingle && !KnownBugs.LeaderIgnoresItsStalledDisk;
+    }
+
     private bool HasCommittedInTerm => state.Log.TermAt(state.Log.Commit) == state.Term;
 
     private void AfterCommit()
@@ -204,6 +233,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         byte[] data = MembershipCodec.Encode(membership);
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Membership, data));
         replication.AlignWithMembership();
+        lease.BeginAnew();
         replication.ScheduleFlush();
         if (!Transferee.IsNone && !state.Membership.Voters.Contains(Transferee))
         {
@@ -225,6 +255,6 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     private void BroadcastHeartbeats()
     {
         _heartbeatElapsed = 0;
-        replication.BroadcastHeartbeats(reads.Round);
+        replication.BroadcastHeartbeats(reads.Round, lease.BeginRound());
     }
 }

@@ -50,6 +50,9 @@ public enum MessageKind : byte
 
     /// <summary>The driver's own: the answer to <see cref="Forward"/>. Raft takes no notice of it.</summary>
     ForwardReply = 16,
+
+    /// <summary>The driver's own: what state the sender was in at an index. Raft takes no notice of it.</summary>
+    StateReport = 17,
 }
 
 /// <summary>
@@ -97,6 +100,9 @@ public sealed record Message
     /// <summary>Heartbeats and reads: names the read request; unique for the life of a cluster member, 0 for none.</summary>
     public ReadContext Context { get; init; }
 
+    /// <summary>Heartbeats and their answers: the number of the round, within the leader's term; 0 for none.</summary>
+    public ulong Round { get; init; }
+
     /// <summary>Append, Propose: the entries.</summary>
     public IReadOnlyList<Entry> Entries { get; init; } = [];
 
@@ -109,7 +115,7 @@ public sealed record Message
     /// <summary>SnapshotChunk: the whole snapshot's size in bytes.</summary>
     public ulong SnapshotLength { get; init; }
 
-    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply: the payload.</summary>
+    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply, StateReport: the payload.</summary>
     public ReadOnlyMemory<byte> Chunk { get; init; }
 }
 

@@ -25,7 +25,8 @@ namespace MetaStore.Raft;
 ///   80      16      read context: origin, sequence
 ///   96      8       offset of the piece
 ///   104     8       length of the whole snapshot
-///   112     M       membership (see MembershipCodec)
+///   112     8       round
+///   120     M       membership (see MembershipCodec)
 ///           E ×     entries  +---------+----------+---------+-----------+----------+
 ///                            | term, 8 | index, 8 | kind, 1 | length, 4 | data ... |
 ///                            +---------+----------+---------+-----------+----------+
@@ -38,7 +39,7 @@ public static class MessageCodec
     /// <summary>The version that is written, and the only one that is read.</summary>
     public const byte Version = 2;
 
-    private const int HeaderBytes = 112;
+    private const int HeaderBytes = 120;
     private const byte RejectFlag = 1;
     private const byte TransferFlag = 2;
 
@@ -117,6 +118,7 @@ public static class MessageCodec
             Context = new ReadContext(Number(header, 80), Number(header, 88)),
             ChunkOffset = Number(header, 96),
             SnapshotLength = Number(header, 104),
+            Round = Number(header, 112),
             Membership = membership,
             Entries = entries,
             Chunk = rest,
@@ -148,6 +150,7 @@ public static class MessageCodec
             message.Context.Sequence,
             message.ChunkOffset,
             message.SnapshotLength,
+            message.Round,
         ];
         for (int i = 0; i < numbers.Length; i++)
         {
@@ -162,7 +165,7 @@ public static class MessageCodec
             throw new MessageFormatException($"The message is of version {header[0]}; this program reads version {Version}.");
         }
 
-        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.ForwardReply)
+        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.StateReport)
         {
             throw new MessageFormatException($"There is no message kind {header[1]}.");
         }
@@ -215,7 +218,7 @@ public static class MessageCodec
         }
 
         byte kind = bytes[16];
-        if (kind is < (byte)EntryKind.Empty or > (byte)EntryKind.Membership)
+        if (kind is < (byte)EntryKind.Empty or > (byte)EntryKind.StateCheck)
         {
             throw new MessageFormatException($"Entry {position} is of kind {kind}, which does not exist.");
         }

@@ -20,6 +20,7 @@ internal sealed class NodeState
 
         Writes = new WriteLedger(durable, last);
         Log = new RaftLog(Writes, new Membership(options.Voters, options.Learners), snapshot, entries, durable.Commit);
+        SilenceLeft = restart is not null && options.LeaseDuration > 0 ? options.ElectionTicks : 0;
         Term = durable.Term;
         Vote = durable.Vote;
         if (Log.LastTerm > Term)
@@ -75,7 +76,16 @@ internal sealed class NodeState
     public Outbox Outbox { get; } = new();
 
     /// <summary>Heard of a live leader within the least election timeout: nobody else can have a claim (thesis, 6.4.1 and 9.6).</summary>
-    public bool HasLiveLeader => !Leader.IsNone && ElectionElapsed < Options.ElectionTicks;
+    public bool HasLiveLeader => SilenceLeft > 0 || (!Leader.IsNone && ElectionElapsed < Options.ElectionTicks);
+
+    /// <summary>
+    /// Ticks after a restart in which no election is answered: before it, this node may have answered a heartbeat, and its leader may
+    /// count on that.
+    /// </summary>
+    public int SilenceLeft { get; set; }
+
+    /// <summary>The driver's clock, as last told.</summary>
+    public long Now { get; set; }
 
     /// <summary>A message that may leave at once.</summary>
     public void Send(Message message) => Outbox.Messages.Add(message);

@@ -46,11 +46,10 @@ internal sealed class Quorum
         return incoming == VoteResult.Lost || outgoing == VoteResult.Lost ? VoteResult.Lost : VoteResult.Pending;
     }
 
-    /// <summary>The highest position that a majority holds, wherever one is needed.</summary>
-    public LogIndex HeldByMajority(Func<NodeId, LogIndex> match)
+    /// <summary>The highest number (a position, a round) that a majority holds, wherever one is needed.</summary>
+    public ulong HeldByMajority(Func<NodeId, ulong> match)
     {
-        LogIndex incoming = _incoming.HeldByMajority(match);
-        LogIndex outgoing = _outgoing?.HeldByMajority(match) ?? incoming;
-        return incoming < outgoing ? incoming : outgoing;
+        ulong incoming = _incoming.HeldByMajority(match);
+        return Math.Min(incoming, _outgoing?.HeldByMajority(match) ?? incoming);
     }
 }

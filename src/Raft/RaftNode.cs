@@ -54,7 +54,7 @@ public sealed class RaftNode
         _replication = new Replication(_state);
         _leaderReads = new LeaderReads(_state);
         _forwardedReads = new ForwardedReads(_state);
-        _leadership = new Leadership(_state, _replication, _leaderReads);
+        _leadership = new Leadership(_state, _replication, _leaderReads, new LeaderLease(_state));
         _roles = new RoleSwitch(_state, _leadership, _forwardedReads);
         _election = new Election(_state, _roles);
         _following = new Following(_state);
@@ -123,9 +123,17 @@ public sealed class RaftNode
     /// </summary>
     public Ready TakeReady() => _ready.Build();
 
+    /// <summary>
+    /// Tells the time, by a clock that never goes back and runs on while the machine is suspended. Only the leader's lease looks at it. The
+    /// time must be read after everything that is handed in next has happened: a read that began after it could be answered by a lease
+    /// that has ended since.
+    /// </summary>
+    public void SetTime(long now) => _state.Now = Math.Max(now, _state.Now);
+
     /// <summary>Time passes; see <see cref="RaftOptions"/> for what a tick is.</summary>
     public void Tick()
     {
+        _state.SilenceLeft = Math.Max(0, _state.SilenceLeft - 1);
         _forwardedReads.Tick();
         if (_state.Role != Role.Leader)
         {
@@ -201,6 +209,11 @@ public sealed class RaftNode
         _state.Send(new Message { Kind = MessageKind.Propose, From = _state.Id, To = _state.Leader, Entries = commands });
         return ProposeResult.Accepted;
     }
+
+    /// <summary>Appends a <see cref="EntryKind.StateCheck"/>. False: this member does not lead, or takes nothing now; nothing was done.</summary>
+    public bool ProposeStateCheck(ReadOnlyMemory<byte> data) =>
+        _state.Role == Role.Leader
+        && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.StateCheck, data)]) == ProposeResult.Accepted;
 
     /// <summary>
     /// Asks for a position in the log such that a state machine that has applied it serves a linearizable read (thesis, 6.4;

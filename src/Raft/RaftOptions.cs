@@ -24,6 +24,13 @@ public sealed class RaftOptions
     /// <summary>Ticks between heartbeats; less than <see cref="ElectionTicks"/>.</summary>
     public int HeartbeatTicks { get; init; } = 1;
 
+    /// <summary>
+    /// How long the answers of a majority to a round of heartbeats let a leader serve reads without asking again, from the sending of the
+    /// round, in units of the driver's clock (<see cref="RaftNode.SetTime"/>); 0: never. Must be over on the slowest clock before
+    /// <see cref="ElectionTicks"/> ticks are on the fastest. All members of a group have it, or none.
+    /// </summary>
+    public long LeaseDuration { get; init; }
+
     /// <summary>Entry bytes in one Append at most (one entry always fits).</summary>
     public int AppendBytesMax { get; init; } = 1 << 20;
 
@@ -67,6 +74,11 @@ public sealed class RaftOptions
         if (AppendBytesMax < 1 || InflightMessagesMax < 1 || InflightBytesMax < 1 || UncommittedBytesMax < 1 || CommittedBytesMax < 1)
         {
             throw new ArgumentException("All byte and message limits must be at least 1.");
+        }
+
+        if (LeaseDuration < 0)
+        {
+            throw new ArgumentException($"LeaseDuration is {LeaseDuration}; it must be at least 0, which means no lease.");
         }
 
         if (CompactionTailEntries < 0)

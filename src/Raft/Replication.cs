@@ -60,7 +60,7 @@ internal sealed class Replication(NodeState state)
     }
 
     /// <summary>Heartbeats to all. The commit index in them never exceeds what the peer is known to have: its log may differ behind that.</summary>
-    public void BroadcastHeartbeats(ReadContext context)
+    public void BroadcastHeartbeats(ReadContext context, ulong round)
     {
         Invariant.Check(state.Role == Role.Leader, $"A {state.Role} of term {state.Term} would send heartbeats.");
         foreach (Progress peer in _peers)
@@ -73,6 +73,7 @@ internal sealed class Replication(NodeState state)
                 Term = state.Term,
                 Commit = peer.Match < state.Log.Commit ? peer.Match : state.Log.Commit,
                 Context = context,
+                Round = round,
             });
         }
     }
@@ -146,7 +147,7 @@ internal sealed class Replication(NodeState state)
     /// </summary>
     public bool TryCommit()
     {
-        LogIndex held = state.Quorum.HeldByMajority(MatchOf);
+        var held = new LogIndex(state.Quorum.HeldByMajority(voter => MatchOf(voter).Value));
         bool mayCount = state.Log.Matches(held, state.Term) || KnownBugs.OlderTermCommitsByCount;
         if (!mayCount || !state.Log.CommitThrough(held))
         {

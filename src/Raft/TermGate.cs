@@ -16,7 +16,7 @@ namespace MetaStore.Raft;
 ///   lower          PreVote                         refused in our term
 ///   lower          any other                       ignored
 ///   none           Propose, ReadIndex              pass; they belong to no term
-///   any            Forward, ForwardReply           ignored: they are the driver's
+///   any            the driver's own kinds          ignored: they are the driver's
 /// </code>
 /// </summary>
 internal sealed class TermGate(NodeState state, RoleSwitch roles)
@@ -29,7 +29,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
             return true;
         }
 
-        if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply)
+        if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply or MessageKind.StateReport)
         {
             return false;
         }

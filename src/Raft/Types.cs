@@ -90,6 +90,9 @@ public enum EntryKind : byte
 
     /// <summary>A membership (see <see cref="MembershipCodec"/>); counts as soon as it is in the log.</summary>
     Membership = 3,
+
+    /// <summary>The driver's own word on the state machine's state, for its replicas to hold theirs against. Raft never looks at it.</summary>
+    StateCheck = 4,
 }
 
 /// <summary>An entry of the replicated log.</summary>

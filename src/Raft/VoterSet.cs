@@ -58,22 +58,22 @@ internal sealed class VoterSet
     }
 
     /// <summary>
-    /// The highest position that a majority holds: with the positions sorted, the one that still has a majority at or above it.
+    /// The highest number that a majority holds: with the numbers sorted, the one that still has a majority at or above it.
     /// 0 for an empty set, of which nobody holds anything.
     /// </summary>
-    public LogIndex HeldByMajority(Func<NodeId, LogIndex> match)
+    public ulong HeldByMajority(Func<NodeId, ulong> match)
     {
         if (_members.Length == 0)
         {
-            return LogIndex.Zero;
+            return 0;
         }
 
         for (int i = 0; i < _members.Length; i++)
         {
-            _matches[i] = match(_members[i]).Value;
+            _matches[i] = match(_members[i]);
         }
 
         Array.Sort(_matches);
-        return new LogIndex(_matches[_members.Length - Majority]);
+        return _matches[_members.Length - Majority];
     }
 }

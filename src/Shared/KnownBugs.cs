@@ -55,6 +55,38 @@ internal static class KnownBugs
         false;
 #endif
 
+    /// <summary>A leader whose own disk takes nothing any more stays in office.</summary>
+    public const bool LeaderIgnoresItsStalledDisk =
+#if KNOWN_BUG_23
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The leader keeps its lease while it hands leadership over.</summary>
+    public const bool LeaseSurvivesTransfer =
+#if KNOWN_BUG_80
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The lease counts from the answer to a heartbeat, not from its sending.</summary>
+    public const bool LeaseCountsFromAnswer =
+#if KNOWN_BUG_81
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A leader serves linearizable reads for as long as it believes to lead.</summary>
+    public const bool LeaderReadsWithoutAsking =
+#if KNOWN_BUG_6
+        true;
+#else
+        false;
+#endif
+
     /// <summary>A second change of the membership begins before the first is committed.</summary>
     public const bool MembershipChangesOverlap =
 #if KNOWN_BUG_25

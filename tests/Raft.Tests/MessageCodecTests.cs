@@ -42,6 +42,7 @@ public sealed class MessageCodecTests
             Context = new ReadContext(9, 10),
             ChunkOffset = 11,
             SnapshotLength = 12,
+            Round = 13,
             IsTransfer = true,
             Membership = new byte[] { 0xEE, 0xDD },
             Entries = [new Entry(new Term(14), new LogIndex(15), EntryKind.Command, new byte[] { 0xAA, 0xBB })],
@@ -52,6 +53,7 @@ public sealed class MessageCodecTests
             + "0807060504030201" + "0200000000000000" + "0300000000000000" + "0400000000000000"
             + "0500000000000000" + "0600000000000000" + "0700000000000000" + "0800000000000000"
             + "0900000000000000" + "0A00000000000000" + "0B00000000000000" + "0C00000000000000"
+            + "0D00000000000000"
             + "EEDD"
             + "0E00000000000000" + "0F00000000000000" + "02" + "02000000" + "AABB"
             + "CC";
@@ -63,10 +65,10 @@ public sealed class MessageCodecTests
     [Fact]
     public void KindNumbers_NeverChange()
     {
-        Assert.Equal(Enumerable.Range(1, 16), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
+        Assert.Equal(Enumerable.Range(1, 17), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
         Assert.Equal(MessageKind.SnapshotChunkReply, (MessageKind)13);
         Assert.Equal(MessageKind.ForwardReply, (MessageKind)16);
-        Assert.Equal([1, 2, 3], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
+        Assert.Equal([1, 2, 3, 4], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
     }
 
     [Fact]
@@ -84,7 +86,7 @@ public sealed class MessageCodecTests
     [Theory]
     [InlineData(0, 3, "version 3")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 17, "kind 17")]
+    [InlineData(1, 18, "kind 18")]
     [InlineData(2, 4, "Flags 04")]
     [InlineData(3, 1, "Flags 00 01")]
     [InlineData(7, 0x7F, "membership is said")]
@@ -173,6 +175,7 @@ public sealed class MessageCodecTests
         Context = new ReadContext((ulong)random.NextInt64(), (ulong)random.NextInt64()),
         ChunkOffset = (ulong)random.NextInt64(),
         SnapshotLength = (ulong)random.NextInt64(),
+        Round = (ulong)random.NextInt64(),
         IsTransfer = random.Next(2) == 0,
         Membership = RandomBytes(random),
         Entries = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => RandomEntry(random))],

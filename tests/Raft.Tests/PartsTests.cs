@@ -18,7 +18,7 @@ public sealed class PartsTests
 
                 ulong expected = Enumerable.Range(0, 6).Select(index => (ulong)index).Where(index => matches.Count(match => match >= index) > size / 2).Max();
 
-                Assert.Equal(new LogIndex(expected), voters.HeldByMajority(voter => new LogIndex(matches[voter.Value - 1])));
+                Assert.Equal(expected, voters.HeldByMajority(voter => matches[voter.Value - 1]));
             }
         }
     }

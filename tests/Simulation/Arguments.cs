@@ -13,6 +13,7 @@ internal sealed record Arguments
           --jobs J          runs at a time (default: the processors)
           --repeat-check K  run each K-th seed twice and compare the trace hashes (default 100; 0: never)
           --until-failure   end at the first failure
+          --drift P         clocks run up to P percent fast or slow, in every run; beyond 10 the leader's lease is not safe
         exit code: 0 clean, 1 wrong answer or broken invariant, 2 no progress, 3 crash, 64 wrong arguments
         """;
 
@@ -30,13 +31,16 @@ internal sealed record Arguments
 
     public ulong RepeatCheck { get; init; } = 100;
 
+    /// <summary>Percent by which clocks may be wrong; null: as the seed draws.</summary>
+    public ulong? Drift { get; init; }
+
     public static Arguments? Parse(string[] args)
     {
         var arguments = new Arguments();
         for (int i = 0; i < args.Length; i++)
         {
             ulong value = 0;
-            bool takesValue = args[i] is "--seeds" or "--from" or "--seed" or "--jobs" or "--repeat-check";
+            bool takesValue = args[i] is "--seeds" or "--from" or "--seed" or "--jobs" or "--repeat-check" or "--drift";
             if (takesValue && (i + 1 == args.Length || !ulong.TryParse(args[++i], CultureInfo.InvariantCulture, out value)))
             {
                 Console.Error.WriteLine($"{args[Math.Min(i, args.Length - 1)]}: a number is expected\n{Usage}");
@@ -65,6 +69,9 @@ internal sealed record Arguments
                     break;
                 case "--repeat-check":
                     arguments = arguments with { RepeatCheck = value };
+                    break;
+                case "--drift":
+                    arguments = arguments with { Drift = Math.Min(value, 99) };
                     break;
                 case "--trace":
                     arguments = arguments with { Trace = true };

@@ -56,7 +56,7 @@ internal sealed class Runner(Arguments arguments)
         }
     }
 
-    private static Outcome Repeat(ulong seed, Outcome first)
+    private Outcome Repeat(ulong seed, Outcome first)
     {
         Outcome second = RunSeed(seed, null);
         return second.TraceHash == first.TraceHash
@@ -64,9 +64,14 @@ internal sealed class Runner(Arguments arguments)
             : first with { Failure = new SimulationFailure(FailureKind.Crash, $"two runs differ: trace hashes {first.TraceHash:x16} and {second.TraceHash:x16}") };
     }
 
-    private static Outcome RunSeed(ulong seed, TextWriter? output)
+    private Outcome RunSeed(ulong seed, TextWriter? output)
     {
         RunOptions options = RunOptions.Draw(seed);
+        if (arguments.Drift is { } percent)
+        {
+            options = options with { ClockDriftMax = percent / 100.0 };
+        }
+
         var trace = new Trace(output);
         var world = new World(seed, options, trace);
         SimulationFailure? failure = null;

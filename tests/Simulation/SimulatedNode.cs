@@ -139,6 +139,7 @@ internal sealed class SimulatedNode
             GiveUpTicks = 60,
         },
         AppendBytesMax = _world.Options.AppendBytesMax,
+        StateCheckEntries = 20,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),
     };

@@ -137,7 +137,7 @@ internal sealed class World
     private void Deliver(NodeId to, GroupId group, Message message)
     {
         SimulatedNode? receiver = Find(to);
-        if (receiver?.Core is { } core && MemberTable.From(core.Node.Raft.Membership).WasRemoved(message.From.Value))
+        if (receiver?.Core is { } core && MemberTable.From(core.View.Membership).WasRemoved(message.From.Value))
         {
             Find(message.From)?.Core?.ReportRefused(to, "removed");
             return;
@@ -198,7 +198,7 @@ internal sealed class World
     private string Describe() => string.Join(
         "; ",
         Nodes.Select(n => n.Core is NodeCore core
-            ? $"{n.Id} {core.Node.Raft.Role} term {core.Node.Raft.Term} last {core.Node.Raft.LastIndex} commit {core.Node.Raft.CommitIndex} applied {core.View.AppliedIndex} pending {core.Node.Status.Pending}"
+            ? $"{n.Id} {core.Node.Raft.Role} term {core.Node.Raft.Term} last {core.Node.Raft.LastIndex} commit {core.Node.Raft.CommitIndex} applied {core.View.AppliedIndex} pending {core.Node.Status.Pending} at {core.Node.Raft.MembershipIndex} {core.Node.Raft.Membership}"
             : $"{n.Id} {(n.IsRetired ? "retired" : "down")}"))
         + $"; clients busy: {_clients.Count(c => c.IsBusy)}";
 }

@@ -23,7 +23,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, INodeInfo
     {
         _settings = settings;
         _hasTransport = transport is not NoPeers;
-        TimeProvider time = TimeProvider.System;
+        TimeProvider time = BootClock.Instance;
         var threads = new Dictionary<string, LoopThread>(StringComparer.Ordinal);
         _core = new NodeCore(settings, new NodeSeams
         {

@@ -66,12 +66,13 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
                 ReadOrigin = readOrigin,
                 ElectionTicks = electionTicks,
                 HeartbeatTicks = 1,
+                LeaseDuration = (long)(settings.LeaseDuration.TotalSeconds * seams.Time.TimestampFrequency),
                 AppendBytesMax = settings.AppendBytesMax,
                 CompactionTailEntries = settings.Snapshots.EntriesKept,
             },
             _storage.Restart);
         _snapshotPolicy = new SnapshotPolicy(settings.Snapshots, NewestSnapshotBytes());
-        Apply = new Applier(_stores, Failure, seams.Signals("apply"), _snapshotPolicy, settings.ClusterId, settings.NodeId.Value);
+        Apply = new Applier(_stores, Failure, seams.Signals("apply"), _snapshotPolicy, (ulong)settings.StateCheckEntries, settings.ClusterId, settings.NodeId.Value);
         var parts = new ReplicaParts
         {
             Group = Group,
@@ -94,7 +95,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
         Log = new LogLoop(_storage.Log, Node, seams.Signals("log"));
         parts.Log = Log.Writer;
         parts.Snapshots = Snapshot;
-        Apply.Connect(Node.Applied, Snapshot.Take);
+        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report);
         _reader = new StoreReader(_stores, settings.ClusterId, settings.NodeId.Value, () => Node.Status.Term);
         parts.MembersAnswer = MembersAnswer;
         Failure.Connect(WakeAll);

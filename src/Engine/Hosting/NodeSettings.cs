@@ -38,6 +38,32 @@ public sealed record NodeSettings
     /// <summary>Time without a leader after which an election begins; several heartbeats long.</summary>
     public TimeSpan ElectionTimeout { get; init; } = TimeSpan.FromMilliseconds(1000);
 
+    /// <summary>
+    /// Each so many entries the members hold their states against each other; one that differs from most stops serving. The same on all
+    /// members, or the checks find nobody to compare with. 1 or more.
+    /// </summary>
+    public int StateCheckEntries { get; init; } = 1000;
+
+    /// <summary>
+    /// By how much the rate of a member's clock may be wrong, as a share, for the leader's lease to be safe; 0.1 is 10 %. Clocks that are
+    /// worse can make a linearizable read stale. 1: no lease; each linearizable read asks a majority.
+    /// </summary>
+    public double ClockDriftMax { get; init; } = 0.1;
+
+    /// <summary>
+    /// How long the leader serves reads by itself after a round of heartbeats that a majority answered, by its own clock. A follower lets
+    /// ElectionTimeout pass before it helps another to office, less the heartbeat in which it was heard and two that its clock may
+    /// make up for; its clock may run fast and the leader's slow.
+    /// </summary>
+    public TimeSpan LeaseDuration
+    {
+        get
+        {
+            TimeSpan patience = (Math.Ceiling(ElectionTimeout / HeartbeatInterval) - 3) * HeartbeatInterval;
+            return patience <= TimeSpan.Zero ? TimeSpan.Zero : patience * ((1 - ClockDriftMax) / (1 + ClockDriftMax));
+        }
+    }
+
     /// <summary>How long an operation may take before it is answered Timeout.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(7);
 
@@ -77,6 +103,16 @@ public sealed record NodeSettings
         if (Members.Count > 0 && !Members.Any(m => m.Id == NodeId.Value))
         {
             throw new ArgumentException($"The members ({string.Join(", ", Members.Select(m => m.Name))}) do not include this node, {Name}.");
+        }
+
+        if (StateCheckEntries < 1)
+        {
+            throw new ArgumentException($"StateCheckEntries is {StateCheckEntries}; it must be at least 1.");
+        }
+
+        if (ClockDriftMax is < 0 or > 1)
+        {
+            throw new ArgumentException($"ClockDriftMax is {ClockDriftMax}; it must be between 0 and 1.");
         }
 
         if (LearnersMax < 1)

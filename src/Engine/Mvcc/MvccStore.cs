@@ -39,6 +39,9 @@ internal sealed class MvccStore
     /// <summary>Writer only: the last revision given out, published or not.</summary>
     public long Revision { get; private set; }
 
+    /// <summary>Writer only: the rolling hash over everything applied, published or not.</summary>
+    public ulong CurrentDigest => _digest;
+
     /// <summary>Writer only: the compact revision, published or not.</summary>
     public long CompactRevision { get; private set; }
 

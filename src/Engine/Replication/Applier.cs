@@ -26,6 +26,7 @@ internal sealed class Applier : ILoop
     private readonly NodeFailure _failure;
     private readonly ILoopSignal _signal;
     private readonly SnapshotPolicy _snapshotPolicy;
+    private readonly ulong _digestEvery;
     private readonly ulong _clusterId;
     private readonly ulong _nodeId;
     private RequestApplier _requests;
@@ -33,13 +34,15 @@ internal sealed class Applier : ILoop
     private HistoryCutter _cutter;
     private Action? _applied;
     private Action<MvccStore>? _snapshotDue;
+    private StateChecks? _checks;
 
-    public Applier(StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong clusterId, ulong nodeId)
+    public Applier(StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong digestEvery, ulong clusterId, ulong nodeId)
     {
         _stores = stores;
         _failure = failure;
         _signal = signal;
         _snapshotPolicy = snapshotPolicy;
+        _digestEvery = digestEvery;
         _clusterId = clusterId;
         _nodeId = nodeId;
         _requests = new RequestApplier(stores.Current, clusterId, nodeId);
@@ -50,11 +53,15 @@ internal sealed class Applier : ILoop
 
     public long NextWake => long.MaxValue;
 
+    /// <summary>State checks that this node's state agreed with.</summary>
+    public long ChecksAgreed => _checks?.Agreed ?? 0;
+
     public int Queued => _inbox.Count;
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
-    public void Connect(Action applied, Action<MvccStore> snapshotDue)
+    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached)
     {
+        _checks = new StateChecks(_digestEvery, stateReached);
         _applied = applied;
         _snapshotDue = snapshotDue;
     }
@@ -86,6 +93,7 @@ internal sealed class Applier : ILoop
             }
 
             operations += Prepare(item);
+            _checks!.Applied(item.Entry.Index.Value, _stores.Current.CurrentDigest);
             last = item.Entry;
         }
 
@@ -102,6 +110,11 @@ internal sealed class Applier : ILoop
         if (item.Entry.Kind == EntryKind.Membership)
         {
             _stores.Current.Membership = MembershipCodec.Decode(item.Entry.Data);
+        }
+
+        if (item.Entry.Kind == EntryKind.StateCheck)
+        {
+            _checks!.Compare(StateCheck.Decode(item.Entry.Data));
         }
 
         if (item.Entry.Kind != EntryKind.Command)

@@ -23,6 +23,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ConcurrentQueue<SnapshotEvent> _snapshotEvents = new();
     private readonly ConcurrentQueue<NodeId> _unreachable = new();
     private readonly ConcurrentQueue<PendingOperation> _clusterRequests = new();
+    private readonly ConcurrentQueue<StateCheck> _statesReached = new();
+    private readonly StateTally _tally = new();
     private readonly RaftNode _raft;
     private readonly ReplicaParts _parts;
     private readonly ReplicaClock _clock;
@@ -32,6 +34,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
     private Membership? _told;
+    private Membership? _toldApplied;
     private ulong _writeHandedOut;
     private ulong _writeDurable;
     private ulong _writeSeen;
@@ -117,6 +120,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
     }
 
+    /// <summary>The apply loop has reached an index at which the members compare their states. Told with the next turn: it is in no hurry.</summary>
+    public void Report(StateCheck state) => _statesReached.Enqueue(state);
+
     public void Report(SnapshotEvent snapshotEvent)
     {
         _snapshotEvents.Enqueue(snapshotEvent);
@@ -147,6 +153,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
 
         TellTransport();
+        TellStates();
         bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
         worked |= TakeRequests();
         while (_raft.HasReady)
@@ -177,6 +184,29 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         PublishStatus();
     }
 
+    private void TellStates()
+    {
+        while (_statesReached.TryDequeue(out StateCheck state))
+        {
+            if (_raft.Role == Role.Leader)
+            {
+                Tally(_raft.Id, state.Encode());
+            }
+            else if (!_raft.Leader.IsNone)
+            {
+                SendPayload(_raft.Leader, MessageKind.StateReport, state.Encode());
+            }
+        }
+    }
+
+    private void Tally(NodeId node, ReadOnlyMemory<byte> report)
+    {
+        if (_raft.Role == Role.Leader && report.Length == StateCheck.Bytes && _tally.Add(node.Value, StateCheck.Decode(report), _raft.Membership) is { } check)
+        {
+            _raft.ProposeStateCheck(check.Encode());
+        }
+    }
+
     private LogIndex AppliedIndex() => new(_parts.Stores.Current.View.AppliedIndex);
 
     private bool TakeDurable()
@@ -205,10 +235,22 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         for (int i = 0; i < MessagesMax && _messages.TryDequeue(out Message? message); i++)
         {
             worked = true;
+            if (message.Kind == MessageKind.StateReport)
+            {
+                Tally(message.From, message.Chunk);
+                continue;
+            }
+
             if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply)
             {
                 _desk.Receive(message, _raft);
                 continue;
+            }
+
+            if (message.Kind == MessageKind.ReadIndex)
+            {
+                // Looked at now, after the message came: see SetTime.
+                _raft.SetTime(_parts.Time.GetTimestamp());
             }
 
             _raft.Step(message);
@@ -262,6 +304,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeRequests()
     {
         bool worked = Gather();
+        _raft.SetTime(_parts.Time.GetTimestamp());
         worked |= _desk.Run(_raft);
         _barrier.TryAsk(_raft);
         if (_raft.Leader.IsNone)
@@ -422,15 +465,22 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
     }
 
-    /// <summary>The transport reaches whoever is a member from the moment the log says so: a newcomer's answer may be needed to commit that.</summary>
+    /// <summary>
+    /// The transport reaches whoever is a member from the moment the log says so, since a newcomer's answer may be needed to commit that; and
+    /// gives nobody up before the removal is applied, since it may yet be undone, or need the one that goes.
+    /// </summary>
     private void TellTransport()
     {
+        Membership applied = _parts.Stores.Current.View.Membership;
         // A member that has been told of nobody yet keeps to those it was started with.
-        if (!ReferenceEquals(_told, _raft.Membership) && _raft.Membership.Voters.Count > 0)
+        bool isNews = !ReferenceEquals(_told, _raft.Membership) || !ReferenceEquals(_toldApplied, applied);
+        if (isNews && _raft.Membership.Voters.Count > 0)
         {
             _told = _raft.Membership;
-            MemberTable table = MemberTable.From(_told);
-            _parts.Transport.SetMembers(table.Members, table.Removed);
+            _toldApplied = applied;
+            MemberTable settled = MemberTable.From(applied);
+            IEnumerable<Member> members = MemberTable.From(_told).Members.Concat(settled.Members).DistinctBy(member => member.Id);
+            _parts.Transport.SetMembers([.. members], settled.Removed);
         }
     }
 

@@ -1,0 +1,68 @@
+using System.Buffers.Binary;
+using MetaStore.Engine;
+using MetaStore.Simulation;
+
+namespace MetaStore.Chaos;
+
+/// <summary>
+/// Asks, and writes down what was asked, when, and what came back. The order of events is that of one counter: a call is numbered before it is
+/// sent and an answer after it has come, so that two operations which the history shows one after the other were so.
+/// </summary>
+internal sealed class Recorder
+{
+    private readonly Lock _gate = new();
+    private List<HistoryEntry> _entries = [];
+    private long _events;
+    private long _values;
+
+    /// <summary>A value that nobody else writes: its number, then random bytes.</summary>
+    public byte[] NewValue(SimulationRandom random, int paddingMax)
+    {
+        var value = new byte[sizeof(long) + random.Next(paddingMax)];
+        random.NextBytes(value);
+        BinaryPrimitives.WriteInt64LittleEndian(value, Interlocked.Increment(ref _values));
+        return value;
+    }
+
+    /// <summary>Null where no answer came; whether the operation had an effect is then known only if the failure says so.</summary>
+    public async Task<StoreResponse?> AskAsync(IMetaStore store, StoreRequest request)
+    {
+        var entry = new HistoryEntry { Request = request, Invoked = Interlocked.Increment(ref _events) };
+        try
+        {
+            entry.Response = await SendAsync(store, request);
+            entry.Returned = Interlocked.Increment(ref _events);
+        }
+        catch (MetaStoreException e) when (e.Error is MetaStoreError.NoLeader or MetaStoreError.Timeout or MetaStoreError.ConnectionLost or MetaStoreError.Busy or MetaStoreError.Stopped)
+        {
+            entry.HadNoEffect = e.Outcome == Outcome.NotApplied;
+        }
+
+        lock (_gate)
+        {
+            _entries.Add(entry);
+        }
+
+        return entry.Response;
+    }
+
+    /// <summary>What was recorded since the last time.</summary>
+    public IReadOnlyList<HistoryEntry> Take()
+    {
+        lock (_gate)
+        {
+            List<HistoryEntry> taken = _entries;
+            _entries = [];
+            return taken;
+        }
+    }
+
+    private static async Task<StoreResponse> SendAsync(IMetaStore store, StoreRequest request) => request switch
+    {
+        PutRequest put => await store.PutAsync(put),
+        RangeRequest range => await store.RangeAsync(range),
+        DeleteRangeRequest delete => await store.DeleteRangeAsync(delete),
+        TxnRequest txn => await store.TxnAsync(txn),
+        _ => throw new ArgumentException($"{request.GetType().Name} is not part of the workload", nameof(request)),
+    };
+}

@@ -1,0 +1,72 @@
+using MetaStore.Engine.Replication;
+using MetaStore.Raft;
+
+namespace MetaStore.Engine.Tests;
+
+/// <summary>State checks: what most voters report counts, and a node that differs from it stops.</summary>
+public sealed class StateCheckTests
+{
+    private static readonly Membership s_three = new([new NodeId(1), new NodeId(2), new NodeId(3)], [new NodeId(4)]);
+
+    [Fact]
+    public void WhatMostVotersReport_IsProposedOnce()
+    {
+        var tally = new StateTally();
+
+        Assert.Null(tally.Add(1, new StateCheck(100, 7), s_three));
+        Assert.Null(tally.Add(1, new StateCheck(100, 7), s_three));
+        Assert.Null(tally.Add(4, new StateCheck(100, 7), s_three)); // A learner has no vote in this either.
+        Assert.Null(tally.Add(2, new StateCheck(100, 8), s_three));
+        Assert.Equal(new StateCheck(100, 8), tally.Add(3, new StateCheck(100, 8), s_three));
+        Assert.Null(tally.Add(3, new StateCheck(100, 8), s_three));
+        Assert.Null(tally.Add(1, new StateCheck(99, 1), s_three));
+    }
+
+    [Fact]
+    public void ALoneVoter_HasNobodyToCompareWith() =>
+        Assert.Null(new StateTally().Add(1, new StateCheck(100, 7), new Membership([new NodeId(1)])));
+
+    [Fact]
+    public void ANodeInAnotherState_SaysSo()
+    {
+        var reported = new List<StateCheck>();
+        var checks = new StateChecks(every: 10, reported.Add);
+        for (ulong index = 1; index <= 25; index++)
+        {
+            checks.Applied(index, digest: 1000 + index);
+        }
+
+        Assert.Equal([new StateCheck(10, 1010), new StateCheck(20, 1020)], reported);
+        checks.Compare(new StateCheck(10, 1010));
+        checks.Compare(new StateCheck(15, 1)); // Nothing is known of that index: another node counts otherwise.
+        Assert.Equal(1, checks.Agreed);
+        var diverged = Assert.Throws<StateDivergedException>(() => checks.Compare(new StateCheck(20, 1021)));
+        Assert.Equal(20u, diverged.Index);
+        Assert.Contains("has diverged: at index 20", diverged.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ANodeThatDiffersFromTheOthers_StopsServing()
+    {
+        using var node = new SteppedNode();
+        ulong last = node.Core.View.AppliedIndex;
+        for (ulong index = last + 1; index <= 1000; index++)
+        {
+            node.Core.Apply.Enqueue(new ApplyItem(new Entry(new Term(1), new LogIndex(index), EntryKind.Empty, default), null, null));
+        }
+
+        byte[] verdict = new StateCheck(1000, Digest: 1).Encode();
+        node.Core.Apply.Enqueue(new ApplyItem(new Entry(new Term(1), new LogIndex(1001), EntryKind.StateCheck, verdict), null, null));
+
+        Assert.Throws<StateDivergedException>(() =>
+        {
+            while (node.Core.Apply.RunOnce())
+            {
+                // Until it has applied everything, or throws.
+            }
+        });
+    }
+
+    [Fact]
+    public void GoldenBytes() => Assert.Equal("0800000000000000" + "0700000000000000", Convert.ToHexString(new StateCheck(8, 7).Encode()));
+}
