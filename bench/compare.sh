@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # MetaStore beside etcd, on one machine, in one go: the same load on both in turn (A B A B …), and a Markdown table of medians and spread.
-#   bench/compare.sh --etcd-driver PATH [--data DIR] [--pairs N] [--duration TIME] [--warmup TIME] [--nodes "1 3"]
+#   bench/compare.sh [--etcd-driver PATH] [--data DIR] [--pairs N] [--duration TIME] [--warmup TIME] [--nodes "1 3"]
 #                    [--operations "put get …"] [--loads "1/1 100/32 …"] [--follow-leader] [--quick]
-# PATH is a closed-loop driver for etcd's gRPC API that takes --endpoints, --op (put, get-lin, get-ser, range, mixed80, txn, delete, none),
+# PATH is a closed-loop driver for etcd's gRPC API; without the flag bench/EtcdLoad is built for it. Another one must take --endpoints, --op (put, get-lin, get-ser, range, mixed80, txn, delete, none),
 # --clients, --conns, --duration, --warmup, --prefill, --key-space, --pids, and prints one JSON line with errors, ops_per_s, p50 and p99 in
 # microseconds, seconds, ops and cpu_servers in cores.
 # Connections are spread evenly over the nodes on both sides; --follow-leader lets our client go to the leader, as it does by itself.
@@ -46,8 +46,15 @@ while [ $# -gt 0 ]; do
 done
 
 [[ "$pairs" =~ ^[1-9][0-9]*$ ]] || fail "--pairs is \"$pairs\"; it must be a number from 1 on"
-[ -n "$driver" ] || fail "--etcd-driver is missing; see the head of $0 (building one takes the packages golang-go and golang-etcd-server-dev)"
-[ -x "$driver" ] || fail "--etcd-driver $driver cannot be run; build it first (packages golang-go and golang-etcd-server-dev)"
+if [ -z "$driver" ]; then
+    gopath=/usr/share/gocode # where Debian puts the sources of Go packages
+    { command -v go && [ -d "$gopath/src/go.etcd.io/etcd/clientv3" ]; } >/dev/null \
+        || fail "the driver for etcd, bench/EtcdLoad, cannot be built: install the packages golang-go and golang-etcd-server-dev, or name a driver with --etcd-driver"
+    mkdir -p artifacts
+    driver=$PWD/artifacts/etcdload
+    GO111MODULE=off GOPATH=$gopath go build -o "$driver" bench/EtcdLoad/main.go || fail "bench/EtcdLoad does not build"
+fi
+[ -x "$driver" ] || fail "--etcd-driver $driver cannot be run"
 command -v etcd >/dev/null || fail "there is no etcd: install the package etcd-server"
 command -v jq >/dev/null || fail "there is no jq: install the package jq"
 command -v dotnet >/dev/null || fail "there is no dotnet: install the .NET 10 SDK"

@@ -1,4 +1,13 @@
+using MetaStore.Server;
 using MetaStore.Server.CommandLine;
 
 var io = new ProgramIo(Console.OpenStandardInput(), Console.OpenStandardOutput(), Console.Error, Environment.GetEnvironmentVariable);
-return await MetaStoreProgram.RunAsync(args, io);
+try
+{
+    return await MetaStoreProgram.RunAsync(ArgumentText.Restore(args, ArgumentText.ReadCommandLine), io);
+}
+catch (RefusalException e)
+{
+    await io.Error.WriteLineAsync($"metastore: {e.Message}");
+    return e.ExitCode;
+}

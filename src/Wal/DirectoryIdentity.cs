@@ -19,7 +19,8 @@ namespace MetaStore.Wal;
 /// </summary>
 public sealed record DirectoryIdentity(WalIdentity Identity, ulong DirectoryId)
 {
-    private const string FileName = "directory.id";
+    /// <summary>The file within a data directory.</summary>
+    internal const string FileName = "directory.id";
     private const ulong Magic = 0x0A5249444154454D; // "METADIR\n"
     private const uint Version = 1;
     private const int Bytes = 44;

@@ -16,6 +16,9 @@ public interface IDisk
     /// <summary>Whether a file of that name exists.</summary>
     bool FileExists(string path);
 
+    /// <summary>Whether a directory of that name exists.</summary>
+    bool DirectoryExists(string path);
+
     /// <summary>Names (without the directory) of the files in a directory, in ordinal order.</summary>
     IReadOnlyList<string> ListFiles(string directory);
 

@@ -20,6 +20,9 @@ public sealed class NativeDisk : IDisk
     public bool FileExists(string path) => File.Exists(path);
 
     /// <inheritdoc/>
+    public bool DirectoryExists(string path) => Directory.Exists(path);
+
+    /// <inheritdoc/>
     public IReadOnlyList<string> ListFiles(string directory)
     {
         try

@@ -20,7 +20,7 @@ internal enum RecoveryAction
     /// <summary>The log ends here, and nothing is wrong.</summary>
     End,
 
-    /// <summary>The log ends here; what stands behind was never acknowledged and is overwritten with zeros.</summary>
+    /// <summary>The log ends here; what stands behind is a batch that was torn, and is overwritten with zeros.</summary>
     Cut,
 
     /// <summary>Synced data is damaged or missing: refuse to start.</summary>
@@ -43,6 +43,10 @@ internal enum RecoveryAction
 /// </summary>
 internal static class RecoveryCases
 {
+    /// <summary>What a cut means for the operator.</summary>
+    public const string CutMeaning =
+        "Nobody was told that a torn batch is stored; but a last batch in which more than one bit rotted, or which the disk lost after its sync, looks the same (docs/FORMAT.md, Limits).";
+
     // Columns as in RecoveryFacts. null: does not matter.
     private static readonly RecoveryCase[] Rows =
     [
@@ -53,7 +57,7 @@ internal static class RecoveryCases
         new('E', RecoveryAction.Refuse, true, null, false, true, true, null, null, "damaged before a later batch that is sound"),
         new('F', RecoveryAction.Refuse, true, null, false, true, false, true, null, "one bit is wrong in a batch that was written whole"),
         new('G', RecoveryAction.End, true, null, false, true, false, false, true, "clean end"),
-        new('H', RecoveryAction.Cut, true, null, false, true, false, false, false, "torn batch that was never acknowledged"),
+        new('H', RecoveryAction.Cut, true, null, false, true, false, false, false, "torn batch"),
     ];
 
     /// <summary>The rows, for the test that enumerates all facts.</summary>

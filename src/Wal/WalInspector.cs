@@ -6,19 +6,49 @@ namespace MetaStore.Wal;
 /// </summary>
 public static class WalInspector
 {
-    /// <summary>Reads every segment and every snapshot. What is wrong becomes a finding; nothing is thrown for it.</summary>
+    /// <summary>Reads every segment, every snapshot and the directory's name, and whether they fit together. What is wrong becomes a finding; nothing is thrown for it.</summary>
     public static WalReport Inspect(IDisk disk, string directory)
     {
         var findings = new List<WalFinding>();
         var segments = new List<SegmentReport>();
         WalIdentity? identity = null;
         List<GroupReport> groups = [];
-        InspectLog(disk, Path.Combine(directory, WriteAheadLog.DirectoryName), segments, ref groups, ref identity, findings);
-        List<SnapshotReport> snapshots = InspectSnapshots(disk, Path.Combine(directory, SnapshotStore.DirectoryName), identity, findings);
-        return new WalReport(identity, segments, groups, snapshots, findings);
+        bool hasLog = InspectLog(disk, Path.Combine(directory, WriteAheadLog.DirectoryName), segments, ref groups, ref identity, findings);
+        DirectoryIdentity? named = InspectName(disk, directory, identity, findings);
+        List<SnapshotReport> snapshots = InspectSnapshots(disk, Path.Combine(directory, SnapshotStore.DirectoryName), identity ?? named?.Identity, findings);
+        InspectFit(directory, hasLog, groups, snapshots, named, findings);
+        return new WalReport(identity ?? named?.Identity, named, segments, groups, snapshots, findings);
     }
 
-    private static void InspectLog(
+    private static DirectoryIdentity? InspectName(IDisk disk, string directory, WalIdentity? logOf, List<WalFinding> findings)
+    {
+        try
+        {
+            DirectoryIdentity? named = DirectoryIdentity.TryRead(disk, directory);
+            return named is null || logOf is not { } log || named.Identity == log
+                ? named
+                : throw new WalIdentityException(Path.Combine(directory, DirectoryIdentity.FileName), named.Identity, log);
+        }
+        catch (Exception exception) when (IsAboutTheFiles(exception))
+        {
+            findings.Add(FindingOf(exception, directory));
+            return null;
+        }
+    }
+
+    /// <summary>Snapshots count by their names here: one that is damaged has a finding of its own already.</summary>
+    private static void InspectFit(
+        string directory, bool hasLog, List<GroupReport> groups, List<SnapshotReport> snapshots, DirectoryIdentity? named, List<WalFinding> findings)
+    {
+        ulong? Newest(Func<SnapshotReport, bool> of) => snapshots.Where(of).Max(snapshot => (ulong?)snapshot.Info.Index);
+        IEnumerable<string?> complaints = hasLog
+            ? groups.Select(group => DirectoryFit.LostSnapshotComplaint(group.Mark, Newest(snapshot => snapshot.GroupId == group.GroupId)))
+            : [DirectoryFit.LostLogComplaint(Newest(_ => true), named)];
+        findings.AddRange(complaints.OfType<string>().Select(complaint => new WalFinding(directory, 0, complaint, IsDamage: true)));
+    }
+
+    /// <summary>Whether there is a log, whatever its state.</summary>
+    private static bool InspectLog(
         IDisk disk,
         string walDirectory,
         List<SegmentReport> segments,
@@ -30,11 +60,11 @@ public static class WalInspector
         LogReplay? replay = null;
         try
         {
-            List<ulong> sequences = LogReplay.FindSegments(disk, walDirectory);
+            List<ulong> sequences = disk.DirectoryExists(walDirectory) ? LogReplay.FindSegments(disk, walDirectory) : [];
             if (sequences.Count == 0)
             {
                 findings.Add(new WalFinding(walDirectory, 0, "there is no log", IsDamage: false));
-                return;
+                return false;
             }
 
             replay = new LogReplay(disk, walDirectory)
@@ -54,7 +84,7 @@ public static class WalInspector
                 findings.Add(new WalFinding(
                     replay.Tail.File,
                     replay.Tail.Offset,
-                    $"{replay.TailCase.Meaning}: {replay.Tail.TornBytes()} bytes will be cut at the next start (case {replay.TailCase.Letter})",
+                    $"{replay.TailCase.Meaning}: {replay.Tail.TornBytes()} bytes will be cut at the next start (case {replay.TailCase.Letter}). {RecoveryCases.CutMeaning}",
                     IsDamage: false));
             }
         }
@@ -67,11 +97,18 @@ public static class WalInspector
         {
             segments.Add(Tally(open, segment).ToReport());
         }
+
+        return true;
     }
 
     private static List<SnapshotReport> InspectSnapshots(IDisk disk, string snapshotDirectory, WalIdentity? identity, List<WalFinding> findings)
     {
         var reports = new List<SnapshotReport>();
+        if (!disk.DirectoryExists(snapshotDirectory))
+        {
+            return reports; // None was ever taken, or all are gone: which of the two, the log's marks tell.
+        }
+
         IReadOnlyList<string> names;
         try
         {
@@ -160,13 +197,15 @@ public static class WalInspector
 }
 
 /// <summary>What an inspection saw.</summary>
-/// <param name="Identity">Whose log it is; null where that could not be read.</param>
+/// <param name="Identity">Whose directory it is; null where that could not be read.</param>
+/// <param name="Named">The directory's own name; null where it has none or it could not be read.</param>
 /// <param name="Segments">The segments read, oldest first; reading ends at the first that is damaged.</param>
 /// <param name="Groups">What a start would recover; empty where it would be refused.</param>
 /// <param name="Snapshots">The snapshot files.</param>
 /// <param name="Findings">All that is worth a look.</param>
 public sealed record WalReport(
     WalIdentity? Identity,
+    DirectoryIdentity? Named,
     IReadOnlyList<SegmentReport> Segments,
     IReadOnlyList<GroupReport> Groups,
     IReadOnlyList<SnapshotReport> Snapshots,

@@ -9,7 +9,8 @@ internal static class WalOpener
     private static readonly byte[] Zeros = new byte[256 * 1024];
 
     /// <summary>Replays and mends the log; null where there is none.</summary>
-    public static LogReplay? Recover(IDisk disk, string walDirectory, WalIdentity identity, out WalRecovery recovery, out LogTail? tail)
+    public static LogReplay? Recover(
+        IDisk disk, string walDirectory, WalIdentity identity, Action<IReadOnlyList<RecoveredGroup>>? judge, out WalRecovery recovery, out LogTail? tail)
     {
         List<ulong> sequences = LogReplay.FindSegments(disk, walDirectory);
         if (sequences.Count == 0)
@@ -22,6 +23,7 @@ internal static class WalOpener
         var replay = new LogReplay(disk, walDirectory);
         replay.Run(sequences, identity);
         List<RecoveredGroup> groups = replay.Finish();
+        judge?.Invoke(groups);
         SegmentReader reader = replay.Tail!;
         WalCut? cut = replay.TailCase!.Action == RecoveryAction.Cut ? new WalCut(reader.File, reader.Offset, reader.TornBytes()) : null;
         if (KnownBugs.DamageTakenForEndOfLog)

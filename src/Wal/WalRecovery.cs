@@ -9,7 +9,7 @@ public sealed class WalRecovery
     /// <summary>Whether there was no log, and an empty one was made. Beside snapshot files this means that the log was lost.</summary>
     public required bool Created { get; init; }
 
-    /// <summary>The torn end that was cut, or null. It was never acknowledged; see docs/FORMAT.md, "Limits".</summary>
+    /// <summary>The torn end that was cut, or null. A torn write was never acknowledged; what else can look like one is in docs/FORMAT.md, "Limits".</summary>
     public WalCut? Cut { get; init; }
 
     /// <summary>The cut in words, or null.</summary>
@@ -23,5 +23,5 @@ public sealed class WalRecovery
 public sealed record WalCut(string File, long Offset, long Bytes)
 {
     /// <inheritdoc/>
-    public override string ToString() => $"{File}: {Bytes} bytes of a torn, never acknowledged batch cut at offset {Offset}";
+    public override string ToString() => $"{File}: {Bytes} bytes of a torn batch cut at offset {Offset}. {RecoveryCases.CutMeaning}";
 }

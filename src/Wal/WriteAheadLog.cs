@@ -2,7 +2,7 @@ namespace MetaStore.Wal;
 
 /// <summary>
 /// The log of a node, shared by its groups: what <see cref="Write"/> returned from is on stable storage, and comes back at the next
-/// <see cref="Open"/>, or the node refuses to start and says why. Not thread-safe: one thread writes, prepares and releases
+/// <see cref="Open(IDisk, string, WalIdentity, WalOptions, out WalRecovery)"/>, or the node refuses to start and says why. Not thread-safe: one thread writes, prepares and releases
 /// (<see cref="LogWriter"/> does all three); only <see cref="DiskBytes"/> may be read by others.
 /// <para>The first failure of any kind poisons the log for good. A sync is never tried again: after a failed one the operating system
 /// may call the pages clean though they never reached the disk.</para>
@@ -51,12 +51,11 @@ public sealed class WriteAheadLog : IDisposable
     /// <summary>Bytes on disk: segments, and spares for the next ones.</summary>
     public long DiskBytes => Interlocked.Read(ref _diskBytes);
 
-    /// <summary>Whether the data directory holds a log, whatever its state. Changes nothing but the log's folder, which is made if need be.</summary>
+    /// <summary>Whether the data directory holds a log, whatever its state. Changes nothing.</summary>
     public static bool Exists(IDisk disk, string directory)
     {
         string walDirectory = Path.Combine(directory, DirectoryName);
-        disk.CreateDirectory(walDirectory);
-        return LogReplay.FindSegments(disk, walDirectory).Count > 0;
+        return disk.DirectoryExists(walDirectory) && LogReplay.FindSegments(disk, walDirectory).Count > 0;
     }
 
     /// <summary>
@@ -67,7 +66,19 @@ public sealed class WriteAheadLog : IDisposable
     /// <exception cref="WalIdentityException">The directory belongs to another cluster or node.</exception>
     /// <exception cref="WalVersionException">A segment is of an unknown format version.</exception>
     /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
-    public static WriteAheadLog Open(IDisk disk, string directory, WalIdentity identity, WalOptions options, out WalRecovery recovery)
+    public static WriteAheadLog Open(IDisk disk, string directory, WalIdentity identity, WalOptions options, out WalRecovery recovery) =>
+        Open(disk, directory, identity, options, judge: null, out recovery);
+
+    /// <summary>
+    /// The same; <paramref name="judge"/> sees what the log holds before anything is mended or written, and throws where the log does not fit what
+    /// stands beside it. So a start that is refused leaves the directory as it was.
+    /// </summary>
+    /// <exception cref="CorruptionException">Synced data is damaged or missing; file, offset and cause are named.</exception>
+    /// <exception cref="WalIdentityException">The directory belongs to another cluster or node.</exception>
+    /// <exception cref="WalVersionException">A segment is of an unknown format version.</exception>
+    /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
+    public static WriteAheadLog Open(
+        IDisk disk, string directory, WalIdentity identity, WalOptions options, Action<IReadOnlyList<RecoveredGroup>>? judge, out WalRecovery recovery)
     {
         options.Validate();
         string walDirectory = Path.Combine(directory, DirectoryName);
@@ -77,7 +88,7 @@ public sealed class WriteAheadLog : IDisposable
         WriteAheadLog? log = null;
         try
         {
-            LogReplay? replay = WalOpener.Recover(disk, walDirectory, identity, out recovery, out tail);
+            LogReplay? replay = WalOpener.Recover(disk, walDirectory, identity, judge, out recovery, out tail);
             log = new WriteAheadLog(disk, walDirectory, identity, options, directoryLock, replay, tail);
             if (tail is null)
             {

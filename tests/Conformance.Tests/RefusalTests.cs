@@ -68,8 +68,28 @@ public sealed class RefusalTests : IDisposable
         // Twice: the first attempt must not make the directory look right.
         for (int attempt = 0; attempt < 2; attempt++)
         {
-            Assert.Contains("the log is gone, and there is a snapshot of index ", await AssertRefusedAsync(4, ["--data-dir", data]));
+            await AssertRefusedAndDamagedAsync(data, "the log is gone, and there is a snapshot of index ");
         }
+    }
+
+    [Fact]
+    public async Task A_log_that_is_gone_with_its_folder()
+    {
+        string data = await MakeDataAsync();
+        Directory.Delete(Path.Combine(data, "wal"), recursive: true);
+        Directory.Delete(Path.Combine(data, "snap"), recursive: true);
+        for (int attempt = 0; attempt < 2; attempt++)
+        {
+            await AssertRefusedAndDamagedAsync(data, "the log is gone, and the directory has been that of node ");
+        }
+    }
+
+    [Fact]
+    public async Task Snapshots_that_are_gone_though_the_log_begins_behind_one()
+    {
+        string data = await MakeDataAsync("--snapshot-count", "20");
+        Directory.Delete(Path.Combine(data, "snap"), recursive: true);
+        await AssertRefusedAndDamagedAsync(data, "and the newest snapshot is of index 0");
     }
 
     [Fact]
@@ -146,6 +166,19 @@ public sealed class RefusalTests : IDisposable
         await writing;
         Assert.Equal(0, await server.StopAsync());
         return data;
+    }
+
+    /// <summary>What a start refuses, "wal verify" calls damaged, in the same words; and the refused start has changed nothing.</summary>
+    private static async Task AssertRefusedAndDamagedAsync(string data, string words)
+    {
+        string[] before = Directory.GetFileSystemEntries(data, "*", SearchOption.AllDirectories);
+        Assert.Contains(words, await AssertRefusedAsync(4, ["--data-dir", data]));
+        Assert.Equal(before.Order(StringComparer.Ordinal), Directory.GetFileSystemEntries(data, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal));
+        (int exitCode, string output, _) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "wal", "verify", data]);
+        Assert.Equal(1, exitCode);
+        Assert.Matches($"DAMAGE .*{words}", output);
+        Assert.Contains("directory.id", output);
+        Assert.EndsWith("\ndamaged\n", output);
     }
 
     private static async Task<string> AssertRefusedAsync(int expected, string[] arguments)

@@ -17,7 +17,7 @@ internal sealed class TinyDisk : IDisposable
         Requires.Program("mount", "mount");
         Directory.CreateDirectory(path);
         bool isMounted = Environment.IsPrivilegedProcess && Run("mount", "-t", "tmpfs", "-o", $"size={megabytes}m", "tmpfs", path);
-        Requires.That(isMounted, "only root, with the right to mount, can make a disk that is full");
+        Requires.That(isMounted, "a full disk needs a tmpfs: run as root, with the right to mount (a container may lack it), and with the package mount: apt-get install mount");
         return new TinyDisk(path);
     }
 

@@ -80,7 +80,7 @@ public class CodecTests
     private static PendingOperation Operation(PendingOperationPool pool, StoreRequest request)
     {
         PendingOperation operation = pool.Rent();
-        operation.Begin(request, StoreRequestCodec.GetLength(request), 0, 0, CancellationToken.None);
+        operation.Begin(request, StoreRequestCodec.GetLength(request), 0, 0, queued: true, CancellationToken.None);
         return operation;
     }
 }

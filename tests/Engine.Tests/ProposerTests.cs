@@ -86,7 +86,9 @@ public class ProposerTests
         ValueTask<PutResponse> queuedTask = new(queued, queued.Token);
         _time.Advance(TimeSpan.FromSeconds(2));
         proposer.Expire(_time.GetTimestamp());
-        Assert.Equal(Outcome.Unknown, Assert.Throws<MetaStoreException>(() => sentTask.GetAwaiter().GetResult()).Outcome);
+        MetaStoreException unknown = Assert.Throws<MetaStoreException>(() => sentTask.GetAwaiter().GetResult());
+        Assert.Equal(Outcome.Unknown, unknown.Outcome);
+        Assert.DoesNotContain("applied", unknown.Message, StringComparison.Ordinal); // the outcome says it; whoever prints both says it once
         Assert.Equal(Outcome.NotApplied, Assert.Throws<MetaStoreException>(() => queuedTask.GetAwaiter().GetResult()).Outcome);
         Assert.Equal(0, _pool.Rented);
     }
@@ -98,7 +100,7 @@ public class ProposerTests
         using var cancellation = new CancellationTokenSource();
         PendingOperation handle = _pool.Rent();
         var request = new PutRequest { Key = "k"u8.ToArray() };
-        handle.Begin(request, StoreRequestCodec.GetLength(request), 0, long.MaxValue, cancellation.Token);
+        handle.Begin(request, StoreRequestCodec.GetLength(request), 0, long.MaxValue, queued: true, cancellation.Token);
         var task = new ValueTask<PutResponse>(handle, handle.Token);
         proposer.Add(handle);
         proposer.TryTakeBatch(false, out BatchId id);
@@ -115,6 +117,51 @@ public class ProposerTests
     }
 
     [Fact]
+    public async Task Cancelled_in_the_queue_a_write_is_never_proposed_and_its_caller_is_told_so()
+    {
+        Proposer proposer = New(ProposerOptions.LowLatency);
+        using var cancellation = new CancellationTokenSource();
+        PendingOperation first = Add(proposer);
+        var firstTask = new ValueTask<PutResponse>(first, first.Token);
+        PendingOperation cancelled = Add(proposer, cancellation.Token);
+        var cancelledTask = new ValueTask<PutResponse>(cancelled, cancelled.Token);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAsync<OperationNotProposedException>(async () => await cancelledTask);
+        proposer.TryTakeBatch(false, out BatchId id);
+        Assert.Same(first, Assert.Single(proposer.Take(id)!));
+        first.TryComplete(new PutResponse());
+        first.ReleaseByPipeline();
+        await firstTask;
+        Assert.Equal(0, _pool.Rented);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Cancelled_in_a_batch_a_write_has_an_open_outcome_unless_the_batch_was_put_back(bool putBack)
+    {
+        Proposer proposer = New(ProposerOptions.LowLatency);
+        using var cancellation = new CancellationTokenSource();
+        PendingOperation operation = Add(proposer, cancellation.Token);
+        var task = new ValueTask<PutResponse>(operation, operation.Token);
+        proposer.TryTakeBatch(false, out BatchId id);
+        if (putBack)
+        {
+            proposer.PutBack(id);
+        }
+
+        await cancellation.CancelAsync();
+        Exception failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await task);
+        Assert.Equal(putBack, failure is OperationNotProposedException);
+        Assert.Equal(putBack, proposer.Take(id) is null);
+        if (putBack)
+        {
+            Assert.Null(proposer.TryTakeBatch(false, out _));
+            Assert.Equal(0, _pool.Rented);
+        }
+    }
+
+    [Fact]
     public void Wrong_options_are_refused_by_name()
     {
         Assert.Contains("BatchOperationsMax (0)", Assert.Throws<ArgumentException>(() => new ProposerOptions { BatchOperationsMax = 0 }.Validate()).Message, StringComparison.Ordinal);
@@ -123,11 +170,11 @@ public class ProposerTests
 
     private Proposer New(ProposerOptions options) => new(options, _time, 42);
 
-    private PendingOperation Add(Proposer proposer)
+    private PendingOperation Add(Proposer proposer, CancellationToken cancellation = default)
     {
         PendingOperation operation = _pool.Rent();
         var request = new PutRequest { Key = "k"u8.ToArray() };
-        operation.Begin(request, StoreRequestCodec.GetLength(request), _time.GetTimestamp(), _time.GetTimestamp() + 1_000_000_000, CancellationToken.None);
+        operation.Begin(request, StoreRequestCodec.GetLength(request), _time.GetTimestamp(), _time.GetTimestamp() + 1_000_000_000, queued: true, cancellation);
         proposer.Add(operation);
         return operation;
     }

@@ -108,6 +108,17 @@ public sealed class ServerTests
     }
 
     [Fact]
+    public async Task ARequestWithoutACorrelationEndsTheConnectionWithTheReason()
+    {
+        await using ServedNode served = await ServedNode.StartAsync();
+        using RawConnection raw = await RawConnection.OpenClientAsync(served.EndPoint);
+        await raw.SendAsync(CodecTests.Frame(FrameKind.Put, Put("k"), correlation: 0));
+        await AssertError(raw, 0, MetaStoreError.Protocol, "correlation 0");
+        await raw.AssertClosedAsync();
+        Assert.Equal(0, served.Node.Calls);
+    }
+
+    [Fact]
     public async Task OversizeRequestsAreRefusedAndOversizeFramesEndTheConnection()
     {
         await using ServedNode served = await ServedNode.StartAsync(options: ServedNode.Options with { RequestBytesMax = 2000, FrameBytesMax = 100_000 });
@@ -216,6 +227,26 @@ public sealed class ServerTests
         raw.Dispose();
         await draining.WaitAsync(Patience);
         Assert.Equal(1, served.Node.Calls);
+    }
+
+    [Fact]
+    public async Task AClientThatTakesNoAnswersDoesNotHoldTheDrain()
+    {
+        await using ServedNode served = await ServedNode.StartAsync(options: ServedNode.Options with { DrainLinger = TimeSpan.FromMilliseconds(50) });
+        await using (MetaStoreClient other = served.Connect())
+        {
+            await other.PutAsync(Put("big", new string('x', 500_000)));
+        }
+
+        using RawConnection deaf = await RawConnection.OpenClientAsync(served.EndPoint, receiveBufferBytes: 4096);
+        for (ulong i = 1; i <= 64; i++)
+        {
+            await deaf.SendAsync(CodecTests.Frame(FrameKind.Range, Get("big"), correlation: i)); // 32 MB of answers: more than sockets hold
+        }
+
+        await Until(() => served.Server.RequestsInFlight > 0, "answers wait for the client");
+        await served.Server.DrainAsync().WaitAsync(Patience);
+        Assert.Equal(0, served.Server.ConnectionCount);
     }
 
     [Fact]

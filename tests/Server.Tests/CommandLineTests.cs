@@ -16,7 +16,7 @@ public sealed class CommandLineTests
     [InlineData("serve --data-dir", "--data-dir")]
     [InlineData("serve extra", "\"extra\" is one argument too many")]
     [InlineData("server", "Did you mean serve?")]
-    [InlineData("put k", "VALUE")]
+    [InlineData("put", "'put'")]
     [InlineData("put k -5", "Write -- before keys and values")]
     [InlineData("get a --prefx", "Did you mean --prefix?")]
     [InlineData("get a b --prefix", "exclude each other")]
@@ -37,6 +37,14 @@ public sealed class CommandLineTests
         Assert.InRange(errors.Count(c => c == '\n'), 1, 2);
         Assert.Equal(string.Empty, output);
         Assert.Equal(ExitCode.Usage, exitCode);
+    }
+
+    [Fact]
+    public async Task An_empty_data_directory_is_refused_by_its_flag()
+    {
+        (int exitCode, _, string errors) = await RunAsync("serve", "--data-dir", string.Empty);
+        Assert.Equal(ExitCode.Usage, exitCode);
+        Assert.Contains("--data-dir is empty", errors);
     }
 
     [Fact]
@@ -64,6 +72,31 @@ public sealed class CommandLineTests
         Assert.Equal(ExitCode.UnusableData, exitCode);
         Assert.Contains("so a running member must say which this is", errors);
         Assert.False(Directory.Exists(directory.Of("d")));
+    }
+
+    [Theory]
+    [InlineData("k\u00e4\ud83d\ude00", null)]
+    [InlineData("k\uFFFD", "6b ff")]
+    [InlineData("k\uFFFD", "6b fe")]
+    [InlineData("k\uFFFD", "6b ef bf bd")]
+    [InlineData("\uFFFDa\uFFFD\uFFFD", "e2 82 61 ff c0")]
+    public void The_bytes_of_an_argument_come_through(string decoded, string? bytes)
+    {
+        byte[] expected = bytes is null ? System.Text.Encoding.UTF8.GetBytes(decoded) : Convert.FromHexString(bytes.Replace(" ", string.Empty, StringComparison.Ordinal));
+        byte[] commandLine = [.. "dotnet\0metastore.dll\0put\0"u8, .. expected, 0, .. "v\0"u8];
+        string[] restored = ArgumentText.Restore(["put", decoded, "v"], () => commandLine);
+        Assert.Equal(expected, ArgumentText.ToBytes(restored[1]));
+        Assert.Equal(("put", "v"), (restored[0], restored[2]));
+    }
+
+    [Fact]
+    public void An_argument_whose_bytes_nobody_tells_is_refused()
+    {
+        foreach (byte[]? commandLine in (byte[]?[])[null, [], [.. "metastore\0put\0other\0"u8]])
+        {
+            RefusalException refusal = Assert.Throws<RefusalException>(() => ArgumentText.Restore(["put", "k\uFFFD"], () => commandLine));
+            Assert.Contains("argument 2", refusal.Message);
+        }
     }
 
     private static Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments) => RunAsync(_ => null, arguments);

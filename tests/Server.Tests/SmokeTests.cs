@@ -1,4 +1,6 @@
 using System.Text;
+using MetaStore.Engine;
+using MetaStore.Net;
 using MetaStore.Testing.Processes;
 
 namespace MetaStore.Server.Tests;
@@ -45,6 +47,53 @@ public sealed class SmokeTests : IDisposable
         Assert.Equal($"metastore: Cannot listen on {server.Endpoint}: Address already in use\n", errors);
     }
 
+    [Fact]
+    public async Task Keys_and_values_are_bytes_not_text()
+    {
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"));
+        foreach (string value in new[] { "377", "376", "357\\277\\275" })
+        {
+            // A shell, for only a program of bytes can give a program arguments that are no text.
+            string put = $"""exec "$@" "$(printf 'k\{value}')" "$(printf 'v\{value}')" """;
+            (int exitCode, string output, string errors) = await ChildProcess.RunAsync(["sh", "-c", put, "sh", .. ProgramPath.Find(), "put", "--endpoints", server.Endpoint]);
+            Assert.Equal((0, "OK\n", string.Empty), (exitCode, output, errors));
+        }
+
+        string json = await ClientAsync(server, "get", "k", "--prefix", "-w", "json");
+        foreach (byte[] ending in (byte[][])[[0xff], [0xfe], [0xef, 0xbf, 0xbd]])
+        {
+            Assert.Contains($"\"key\":\"{Convert.ToBase64String([(byte)'k', .. ending])}\"", json);
+            Assert.Contains($"\"value\":\"{Convert.ToBase64String([(byte)'v', .. ending])}\"", json);
+        }
+
+        Assert.Equal("OK\n", await ClientAsync(server, [1, (byte)'\n'], "put", "from input"));
+        Assert.Equal("from input\n\u0001\n\n", await ClientAsync(server, "get", "from input"));
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "at", "@at"));
+        Assert.Equal("at\n@at\n", await ClientAsync(server, "get", "at"));
+    }
+
+    [Fact]
+    public async Task A_write_that_no_leader_took_has_not_been_applied()
+    {
+        int[] ports = FreePorts.Take(2);
+        await using ServerProcess server = await ServerProcess.StartAsync(
+        [
+            "--name", "a", "--data-dir", _directory.Of("data"), "--listen-client-urls", "http://127.0.0.1:0",
+            "--listen-peer-urls", $"http://127.0.0.1:{ports[0]}", "--initial-cluster", $"a=http://127.0.0.1:{ports[0]},b=http://127.0.0.1:{ports[1]}",
+        ]);
+        await using MetaStoreClient client = MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = [server.Endpoint], RequestTimeout = TimeSpan.FromSeconds(1) });
+        MetaStoreException failure = await Assert.ThrowsAsync<MetaStoreException>(
+            async () => await client.PutAsync(new PutRequest { Key = "k"u8.ToArray(), Value = "v"u8.ToArray() }));
+        Assert.Equal((MetaStoreError.NoLeader, Outcome.NotApplied), (failure.Error, failure.Outcome));
+        Assert.Contains("There is no leader", failure.Message);
+
+        (int exitCode, _, string errors) = await ChildProcess.RunAsync(
+            [.. ProgramPath.Find(), "put", "k", "v", "--endpoints", server.Endpoint, "--command-timeout", "300ms"]);
+        Assert.Equal(1, exitCode);
+        Assert.Contains("There is no leader", errors);
+        Assert.DoesNotContain("applied", errors);
+    }
+
     private static async Task ExerciseAsync(ServerProcess server)
     {
         Assert.Equal("OK\n", await ClientAsync(server, "put", "k1", "v1"));
@@ -59,7 +108,7 @@ public sealed class SmokeTests : IDisposable
         Assert.Equal("SUCCESS\n\nOK\n\nk1\nv2\n", await ClientAsync(server, Encoding.UTF8.GetBytes(Txn), "txn"));
         Assert.Equal("k3\nfrom txn\n", await ClientAsync(server, "get", "k3"));
         Assert.Equal("compacted revision 4\n", await ClientAsync(server, "compact", "4"));
-        Assert.StartsWith("3 keys, ", await ClientAsync(server, "l1\ta\nl2\tb\\nc\nl3\t"u8.ToArray(), "load"));
+        Assert.StartsWith("3 records, ", await ClientAsync(server, "l1\ta\nl2\tb\\nc\nl3\t"u8.ToArray(), "load"));
         Assert.Equal("l1\na\nl2\nb\nc\nl3\n\n", await ClientAsync(server, "get", "l", "--prefix"));
         Assert.Contains("true", await ClientAsync(server, "status"));
         Assert.Contains("\"HashKV\"", await ClientAsync(server, "hash", "-w", "json"));

@@ -66,6 +66,12 @@ internal sealed record Arguments
                 continue;
             }
 
+            if (args[takesValue ? i - 1 : i] == "--seeds" && value == 0)
+            {
+                Console.Error.WriteLine($"--seeds is 0; it must be at least 1\n{Usage}");
+                return null;
+            }
+
             switch (takesValue ? args[i - 1] : args[i])
             {
                 case "--seeds":

@@ -171,6 +171,13 @@ public sealed class FaultyDisk : IDisk
     }
 
     /// <inheritdoc/>
+    public bool DirectoryExists(string path)
+    {
+        ThrowIfPoweredOff();
+        return _directories.ContainsKey(path);
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyList<string> ListFiles(string directory)
     {
         ThrowIfPoweredOff();

@@ -21,7 +21,7 @@ internal static class Rules
     /// <summary>The rules' own samples break them.</summary>
     private const string Here = "tests/Tidy/";
 
-    private static readonly Regex s_type = new(@"\b(?:class|struct|record|interface)\b", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
+    private static readonly Regex s_type = new(@"^\s*(?:[a-z]+\s+)*(?:class|struct|record|interface)\s+\w", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
 
     private static readonly string[] s_core = ["src/Raft", "src/Wal", "src/Engine"];
 
@@ -79,6 +79,8 @@ internal static class Rules
         {
             string line = file.Lines[i];
             string indent = line[..^line.TrimStart().Length];
+
+            // A type's own length is no concern here. The word must stand where a declaration has it: a parameter may be named record.
             bool opensMember = line == indent + "{" && indent.Length > 0 && file.Lines[i - 1].EndsWith(')') && !s_type.IsMatch(file.Lines[i - 1]);
 
             // An initializer looks the same where it opens, and ends with more than a brace.

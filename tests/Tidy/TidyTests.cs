@@ -1,3 +1,5 @@
+using System.Reflection.Metadata;
+using System.Reflection.PortableExecutable;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
@@ -48,6 +50,37 @@ public class TidyTests
         Assert.Empty(Forbidden(XDocument.Load(Path.Combine(SourceTree.Root, path)), allowed));
     }
 
+    [Theory]
+    [MemberData(nameof(SourceProjects))]
+    public void A_built_assembly_references_only_those_below_it(string path)
+    {
+        string folder = Path.GetDirectoryName(path)!.Replace('\\', '/');
+        XDocument project = XDocument.Load(Path.Combine(SourceTree.Root, path));
+        string name = project.Descendants("AssemblyName").FirstOrDefault()?.Value ?? Path.GetFileNameWithoutExtension(path);
+
+        // The tidy tests reference the program, so what was built with them stands beside them.
+        Assert.Empty(ForbiddenAssemblies(ReferencesOf(Path.Combine(AppContext.BaseDirectory, name + ".dll")), Below(folder)));
+    }
+
+    [Fact]
+    public void A_built_reference_in_the_wrong_direction_is_found()
+    {
+        string[] references = ReferencesOf(Path.Combine(AppContext.BaseDirectory, "MetaStore.Net.dll"));
+        Assert.Contains("Engine", ForbiddenAssemblies(references, Below("src/Raft")));
+        Assert.Contains("Engine", ForbiddenAssemblies(references, Below("src/Wal")));
+    }
+
+    [Theory]
+    [InlineData("    public void F(in RecordView record)")]
+    [InlineData("    private static void Apply(class1 record, int @struct)")]
+    public void A_long_method_is_found_whatever_its_parameters_are_called(string signature)
+    {
+        Rule rule = Rules.All.Single(r => r.Name.StartsWith("A method", StringComparison.Ordinal));
+        string body = $"\n    {{\n{new string('\n', 71)}\n    }}";
+        Assert.NotEmpty(rule.Find(SourceFile.Of("src/A.cs", signature + body)));
+        Assert.Empty(rule.Find(SourceFile.Of("src/A.cs", "    internal readonly record struct View(int A)" + body)));
+    }
+
     [Fact]
     public void A_reference_in_the_wrong_direction_is_found()
     {
@@ -67,6 +100,21 @@ public class TidyTests
     {
         Assert.All(SourceTree.Projects, p => Assert.DoesNotContain(p.Lines, l => Regex.IsMatch(l, "PackageReference.*Version=", RegexOptions.None, TimeSpan.FromSeconds(1))));
     }
+
+    /// <summary>All that a project sees: what it references, and what that references.</summary>
+    private static string[] Below(string folder) => [.. s_allowedReferences[folder].SelectMany(name => Below("src/" + name).Append(name)).Distinct()];
+
+    private static string[] ReferencesOf(string assembly)
+    {
+        using var file = new PEReader(File.OpenRead(assembly));
+        MetadataReader metadata = file.GetMetadataReader();
+        return [.. metadata.AssemblyReferences.Select(handle => metadata.GetString(metadata.GetAssemblyReference(handle).Name))];
+    }
+
+    private static IEnumerable<string> ForbiddenAssemblies(string[] references, string[] allowed) =>
+        references.Where(name => name.StartsWith("MetaStore.", StringComparison.OrdinalIgnoreCase) || name == "metastore")
+            .Select(name => name.Split('.')[^1])
+            .Where(name => !allowed.Contains(name));
 
     private static IEnumerable<string> Forbidden(XDocument project, string[] allowed) =>
         project.Descendants("ProjectReference")

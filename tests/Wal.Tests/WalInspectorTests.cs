@@ -63,6 +63,84 @@ public sealed class WalInspectorTests
         Assert.NotEmpty(report.Findings);
     }
 
+    [Fact]
+    public void Snapshots_that_the_log_counts_on_and_that_are_gone_are_damage()
+    {
+        FaultyDisk disk = Filled();
+        using (WriteAheadLog log = TestLog.Open(disk, out _))
+        {
+            log.Write([new LogWrite { GroupId = 1, WriteId = 61, Mark = new LogSnapshotMark(5, 1) }]);
+        }
+
+        Assert.True(WalInspector.Inspect(disk, TestLog.Directory).IsSound);
+        disk.Delete("/data/snap/" + Assert.Single(disk.ListFiles("/data/snap")));
+        WalReport report = WalInspector.Inspect(disk, TestLog.Directory);
+        Assert.False(report.IsSound);
+        Assert.Equal("the log begins behind index 5, and the newest snapshot is of index 0", Assert.Single(report.Findings).Cause);
+    }
+
+    [Theory]
+    [InlineData(true, "the log is gone, and there is a snapshot of index 5")]
+    [InlineData(false, "the log is gone, and the directory has been that of node 0000000000000003")]
+    public void A_log_that_is_gone_is_damage(bool withSnapshot, string expected)
+    {
+        FaultyDisk disk = Filled();
+        DirectoryIdentity.ReadOrCreate(disk, TestLog.Directory, TestLog.Identity, () => 9);
+        foreach (string segment in TestLog.Segments(disk))
+        {
+            disk.Delete(segment);
+        }
+
+        if (!withSnapshot)
+        {
+            disk.Delete("/data/snap/" + Assert.Single(disk.ListFiles("/data/snap")));
+        }
+
+        WalReport report = WalInspector.Inspect(disk, TestLog.Directory);
+        Assert.False(report.IsSound);
+        Assert.Equal(expected, Assert.Single(report.Findings, finding => finding.IsDamage).Cause);
+        Assert.Equal(9ul, report.Named!.DirectoryId);
+        Assert.Equal(TestLog.Identity, report.Identity);
+    }
+
+    [Fact]
+    public void A_name_of_another_directory_is_damage()
+    {
+        FaultyDisk disk = Filled();
+        DirectoryIdentity.ReadOrCreate(disk, TestLog.Directory, TestLog.Identity with { NodeId = 8 }, () => 9);
+        Assert.Contains("another node", Assert.Single(WalInspector.Inspect(disk, TestLog.Directory).Findings, finding => finding.IsDamage).Cause);
+    }
+
+    [Fact]
+    public void A_torn_end_is_a_note_that_does_not_claim_to_know_who_was_told()
+    {
+        FaultyDisk disk = Filled();
+        string last = TestLog.Segments(disk)[^1];
+        byte[] torn = disk.ReadAllBytes(last);
+        torn.AsSpan(TestLog.EndOfLog(torn), 64).Fill(0x5a);
+        disk.WriteAllBytes(last, torn);
+        WalReport report = WalInspector.Inspect(disk, TestLog.Directory);
+        Assert.True(report.IsSound);
+        Assert.Contains("docs/FORMAT.md, Limits", Assert.Single(report.Findings).Cause);
+        Assert.DoesNotContain("never acknowledged", report.Findings[0].Cause);
+        WalCut cut = TestLog.Reopen(disk).Cut!;
+        Assert.Contains("docs/FORMAT.md, Limits", cut.ToString());
+        Assert.DoesNotContain("never acknowledged", cut.ToString());
+    }
+
+    [Fact]
+    public void A_judge_that_refuses_finds_and_leaves_a_torn_end()
+    {
+        FaultyDisk disk = Filled();
+        string last = TestLog.Segments(disk)[^1];
+        byte[] torn = disk.ReadAllBytes(last);
+        torn.AsSpan(TestLog.EndOfLog(torn), 64).Fill(0x5a);
+        disk.WriteAllBytes(last, torn);
+        Assert.Throws<CorruptionException>(() => WriteAheadLog.Open(
+            disk, TestLog.Directory, TestLog.Identity, TestLog.Small, _ => throw new CorruptionException("/data", 0, "does not fit"), out _));
+        Assert.Equal(torn, disk.ReadAllBytes(last));
+    }
+
     private static FaultyDisk Filled()
     {
         FaultyDisk disk = TestLog.Disk();

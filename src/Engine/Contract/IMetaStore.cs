@@ -4,7 +4,8 @@ namespace MetaStore.Engine;
 /// A replicated, strongly consistent store with etcd's data model. The embedded node and the remote client both implement it,
 /// so a program moves from one to the other by changing the line that creates it. All members may be called from any thread.
 /// Every failure is a <see cref="MetaStoreException"/> (or an <see cref="OperationCanceledException"/>), whose
-/// <see cref="MetaStoreException.Outcome"/> says whether the operation can have taken effect.
+/// <see cref="MetaStoreException.Outcome"/> says whether the operation can have taken effect. A write that was cancelled may have, unless the
+/// exception is an <see cref="OperationNotProposedException"/>.
 /// </summary>
 public interface IMetaStore : IAsyncDisposable
 {

@@ -262,7 +262,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
             return ValueTask.CompletedTask;
         }
 
-        PendingOperation read = Rent(PendingOperation.Barrier, 0, cancellationToken);
+        PendingOperation read = Rent(PendingOperation.Barrier, 0, queued: false, cancellationToken);
         short token = read.Token;
         Node.SubmitRead(read);
         AbandonIfStopped();
@@ -272,7 +272,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
     private ValueTask<MembersResponse> SubmitClusterRequest(ClusterRequest request, CancellationToken cancellationToken)
     {
         ThrowIfDown();
-        PendingOperation operation = Rent(request, 0, cancellationToken);
+        PendingOperation operation = Rent(request, 0, queued: false, cancellationToken);
         short token = operation.Token;
         Node.SubmitClusterRequest(operation);
         AbandonIfStopped();
@@ -294,14 +294,14 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
     {
         _validator.Check(request);
         ThrowIfDown();
-        PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), cancellationToken);
+        PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), queued: true, cancellationToken);
         token = operation.Token;
         Node.Submit(operation);
         AbandonIfStopped();
         return operation;
     }
 
-    private PendingOperation Rent(StoreRequest request, int length, CancellationToken cancellationToken)
+    private PendingOperation Rent(StoreRequest request, int length, bool queued, CancellationToken cancellationToken)
     {
         if (_pool.Rented >= _settings.Proposer.OperationsMax)
         {
@@ -310,7 +310,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
 
         PendingOperation operation = _pool.Rent();
         long now = _seams.Time.GetTimestamp();
-        operation.Begin(request, length, now, now + _requestTimeout, cancellationToken);
+        operation.Begin(request, length, now, now + _requestTimeout, queued, cancellationToken);
         return operation;
     }
 

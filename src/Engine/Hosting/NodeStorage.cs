@@ -51,18 +51,23 @@ internal sealed class NodeStorage : IDisposable
         var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
         var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
         RefuseLostLog(disk, settings.DataDirectory, snapshots, group);
-        WriteAheadLog log = WriteAheadLog.Open(disk, settings.DataDirectory, identity, settings.Wal, out WalRecovery recovery);
+        SnapshotInfo? newest = null;
+        WriteAheadLog log = WriteAheadLog.Open(
+            disk,
+            settings.DataDirectory,
+            identity,
+            settings.Wal,
+            groups =>
+            {
+                // With the directory's lock held: nobody else removes a snapshot now.
+                newest = snapshots.List(group.Value).FirstOrDefault();
+                RefuseLostSnapshot(settings.DataDirectory, groups, newest, group);
+            },
+            out WalRecovery recovery);
         try
         {
             snapshots.DeleteTemporary();
             RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
-            SnapshotInfo? newest = snapshots.List(group.Value).FirstOrDefault();
-            if (recovered is not null && recovered.Mark.Index > (newest?.Index ?? 0))
-            {
-                throw new CorruptionException(
-                    settings.DataDirectory, 0, $"the log begins behind index {recovered.Mark.Index}, and the newest snapshot is of index {newest?.Index ?? 0}");
-            }
-
             bool isNew = newest is null && (recovered is null || (recovered.Entries.Count == 0 && recovered.HardState == default));
             if (isNew && settings.Members.Count > 0)
             {
@@ -89,25 +94,21 @@ internal sealed class NodeStorage : IDisposable
 
     public void Dispose() => Log.Dispose();
 
-    /// <summary>
-    /// A snapshot is never without a log beside it. Starting from it alone would drop what was acknowledged behind it, and the node's vote. Looked at
-    /// before the log is opened, which would make an empty one.
-    /// </summary>
+    /// <summary>Looked at before the log is opened, which would make an empty one.</summary>
     private static void RefuseLostLog(IDisk disk, string directory, SnapshotStore snapshots, GroupId group)
     {
-        if (WriteAheadLog.Exists(disk, directory))
+        if (!WriteAheadLog.Exists(disk, directory)
+            && DirectoryFit.LostLogComplaint(snapshots.List(group.Value).FirstOrDefault()?.Index, DirectoryIdentity.TryRead(disk, directory)) is { } complaint)
         {
-            return;
+            throw new CorruptionException(directory, 0, complaint);
         }
+    }
 
-        if (snapshots.List(group.Value).FirstOrDefault() is { } newest)
+    private static void RefuseLostSnapshot(string directory, IReadOnlyList<RecoveredGroup> groups, SnapshotInfo? newest, GroupId group)
+    {
+        if (groups.FirstOrDefault(g => g.GroupId == group.Value) is { } recovered && DirectoryFit.LostSnapshotComplaint(recovered.Mark, newest?.Index) is { } complaint)
         {
-            throw new CorruptionException(directory, 0, $"the log is gone, and there is a snapshot of index {newest.Index}");
-        }
-
-        if (DirectoryIdentity.TryRead(disk, directory) is { } named)
-        {
-            throw new CorruptionException(directory, 0, $"the log is gone, and the directory has been that of node {named.Identity.NodeId:x16}");
+            throw new CorruptionException(directory, 0, complaint);
         }
     }
 

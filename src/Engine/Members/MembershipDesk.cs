@@ -149,7 +149,7 @@ internal sealed class MembershipDesk
         }
         else if (_underWay is { Request.Change: not null })
         {
-            EndUnderWay(Failed(MetaStoreError.NoLeader, "leadership was lost while the change was under way; it may still take effect", Outcome.Unknown));
+            EndUnderWay(Failed(MetaStoreError.NoLeader, "leadership was lost while the change was under way", Outcome.Unknown));
         }
 
         if (--_ticksToPublish <= 0)
@@ -164,12 +164,12 @@ internal sealed class MembershipDesk
         foreach ((ulong id, PendingOperation operation) in _forwarded.Where(pair => pair.Value.Deadline <= now).ToArray())
         {
             _forwarded.Remove(id);
-            Fail(operation, new MetaStoreException(MetaStoreError.Timeout, "the leader did not answer in time; the change may still take effect", Outcome.Unknown));
+            Fail(operation, new MetaStoreException(MetaStoreError.Timeout, "the leader did not answer in time", Outcome.Unknown));
         }
 
         if (_underWay?.Local is { } local && local.Deadline <= now)
         {
-            EndUnderWay(Failed(MetaStoreError.Timeout, "no answer in time; the change may still take effect", Outcome.Unknown));
+            EndUnderWay(Failed(MetaStoreError.Timeout, "no answer in time", Outcome.Unknown));
         }
 
         while (_queue.TryPeek(out Job? first) && first.Local is { } waiting && waiting.Deadline <= now)
@@ -184,7 +184,7 @@ internal sealed class MembershipDesk
     {
         if (_underWay is not null)
         {
-            EndUnderWay(Failed(error, $"{reason}; the change may have been made", Outcome.Unknown));
+            EndUnderWay(Failed(error, $"{reason}", Outcome.Unknown));
         }
 
         while (_queue.TryDequeue(out Job? job))
@@ -194,7 +194,7 @@ internal sealed class MembershipDesk
 
         foreach (PendingOperation operation in _forwarded.Values)
         {
-            Fail(operation, new MetaStoreException(error, $"{reason}; the change may have been made", Outcome.Unknown));
+            Fail(operation, new MetaStoreException(error, $"{reason}", Outcome.Unknown));
         }
 
         foreach (Answer answer in _answers)

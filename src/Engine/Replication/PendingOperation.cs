@@ -9,6 +9,11 @@ namespace MetaStore.Engine.Replication;
 /// given up the operation. Whoever lets go last returns it to the pool; the version in the ValueTask's token keeps a late
 /// completion from reaching the next user. Invariant: completed exactly once in each life, by whoever wins <see cref="_state"/>.
 /// </para>
+/// <para>
+/// A write begins as queued, and the proposer moves it on to waiting just before anybody else sees it. That step and a cancellation, which runs on any
+/// thread, meet in <see cref="_state"/>, so one of two things is true: the cancellation came first, the write is never proposed, and its
+/// caller is told so; or the step came first, and the outcome is open.
+/// </para>
 /// </summary>
 internal sealed class PendingOperation
     : IValueTaskSource<StoreResponse>,
@@ -21,9 +26,9 @@ internal sealed class PendingOperation
 {
     private const int Waiting = 0;
     private const int Completed = 1;
+    private const int Queued = 2;
 
-    private static readonly Action<object?, CancellationToken> s_cancel =
-        static (handle, token) => ((PendingOperation)handle!).TryFail(new OperationCanceledException(token));
+    private static readonly Action<object?, CancellationToken> s_cancel = static (handle, token) => ((PendingOperation)handle!).Cancel(token);
 
     private static readonly StoreRequest s_barrier = new CompactRequest(Revision.Current);
 
@@ -58,14 +63,14 @@ internal sealed class PendingOperation
     /// <summary>The request of a handle that waits for a read barrier and carries no operation.</summary>
     public static StoreRequest Barrier => s_barrier;
 
-    /// <summary>Begins a life, with both holders in place.</summary>
-    public void Begin(StoreRequest request, int requestLength, long submitted, long deadline, CancellationToken cancellationToken)
+    /// <summary>Begins a life, with both holders in place. <paramref name="queued"/>: it goes to the proposer's queue.</summary>
+    public void Begin(StoreRequest request, int requestLength, long submitted, long deadline, bool queued, CancellationToken cancellationToken)
     {
         Request = request;
         RequestLength = requestLength;
         Submitted = submitted;
         Deadline = deadline;
-        _state = Waiting;
+        _state = queued ? Queued : Waiting;
         _holders = 2;
         if (cancellationToken.CanBeCanceled)
         {
@@ -73,9 +78,15 @@ internal sealed class PendingOperation
         }
     }
 
+    /// <summary>The proposer takes the write into a batch. False where it is completed, that is cancelled: then it must not be proposed.</summary>
+    public bool TryPropose() => Interlocked.CompareExchange(ref _state, Waiting, Queued) != Completed;
+
+    /// <summary>The batch went nowhere: the write is in the queue again. Leaves a completed one alone.</summary>
+    public void PutBack() => Interlocked.CompareExchange(ref _state, Queued, Waiting);
+
     public bool TryComplete(StoreResponse response)
     {
-        if (Interlocked.CompareExchange(ref _state, Completed, Waiting) != Waiting)
+        if (Interlocked.Exchange(ref _state, Completed) == Completed)
         {
             return false;
         }
@@ -86,7 +97,7 @@ internal sealed class PendingOperation
 
     public bool TryFail(Exception error)
     {
-        if (Interlocked.CompareExchange(ref _state, Completed, Waiting) != Waiting)
+        if (Interlocked.Exchange(ref _state, Completed) == Completed)
         {
             return false;
         }
@@ -129,6 +140,19 @@ internal sealed class PendingOperation
 
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _core.OnCompleted(continuation, state, token, flags);
+
+    private void Cancel(CancellationToken token)
+    {
+        switch (Interlocked.Exchange(ref _state, Completed))
+        {
+            case Queued:
+                _core.SetException(new OperationNotProposedException(token));
+                break;
+            case Waiting:
+                _core.SetException(new OperationCanceledException(token));
+                break;
+        }
+    }
 
     private void Release()
     {

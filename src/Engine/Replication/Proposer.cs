@@ -82,14 +82,26 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
         long deadline = 0;
         while (_batch.Count < options.BatchOperationsMax && _queue.TryPeek(out PendingOperation? next))
         {
-            bytes += next.RequestLength;
-            if (_batch.Count > 0 && bytes > options.BatchBytesMax)
+            if (_batch.Count > 0 && bytes + next.RequestLength > options.BatchBytesMax)
             {
                 break;
             }
 
-            _batch.Add(_queue.Dequeue());
+            _queue.Dequeue();
+            if (!next.TryPropose())
+            {
+                next.ReleaseByPipeline();
+                continue;
+            }
+
+            _batch.Add(next);
+            bytes += next.RequestLength;
             deadline = Math.Max(deadline, next.Deadline);
+        }
+
+        if (_batch.Count == 0)
+        {
+            return null;
         }
 
         id = new BatchId(proposerId, ++_sequence);
@@ -107,6 +119,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
         int behind = _queue.Count;
         foreach (PendingOperation operation in operations)
         {
+            operation.PutBack();
             _queue.Enqueue(operation);
         }
 
@@ -134,7 +147,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
             _expiry.Dequeue();
             if (_underWay.Remove(oldest.Sequence, out PendingOperation[]? operations))
             {
-                FailAll(operations, () => new MetaStoreException(MetaStoreError.Timeout, "no answer in time; the operation may still be applied", Outcome.Unknown));
+                FailAll(operations, () => new MetaStoreException(MetaStoreError.Timeout, "no answer in time", Outcome.Unknown));
             }
         }
     }
@@ -149,7 +162,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
 
         foreach (PendingOperation[] operations in _underWay.Values)
         {
-            FailAll(operations, () => new MetaStoreException(error, $"{reason}; the operation may have been applied", Outcome.Unknown));
+            FailAll(operations, () => new MetaStoreException(error, reason, Outcome.Unknown));
         }
 
         _underWay.Clear();

@@ -21,6 +21,9 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
 {
     private const int ScratchBytes = 128;
 
+    /// <summary>How late an answer to a request whose deadline has passed is awaited: the node's clock of deadlines may be 0.2 s late.</summary>
+    private static readonly TimeSpan s_lateAnswer = TimeSpan.FromMilliseconds(300);
+
     private readonly SocketPipe _pipe;
     private readonly MetaStoreClientOptions _options;
     private readonly Action<NodeId, NodeId> _leaderLearned;
@@ -136,7 +139,8 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
     /// <summary>Fails what has waited too long, and gives up on a node that has been silent all the while.</summary>
     public void Sweep(long now)
     {
-        List<PendingRequest>? expired = _pending.TakeExpired(now);
+        // The node's own answer at the deadline says more than silence, above all whether a write can have been applied: it has time to arrive.
+        List<PendingRequest>? expired = _pending.TakeExpired(now - (long)(s_lateAnswer.TotalSeconds * _options.TimeProvider.TimestampFrequency));
         if (expired is null)
         {
             return;

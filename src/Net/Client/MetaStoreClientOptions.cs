@@ -14,7 +14,7 @@ public sealed record MetaStoreClientOptions
     /// <summary>Connections to each endpoint; requests take turns. 1 to 1024.</summary>
     public int ConnectionsPerEndpoint { get; init; } = 1;
 
-    /// <summary>How long one call may take, all its tries together. 10 ms to 1 hour; kept to about a twentieth of it.</summary>
+    /// <summary>How long one call may take, all its tries together. 10 ms to 1 hour; kept to about a twentieth of it and 0.3 s, for an answer under way.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long connecting and shaking hands may take. 1 ms to 1 hour.</summary>

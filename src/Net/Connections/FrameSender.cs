@@ -28,6 +28,18 @@ internal sealed class FrameSender<T>(PipeWriter output, IFrameSource<T> source, 
     private bool _hasWriter;
     private bool _closed;
 
+    /// <summary>Whether somebody is writing, or about to.</summary>
+    public bool HasWriter
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _hasWriter;
+            }
+        }
+    }
+
     /// <summary>
     /// Adds an item. With <paramref name="schedule"/>, a writer is woken where there is none; without, the caller promises to call
     /// <see cref="DrainAsync"/> after its last item. False: the sender is closed, and the item was not taken.

@@ -9,7 +9,7 @@ namespace MetaStore.Net.Connections;
 /// </summary>
 internal sealed class SocketPipe : IDisposable
 {
-    private readonly NetworkStream _stream;
+    private readonly CountedStream _stream;
 
     public SocketPipe(Socket socket, int receiveBufferBytes, int sendBufferBytes)
     {
@@ -18,7 +18,7 @@ internal sealed class SocketPipe : IDisposable
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         Socket = socket;
         RemoteName = socket.RemoteEndPoint?.ToString() ?? "unknown";
-        _stream = new NetworkStream(socket, ownsSocket: true);
+        _stream = new CountedStream(socket);
         Input = PipeReader.Create(_stream, new StreamPipeReaderOptions(bufferSize: receiveBufferBytes, minimumReadSize: receiveBufferBytes / 4, leaveOpen: true));
         Output = PipeWriter.Create(_stream, new StreamPipeWriterOptions(minimumBufferSize: sendBufferBytes, leaveOpen: true));
     }
@@ -31,6 +31,9 @@ internal sealed class SocketPipe : IDisposable
     public PipeReader Input { get; }
 
     public PipeWriter Output { get; }
+
+    /// <summary>Pieces that were begun to be sent. Each is begun when the socket has taken the one before, so while this moves, the other side reads.</summary>
+    public long WritesBegun => _stream.WritesBegun;
 
     /// <summary>Closes the socket; whoever waits on either end is woken with an exception. May be called from any thread, and twice.</summary>
     public void Abort() => _stream.Dispose();
@@ -64,5 +67,18 @@ internal sealed class SocketPipe : IDisposable
     {
         _stream.Dispose();
         Input.Complete();
+    }
+
+    private sealed class CountedStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
+    {
+        private long _writesBegun; // one writer at a time; others only look
+
+        public long WritesBegun => Volatile.Read(ref _writesBegun);
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Volatile.Write(ref _writesBegun, _writesBegun + 1);
+            return base.WriteAsync(buffer, cancellationToken);
+        }
     }
 }

@@ -38,7 +38,7 @@ public sealed record BinaryServerOptions
     /// </summary>
     public TimeSpan RequestTimeoutMax { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>When draining: how long a client may take to close after its last answer. 0 or more.</summary>
+    /// <summary>When draining: how long a client may take nothing of its answers, and how long it may take to close after the last. 0 or more.</summary>
     public TimeSpan DrainLinger { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Bytes asked of the socket at once. 1 KiB to 1 MiB; each connection holds one such buffer.</summary>

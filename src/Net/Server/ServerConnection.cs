@@ -79,9 +79,33 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         _draining = true;
         Notify(FrameKind.Goodbye);
-        await _inFlight.WhenIdleAsync().ConfigureAwait(false);
-        await Task.WhenAny(_ended.Task, Task.Delay(_options.DrainLinger, _options.TimeProvider)).ConfigureAwait(false);
+        if (await AnsweredAsync().ConfigureAwait(false))
+        {
+            await Task.WhenAny(_ended.Task, Task.Delay(_options.DrainLinger, _options.TimeProvider)).ConfigureAwait(false);
+        }
+
         Close();
+    }
+
+    /// <summary>
+    /// Waits until nothing is under way: true. Or until the client has taken nothing of its answers for a while: false. What the store has yet to
+    /// answer is waited for without end.
+    /// </summary>
+    private async Task<bool> AnsweredAsync()
+    {
+        Task idle = _inFlight.WhenIdleAsync();
+        while (!idle.IsCompleted)
+        {
+            (bool wasWriting, long writes) = (_sender.HasWriter, _pipe.WritesBegun);
+            await Task.WhenAny(idle, Task.Delay(_options.DrainLinger, _options.TimeProvider)).ConfigureAwait(false);
+            if (!idle.IsCompleted && wasWriting && _sender.HasWriter && _pipe.WritesBegun == writes)
+            {
+                _logger.LogInformation("Client {Client} takes no answers and is disconnected.", RemoteName);
+                return false;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>Closes at once.</summary>
@@ -188,6 +212,11 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
 
     private void Handle(FrameFound found, in FrameHeader header, in ReadOnlySequence<byte> body)
     {
+        if (header.Correlation == 0)
+        {
+            throw new WireFormatException("A request has correlation 0, which belongs to frames that answer nothing.");
+        }
+
         Answer answer;
         if (found == FrameFound.TooLong)
         {

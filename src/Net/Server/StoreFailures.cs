@@ -15,6 +15,8 @@ internal sealed class StoreFailures(ILogger logger)
         {
             case MetaStoreException known:
                 return known;
+            case OperationNotProposedException:
+                return new MetaStoreException(MetaStoreError.NoLeader, "There is no leader: none took the request before its deadline passed.");
             case OperationCanceledException:
                 return new MetaStoreException(MetaStoreError.Timeout, "The request's deadline passed before the store had answered.", outcome);
             default:

@@ -1,4 +1,4 @@
-using System.Text;
+using MetaStore.Server.CommandLine;
 
 namespace MetaStore.Server.Client;
 
@@ -8,7 +8,7 @@ internal readonly record struct KeySpan(ReadOnlyMemory<byte> Key, ReadOnlyMemory
     private static readonly byte[] s_zero = [0];
 
     public static KeySpan FromText(string key, string? end, bool isPrefix, bool isFromKey) =>
-        Make(Encoding.UTF8.GetBytes(key), end is null ? null : Encoding.UTF8.GetBytes(end), isPrefix, isFromKey);
+        Make(ArgumentText.ToBytes(key), end is null ? null : ArgumentText.ToBytes(end), isPrefix, isFromKey);
 
     /// <summary>An empty key means all keys with prefix and from-key, as in etcdctl.</summary>
     /// <exception cref="RefusalException">The parts contradict each other.</exception>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using MetaStore.Engine;
 using MetaStore.Server.Client;
 using MetaStore.Server.Output;
@@ -13,7 +12,7 @@ internal static class KeyValueCommands
     public static Command Put(ClientFlags flags)
     {
         var key = new Argument<string>("KEY") { Description = "the key" };
-        var value = new Argument<string>("VALUE") { Description = "the value; - reads it from standard input, to the end" };
+        var value = new Argument<string?>("VALUE") { Description = "the value; - or none reads it from standard input, to the end", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> previous = Flags.Switch("--prev-kv", "print the key's previous state");
         Option<string> lease = Flags.Text("--lease", "the lease to attach, in hexadecimal", "0");
         var command = new Command("put", "store a value under a key") { key, value, previous, lease };
@@ -22,8 +21,8 @@ internal static class KeyValueCommands
         {
             var request = new PutRequest
             {
-                Key = Encoding.UTF8.GetBytes(result.GetValue(key)!),
-                Value = await ReadValueAsync(result.GetValue(value)!, flags.Io, cancel),
+                Key = ArgumentText.ToBytes(result.GetValue(key)!),
+                Value = await ReadValueAsync(result.GetValue(value), flags.Io, cancel),
                 LeaseId = LeaseText.Parse("--lease", result.GetValue(lease)!),
                 ReturnPrevious = result.GetValue(previous),
             };
@@ -35,7 +34,7 @@ internal static class KeyValueCommands
     public static Command Get(ClientFlags flags)
     {
         var key = new Argument<string>("KEY") { Description = "the key, or the first of a range" };
-        var end = new Argument<string?>("END") { Description = "the first key not included", Arity = ArgumentArity.ZeroOrOne };
+        var end = new Argument<string?>("END") { Description = "the first key not included; may be left out", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> prefix = Flags.Switch("--prefix", "all keys that begin with KEY");
         Option<bool> fromKey = Flags.Switch("--from-key", "all keys from KEY on");
         Option<long> limit = Flags.Number("--limit", "print at most so many; 0 for all", 0, 0, long.MaxValue);
@@ -68,7 +67,7 @@ internal static class KeyValueCommands
                 SortTarget = result.GetValue(sortBy),
                 SortOrder = result.GetValue(order),
             };
-            printer.Get(await store.RangeAsync(request, cancel), new GetView(request.CountOnly, result.GetValue(valueOnly)));
+            printer.Get(await PagedRange.ReadAsync(store, request, cancel), new GetView(request.CountOnly, result.GetValue(valueOnly)));
         }));
         return command;
     }
@@ -76,7 +75,7 @@ internal static class KeyValueCommands
     public static Command Delete(ClientFlags flags)
     {
         var key = new Argument<string>("KEY") { Description = "the key, or the first of a range" };
-        var end = new Argument<string?>("END") { Description = "the first key not included", Arity = ArgumentArity.ZeroOrOne };
+        var end = new Argument<string?>("END") { Description = "the first key not included; may be left out", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> prefix = Flags.Switch("--prefix", "all keys that begin with KEY");
         Option<bool> fromKey = Flags.Switch("--from-key", "all keys from KEY on");
         Option<bool> previous = Flags.Switch("--prev-kv", "print what was removed");
@@ -121,11 +120,11 @@ internal static class KeyValueCommands
         return command;
     }
 
-    private static async Task<byte[]> ReadValueAsync(string text, ProgramIo io, CancellationToken cancel)
+    private static async Task<byte[]> ReadValueAsync(string? text, ProgramIo io, CancellationToken cancel)
     {
-        if (text != "-")
+        if (text is not (null or "-"))
         {
-            return Encoding.UTF8.GetBytes(text);
+            return ArgumentText.ToBytes(text);
         }
 
         using var value = new MemoryStream();

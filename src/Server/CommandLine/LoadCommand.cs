@@ -35,13 +35,13 @@ internal static class LoadCommand
             }
             catch (RefusalException e)
             {
-                throw new RefusalException(e.ExitCode, $"{(path == "-" ? "standard input" : path)}, {e.Message.TrimEnd('.')}. {counters.Stored} keys were stored.", e);
+                throw new RefusalException(e.ExitCode, $"{(path == "-" ? "standard input" : path)}, {e.Message.TrimEnd('.')}. {counters.Stored} records were stored.", e);
             }
 
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             var text = new ByteText();
             text.Line(
-                $"{counters.Stored} keys, {NodeRows.Size(counters.StoredBytes)}, in {seconds:0.00} s: {counters.Stored / seconds:0} puts/s"
+                $"{counters.Stored} records, {NodeRows.Size(counters.StoredBytes)}, in {seconds:0.00} s: {counters.Stored / seconds:0} puts/s"
                 + (counters.Repeated > 0 ? $", {counters.Repeated} sent again" : string.Empty));
             await flags.Io.Output.WriteAsync(text.Bytes, cancel);
             return ExitCode.Success;

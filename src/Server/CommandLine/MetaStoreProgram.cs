@@ -8,7 +8,7 @@ internal static class MetaStoreProgram
 {
     public static async Task<int> RunAsync(string[] arguments, ProgramIo io)
     {
-        ParseResult parsed = MakeRoot(io).Parse(arguments);
+        ParseResult parsed = MakeRoot(io).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null }); // "@x" is a value like others
         if (ParseErrorText.Describe(parsed, arguments) is { } error)
         {
             await io.Error.WriteLineAsync(error);

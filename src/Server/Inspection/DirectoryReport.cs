@@ -13,6 +13,11 @@ internal sealed record DirectoryReport(ReadOnlyMemory<byte> Text, int ExitCode)
         WalReport report = WalInspector.Inspect(disk, directory);
         var text = new ByteText();
         text.Line($"{directory}: {(report.Identity is { } identity ? $"data of {identity}" : "whose data it is cannot be told")}");
+        if (report.Named is { } named)
+        {
+            text.Line($"  name     directory.id  directory {named.DirectoryId:x16}");
+        }
+
         foreach (SegmentReport segment in report.Segments)
         {
             text.Line($"  segment  {Path.GetFileName(segment.File)}  {segment.Bytes} bytes, {segment.Records} records{string.Concat(segment.Groups.Select(Describe))}");
@@ -46,7 +51,7 @@ internal sealed record DirectoryReport(ReadOnlyMemory<byte> Text, int ExitCode)
     {
         string wal = Path.Combine(directory, "wal");
         string snapshots = Path.Combine(directory, "snap");
-        if (!Directory.Exists(wal))
+        if (!Directory.Exists(wal) && !Directory.Exists(snapshots) && !File.Exists(Path.Combine(directory, "directory.id")))
         {
             throw new RefusalException(Server.ExitCode.Usage, $"{directory} is not a data directory: there is no {wal}.");
         }

@@ -30,7 +30,7 @@ internal static class LoadProgress
             {
                 await Task.WhenAny(load, timer.WaitForNextTickAsync().AsTask());
                 bar.Value = inputBytes is null ? 0 : counters.InputBytes;
-                bar.Description = $"{counters.Stored:N0} keys";
+                bar.Description = $"{counters.Stored:N0} records";
             }
         });
         await load;

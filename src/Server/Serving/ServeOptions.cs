@@ -91,6 +91,11 @@ internal sealed record ServeOptions
             throw new RefusalException(ExitCode.Usage, $"--name is \"{flags.Name}\"; it must not be empty nor hold a comma, an equals sign or a slash.");
         }
 
+        if (flags.DataDirectory is not null && string.IsNullOrWhiteSpace(flags.DataDirectory))
+        {
+            throw new RefusalException(ExitCode.Usage, "--data-dir is empty; it must name a directory, or be left out.");
+        }
+
         HttpUrl? advertised = flags.AdvertisePeerUrls is null ? null : One("--initial-advertise-peer-urls", flags.AdvertisePeerUrls);
         IReadOnlyList<MemberAddress> members = InitialCluster.Parse(flags.InitialCluster ?? $"{flags.Name}={advertised?.ToString() ?? PeerUrlDefault}");
         MemberAddress self = FindSelf(flags.Name, members, advertised);

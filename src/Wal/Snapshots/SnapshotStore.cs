@@ -16,14 +16,12 @@ public sealed class SnapshotStore
     private readonly string _directory;
     private readonly WalIdentity _identity;
 
-    /// <summary>The snapshots in the data directory <paramref name="directory"/>; makes the place for them where there is none.</summary>
-    /// <exception cref="DiskException">The disk failed.</exception>
+    /// <summary>The snapshots in the data directory <paramref name="directory"/>. Changes nothing: their place is made when it is first needed.</summary>
     public SnapshotStore(IDisk disk, string directory, WalIdentity identity)
     {
         _disk = disk;
         _directory = Path.Combine(directory, DirectoryName);
         _identity = identity;
-        disk.CreateDirectory(_directory);
     }
 
     /// <summary>The group's snapshots, the newest (highest index) first. Headers are read and checked; contents are not.</summary>
@@ -33,7 +31,7 @@ public sealed class SnapshotStore
     public IReadOnlyList<SnapshotInfo> List(uint groupId)
     {
         var found = new List<SnapshotInfo>();
-        foreach (string name in _disk.ListFiles(_directory))
+        foreach (string name in _disk.DirectoryExists(_directory) ? _disk.ListFiles(_directory) : [])
         {
             if (SnapshotHeader.TryParseFileName(name, out uint group, out ulong index, out ulong term) && group == groupId)
             {
@@ -53,6 +51,7 @@ public sealed class SnapshotStore
     {
         ArgumentOutOfRangeException.ThrowIfZero(info.Index);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(info.Configuration.Length, SnapshotInfo.ConfigurationBytesMax);
+        _disk.CreateDirectory(_directory);
         string path = PathOf(groupId, info.Index, info.Term);
         return new SnapshotWriter(_disk, path + TemporarySuffix, path, new SnapshotHeader(_identity, groupId, info));
     }
@@ -75,6 +74,7 @@ public sealed class SnapshotStore
     /// <exception cref="DiskException">The disk failed or is full, or the same snapshot is being received.</exception>
     public SnapshotReceiver Receive(uint groupId, SnapshotInfo info, ulong length)
     {
+        _disk.CreateDirectory(_directory);
         string path = PathOf(groupId, info.Index, info.Term);
         return new SnapshotReceiver(_disk, path + PartSuffix, path, _identity.ClusterId, groupId, info, length);
     }
@@ -117,10 +117,11 @@ public sealed class SnapshotStore
         _disk.SyncDirectory(_directory);
     }
 
-    /// <summary>Removes what a crash left half written or half received. At start, before anything is written.</summary>
+    /// <summary>Makes the place for snapshots, and removes what a crash left half written or half received. At start, before anything is written.</summary>
     /// <exception cref="DiskException">The disk failed.</exception>
     public void DeleteTemporary()
     {
+        _disk.CreateDirectory(_directory);
         foreach (string name in _disk.ListFiles(_directory))
         {
             if (name.EndsWith(TemporarySuffix, StringComparison.Ordinal) || name.EndsWith(PartSuffix, StringComparison.Ordinal))

@@ -1,13 +1,13 @@
 using System.Runtime.InteropServices;
 
-namespace MetaStore.Engine.Hosting;
+namespace MetaStore.Wal;
 
 /// <summary>
 /// The monotonic clock that runs on while the machine is suspended. A leader that was asleep must find its lease over, however short the
 /// sleep looked to a clock that stood still. On Linux that is CLOCK_BOOTTIME, where the runtime's own is CLOCK_MONOTONIC, which stands
 /// still; elsewhere the runtime's own runs on.
 /// </summary>
-internal sealed partial class BootClock : TimeProvider
+public sealed partial class BootClock : TimeProvider
 {
     private const int BootTime = 7;
     private const long NanosecondsPerSecond = 1_000_000_000;
@@ -19,8 +19,10 @@ internal sealed partial class BootClock : TimeProvider
     /// <summary>The clock for this system.</summary>
     public static TimeProvider Instance { get; } = OperatingSystem.IsLinux() ? new BootClock() : System;
 
+    /// <inheritdoc/>
     public override long TimestampFrequency => NanosecondsPerSecond;
 
+    /// <inheritdoc/>
     public override long GetTimestamp()
     {
         int result = ClockGetTime(BootTime, out TimeSpec time);
