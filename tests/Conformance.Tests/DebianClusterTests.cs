@@ -34,7 +34,7 @@ public sealed class DebianClusterTests
         load.Input.Close();
         int exitCode = await load.WaitForExitAsync(s_patience);
         Assert.True(exitCode == 0, load.Errors);
-        Assert.StartsWith($"{packages.Expected.Count} keys, ", load.Output);
+        Assert.StartsWith($"{packages.Expected.Count} records, ", load.Output);
         await AssertEqualAsync(cluster, packages);
         Assert.All(await cluster.StopAllAsync(), code => Assert.Equal(0, code));
     }
