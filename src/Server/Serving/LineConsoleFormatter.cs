@@ -37,7 +37,7 @@ internal sealed class LineConsoleFormatter(TimeProvider time) : ConsoleFormatter
     private static bool IsOperatingError(Exception exception) => exception switch
     {
         NodeFailedException { InnerException: { } cause } => IsOperatingError(cause),
-        CorruptionException or WalPoisonedException or WalIdentityException or WalVersionException => true,
+        MemberRefusedException or CorruptionException or WalPoisonedException or WalIdentityException or WalVersionException => true,
         MetaStoreException or IOException or System.Net.Sockets.SocketException or OperationCanceledException => true,
         _ => false,
     };
