@@ -57,7 +57,7 @@ internal sealed class NodeStorage : IDisposable
             snapshots.DeleteTemporary();
             RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
             SnapshotInfo? newest = snapshots.List(group.Value).FirstOrDefault();
-            if (recovered is not null && recovered.Mark.Index > (newest?.Index ?? 0))
+            if (recovered is not null && recovered.Mark.Index > (newest?.Index ?? 0) && !KnownBugs.StateBehindTheMarkAccepted)
             {
                 throw new CorruptionException(
                     settings.DataDirectory, 0, $"the log begins behind index {recovered.Mark.Index}, and the newest snapshot is of index {newest?.Index ?? 0}");
@@ -170,7 +170,7 @@ internal sealed class NodeStorage : IDisposable
         }
 
         IEnumerable<LogEntry> entries = recovered?.Entries ?? [];
-        if (newest is not null && newest.Index > recovered?.Mark.Index)
+        if (newest is not null && newest.Index > recovered?.Mark.Index && !KnownBugs.LogNotAlignedWithSnapshot)
         {
             bool continues = entries.Any(e => e.Index == newest.Index && e.Term == newest.Term);
             entries = continues ? entries.Where(e => e.Index > newest.Index) : [];
