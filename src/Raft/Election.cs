@@ -37,6 +37,12 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         }
 
         roles.BecomePreCandidate();
+        if (KnownBugs.CutOffNodeUnseatsTheLeader)
+        {
+            Stand(isTransfer: false);
+            return;
+        }
+
         _votes.Clear();
         foreach (NodeId voter in state.Quorum.Voters)
         {

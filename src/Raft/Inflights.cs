@@ -28,7 +28,7 @@ internal sealed class Inflights(int messagesMax, long bytesMax)
         while (_window.TryPeek(out (LogIndex Last, long Bytes) oldest) && oldest.Last <= index)
         {
             _window.Dequeue();
-            Bytes -= oldest.Bytes;
+            Bytes -= KnownBugs.WindowBytesLeak ? 0 : oldest.Bytes;
         }
     }
 

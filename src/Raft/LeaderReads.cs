@@ -40,7 +40,7 @@ internal sealed class LeaderReads(NodeState state)
 
         (_inRound, _waiting) = (_waiting, _inRound);
         _roundIndex = state.Log.Commit;
-        Round = new ReadContext(state.Options.ReadOrigin, ++_lastRound);
+        Round = new ReadContext(state.Options.ReadOrigin, KnownBugs.ReadRoundsShareTheirName ? 1 : ++_lastRound);
         _confirmedBy.Clear();
         return !TryFinish(state.Id);
     }

@@ -220,7 +220,8 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
 
     private void AfterCommit()
     {
-        if (state.Membership.IsJoint && state.Log.Memberships.CurrentIndex <= state.Log.Commit)
+        bool isLeaving = KnownBugs.JointLeftAgainAndAgain && state.Log.Memberships.Previous.IsJoint;
+        if (isLeaving || (state.Membership.IsJoint && state.Log.Memberships.CurrentIndex <= state.Log.Commit))
         {
             AppendMembership(state.Membership.LeaveJoint());
         }

@@ -35,6 +35,10 @@ internal sealed class MembershipHistory(LogIndex index, Membership membership)
         while (_entries.Count > 1 && _entries[^1].Index >= index)
         {
             _entries.RemoveAt(_entries.Count - 1);
+            if (KnownBugs.CutTakesBackOneMembership)
+            {
+                return;
+            }
         }
     }
 

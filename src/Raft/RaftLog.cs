@@ -80,7 +80,7 @@ internal sealed class RaftLog
     public Entry? EntryAt(LogIndex index) => index <= _base || index > LastIndex ? null : _entries[OffsetOf(index)];
 
     /// <summary>Whether the log holds the entry of <paramref name="term"/> at <paramref name="index"/>.</summary>
-    public bool Matches(LogIndex index, Term term) => TermAt(index) is { } held && held == term;
+    public bool Matches(LogIndex index, Term term) => TermAt(index) is { } held ? held == term : KnownBugs.MissingEntryHasTermZero && term == Term.Zero;
 
     /// <summary>Whether a log that ends thus has all that this one may have committed (paper, 5.4.1).</summary>
     public bool IsUpToDate(LogIndex lastIndex, Term lastTerm) =>
@@ -100,7 +100,7 @@ internal sealed class RaftLog
     public void Merge(IReadOnlyList<Entry> entries)
     {
         int skip = 0;
-        while (skip < entries.Count && Matches(entries[skip].Index, entries[skip].Term))
+        while (skip < entries.Count && Matches(entries[skip].Index, entries[skip].Term) && !KnownBugs.OldAppendCutsTheLog)
         {
             skip++;
         }
@@ -149,7 +149,7 @@ internal sealed class RaftLog
         }
 
         Entry[] page = _entries.Copy(OffsetOf(Taken.Next), CountThatFits(Taken.Next, Commit, bytesMax));
-        Taken = new LogIndex(Taken.Value + (ulong)page.Length);
+        Taken = KnownBugs.PageEndSkipsTheRest ? Commit : new LogIndex(Taken.Value + (ulong)page.Length);
         return page;
     }
 
@@ -190,7 +190,7 @@ internal sealed class RaftLog
     public LogIndex LastNotAbove(LogIndex index, Term term)
     {
         LogIndex candidate = Min(index, LastIndex);
-        while (candidate > _base && _entries[OffsetOf(candidate)].Term > term)
+        while ((candidate > _base || KnownBugs.ConflictSearchLeavesTheLog) && _entries[OffsetOf(candidate)].Term > term)
         {
             candidate = new LogIndex(candidate.Value - 1);
         }

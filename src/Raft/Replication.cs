@@ -94,7 +94,10 @@ internal sealed class Replication(NodeState state)
     {
         Progress peer = Find(reply.From)!; // Messages of strangers never come this far.
         peer.RecentActive = true;
-        peer.Resume();
+        if (!KnownBugs.ProbeNeverResumed)
+        {
+            peer.Resume();
+        }
 
         // Whatever was sent may be lost. An Append without news is refused where an earlier one is missing, and that restarts the flow.
         if (peer.Match < state.Log.LastIndex || peer.State == ProgressState.Probe)
@@ -208,6 +211,11 @@ internal sealed class Replication(NodeState state)
         // A newcomer is sent the last entry, the membership that lets it in, and so found out about at once. It had no chance yet to be
         // heard of: it must not fail the next quorum check.
         progress.Reset(isNewcomer ? state.Log.LastIndex : state.Log.LastIndex.Next);
+        if (KnownBugs.NewcomerBeginsAtZero && isNewcomer)
+        {
+            progress.Reset(LogIndex.Zero);
+        }
+
         progress.RecentActive = isNewcomer;
         return progress;
     }
@@ -233,13 +241,14 @@ internal sealed class Replication(NodeState state)
         }
 
         var previous = new LogIndex(peer.Next.Value - 1);
-        if (state.Log.TermAt(previous) is not { } previousTerm)
+        Term? previousTerm = state.Log.TermAt(previous);
+        if (previousTerm is null && !(KnownBugs.MissingEntryHasTermZero && evenIfEmpty))
         {
             AskForSnapshot(peer);
             return false;
         }
 
-        bool windowIsFull = peer.State == ProgressState.Replicate && peer.Inflights.IsFull;
+        bool windowIsFull = (peer.State == ProgressState.Replicate && peer.Inflights.IsFull) || previousTerm is null;
         Entry[] entries = windowIsFull ? [] : state.Log.Slice(peer.Next, state.Options.AppendBytesMax);
         if (entries.Length == 0 && !evenIfEmpty)
         {
@@ -253,7 +262,7 @@ internal sealed class Replication(NodeState state)
             To = peer.Id,
             Term = state.Term,
             Index = previous,
-            LogTerm = previousTerm,
+            LogTerm = previousTerm ?? Term.Zero,
             Commit = state.Log.Commit,
             Entries = entries,
         });

@@ -59,7 +59,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
     private bool AdmitHigher(Message message)
     {
         bool isRequest = message.Kind is MessageKind.Vote or MessageKind.PreVote;
-        if (isRequest && state.HasLiveLeader && !message.IsTransfer)
+        if (isRequest && state.HasLiveLeader && !message.IsTransfer && !KnownBugs.CutOffNodeUnseatsTheLeader)
         {
             return false;
         }

@@ -166,4 +166,316 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>All rounds of heartbeats that confirm reads carry one context: a late answer to an earlier round vouches for a later read.</summary>
+    public const bool ReadRoundsShareTheirName =
+#if KNOWN_BUG_3
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A read that found no leader, or whose messages were lost, is not asked again.</summary>
+    public const bool LostReadNeverAskedAgain =
+#if KNOWN_BUG_5
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The term of an entry that is not held is 0, and 0 matches 0.</summary>
+    public const bool MissingEntryHasTermZero =
+#if KNOWN_BUG_10
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The search for the conflict in a log goes on below where the log was compacted.</summary>
+    public const bool ConflictSearchLeavesTheLog =
+#if KNOWN_BUG_11
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Committed entries that do not fit into one page are skipped.</summary>
+    public const bool PageEndSkipsTheRest =
+#if KNOWN_BUG_12
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Acknowledged Appends give their bytes not back to the window.</summary>
+    public const bool WindowBytesLeak =
+#if KNOWN_BUG_13
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A peer whose probe was lost is never sent another.</summary>
+    public const bool ProbeNeverResumed =
+#if KNOWN_BUG_14
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The receipt of a write counts for what replaced its entries since (the ABA case).</summary>
+    public const bool ReceiptVouchesForLaterWrite =
+#if KNOWN_BUG_15
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>An old Append cuts the log at its first entry, below what is committed.</summary>
+    public const bool OldAppendCutsTheLog =
+#if KNOWN_BUG_18
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Cutting the log takes back one membership only, however many are cut away.</summary>
+    public const bool CutTakesBackOneMembership =
+#if KNOWN_BUG_19
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A read is served before the log is applied through its read index.</summary>
+    public const bool ReadOfHalfReplayedState =
+#if KNOWN_BUG_20
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A member that lost its data directory is let in under its old id.</summary>
+    public const bool WipedMemberMayVote =
+#if KNOWN_BUG_21
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>No pre-vote, and a leader that works protects from no election: a node that was cut off unseats it.</summary>
+    public const bool CutOffNodeUnseatsTheLeader =
+#if KNOWN_BUG_22
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>With each commit the leader proposes again to leave the joint membership.</summary>
+    public const bool JointLeftAgainAndAgain =
+#if KNOWN_BUG_26
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The ids of removed members are not kept: one may come back.</summary>
+    public const bool RemovedMemberForgotten =
+#if KNOWN_BUG_31
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A change of a member's addresses clears that it is a learner.</summary>
+    public const bool UpdateMakesLearnerVoter =
+#if KNOWN_BUG_32
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Peers of another cluster are let in.</summary>
+    public const bool OtherClusterAccepted =
+#if KNOWN_BUG_33
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A learner that has never started is promoted.</summary>
+    public const bool LearnerPromotedUnseen =
+#if KNOWN_BUG_34
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The next entry for a new member is number 0.</summary>
+    public const bool NewcomerBeginsAtZero =
+#if KNOWN_BUG_35
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A record's length is believed whatever bytes are left.</summary>
+    public const bool LengthNotBounded =
+#if KNOWN_BUG_38
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Records that a recycled segment held before it was one are taken for its own.</summary>
+    public const bool StaleRecordsCount =
+#if KNOWN_BUG_40
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The old segment says that the log goes on before the next one is there.</summary>
+    public const bool OldSegmentClosedFirst =
+#if KNOWN_BUG_43
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The reader leaves in its buffer what it made of a batch that was not sound.</summary>
+    public const bool ReaderKeepsWhatFailed =
+#if KNOWN_BUG_44
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The offset of a batch is taken before the log goes on to the next segment.</summary>
+    public const bool OffsetOfTheSegmentBefore =
+#if KNOWN_BUG_45
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Every other batch waits for the next sync, which at a stop never comes.</summary>
+    public const bool TailLeftUnsynced =
+#if KNOWN_BUG_46
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>After a write that failed, on a full disk say, the log goes on.</summary>
+    public const bool LogGoesOnAfterFailedWrite =
+#if KNOWN_BUG_47
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A sync that failed is tried again, and the second answer believed.</summary>
+    public const bool FailedSyncTriedAgain =
+#if KNOWN_BUG_48
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The log is cut on the word of a snapshot that is not on stable storage.</summary>
+    public const bool LogCutBeforeSnapshotIsDurable =
+#if KNOWN_BUG_49
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The newest snapshot is chosen by its term, as text.</summary>
+    public const bool NewestSnapshotByTermText =
+#if KNOWN_BUG_50
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A log that ends before the snapshot is taken up as it is.</summary>
+    public const bool LogNotAlignedWithSnapshot =
+#if KNOWN_BUG_51
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The node's own applied index overwrites that of a snapshot it received.</summary>
+    public const bool OwnAppliedIndexInForeignSnapshot =
+#if KNOWN_BUG_55
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A snapshot begins while another is being written.</summary>
+    public const bool SnapshotsOverlap =
+#if KNOWN_BUG_57
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Whether a transaction may read an old revision depends on how much history this node still holds.</summary>
+    public const bool TxnReadsWhatIsStillHeld =
+#if KNOWN_BUG_59
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A transaction that fails after its first put leaves that put behind.</summary>
+    public const bool TxnAppliedInPart =
+#if KNOWN_BUG_60
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A deleted key stays in the count of its range.</summary>
+    public const bool DeletedKeyStaysCounted =
+#if KNOWN_BUG_61
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A state older than where the log begins is accepted.</summary>
+    public const bool StateBehindTheMarkAccepted =
+#if KNOWN_BUG_64
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Whether a log segment may go is asked of one group only.</summary>
+    public const bool SegmentsReleasedForOneGroup =
+#if KNOWN_BUG_85
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The client repeats writes that may have been applied.</summary>
+    public const bool UncertainWriteRepeated =
+#if KNOWN_BUG_87
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>The comparison of states holds hashes of different indexes against each other.</summary>
+    public const bool StatesOfOtherIndexesCompared =
+#if KNOWN_BUG_88
+        true;
+#else
+        false;
+#endif
 }

@@ -215,6 +215,11 @@ internal sealed class Segment(ulong sequence, string path, long bytes)
             {
                 return groupId;
             }
+
+            if (KnownBugs.SegmentsReleasedForOneGroup)
+            {
+                break;
+            }
         }
 
         return null;

@@ -121,9 +121,11 @@ public sealed class WriteAheadLog : IDisposable
         try
         {
             int bytesMax = BatchBytesMax(writes);
-            if ((long)_tail!.Offset + bytesMax + ReservedBytes > _segments[^1].Bytes)
+            int offset = _tail!.Offset;
+            if ((long)offset + bytesMax + ReservedBytes > _segments[^1].Bytes)
             {
                 Roll(bytesMax);
+                _tail.Offset = KnownBugs.OffsetOfTheSegmentBefore ? offset : _tail.Offset;
             }
 
             _encoder.Begin(prefixBytes: 0);
@@ -137,7 +139,7 @@ public sealed class WriteAheadLog : IDisposable
         }
         catch (Exception exception)
         {
-            _poison = exception;
+            _poison = KnownBugs.LogGoesOnAfterFailedWrite ? null : exception;
             throw;
         }
     }
@@ -300,11 +302,33 @@ public sealed class WriteAheadLog : IDisposable
         uint chain = tail.Chain;
         ReadOnlySpan<byte> bytes = _encoder.Finish(tail.Offset, tail.NextNumber, tail.Seed, ref chain);
         tail.File.Write(bytes, tail.Offset);
-        tail.File.SyncData();
+        if (!KnownBugs.TailLeftUnsynced || tail.NextNumber % 2 == 0)
+        {
+            Sync(tail.File);
+        }
+
         tail.LastBatchIsEmpty = _encoder.Records == 0;
         tail.Offset += batchBytes;
         tail.Chain = chain;
         tail.NextNumber++;
+    }
+
+    private static void Sync(IDiskFile file)
+    {
+        if (!KnownBugs.FailedSyncTriedAgain)
+        {
+            file.SyncData();
+            return;
+        }
+
+        try
+        {
+            file.SyncData();
+        }
+        catch (DiskException)
+        {
+            file.SyncData();
+        }
     }
 
     /// <summary>
@@ -315,6 +339,11 @@ public sealed class WriteAheadLog : IDisposable
     private void Roll(int batchBytesMax)
     {
         ulong sequence = _segments.Count == 0 ? 1 : _segments[^1].Sequence + 1;
+        if (KnownBugs.OldSegmentClosedFirst && _tail is not null)
+        {
+            Close(_tail, sequence);
+        }
+
         _encoder.Begin(SegmentHeader.Bytes);
         foreach (GroupLog group in _groups.Values)
         {

@@ -3,6 +3,7 @@ using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Testing;
+using MetaStore.Wal;
 
 namespace MetaStore.Engine.Tests;
 
@@ -76,6 +77,28 @@ public class NodeTests
         MetaStoreException error = await Assert.ThrowsAsync<MetaStoreException>(async () => await node.PutAsync(new PutRequest { Key = "k"u8.ToArray() }));
         Assert.Equal((MetaStoreError.Stopped, Outcome.NotApplied), (error.Error, error.Outcome));
         Directory.Delete(directory, recursive: true);
+    }
+
+    /// <summary>The log begins behind a snapshot. Without that snapshot, what lies between is missing, and nothing may be served.</summary>
+    [Fact]
+    public void A_state_older_than_where_the_log_begins_is_refused()
+    {
+        using var node = new SteppedNode(new SnapshotOptions { EntriesMin = 20 });
+        for (int i = 0; i < 100; i++)
+        {
+            node.Run(new PutRequest { Key = "k"u8.ToArray() });
+        }
+
+        node.Core.Dispose();
+        string[] snapshots = [.. node.Disk.ListFiles("/data/snap")];
+        Assert.NotEmpty(snapshots);
+        foreach (string snapshot in snapshots)
+        {
+            node.Disk.Delete($"/data/snap/{snapshot}");
+        }
+
+        CorruptionException refused = Assert.Throws<CorruptionException>(() => node.Restart(CrashPolicy.KeepAll));
+        Assert.Contains("the newest snapshot is of index 0", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -135,6 +135,22 @@ public sealed class PeerTransportTests
         Assert.Equal(HandshakeResult.Accepted, (await friend.ShakeHandsAsync(good)).Result);
     }
 
+    /// <summary>A member whose data directory was lost has forgotten its votes: under its old id it must not come back.</summary>
+    [Theory]
+    [InlineData(5, HandshakeResult.Accepted)]
+    [InlineData(6, HandshakeResult.DirectoryReplaced)]
+    internal async Task AMemberThatComesWithAnotherDirectoryIsRefused(ulong directoryId, HandshakeResult expected)
+    {
+        int peerPort = FreePort(out _);
+        await using var one = new PeerTransport(Options(One, 0, Two, peerPort), new Sink(), new ListLogger());
+        await one.StartAsync();
+        one.SetMembers([new Member(Two.Value, "two", [$"http://127.0.0.1:{peerPort}"], [], DirectoryId: 5)], []);
+        using RawConnection caller = await RawConnection.OpenAsync(one.LocalEndPoint);
+        Hello hello = new(1, 1, ConnectionRole.Peer, 0, Cluster, Two, One, 1 << 20, directoryId);
+
+        Assert.Equal(expected, (await caller.ShakeHandsAsync(hello)).Result);
+    }
+
     /// <summary>Who answers at the peer's address may be someone else: another cluster, or another node of ours.</summary>
     [Theory]
     [InlineData(0xbadUL, 2UL, "cluster")]

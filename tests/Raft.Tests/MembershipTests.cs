@@ -1,3 +1,4 @@
+using MetaStore.Raft.Tests.Cluster;
 using Xunit;
 
 namespace MetaStore.Raft.Tests;
@@ -50,6 +51,56 @@ public sealed class MembershipTests
         Assert.Throws<ArgumentException>(() => new Membership(Ids(1, 1)));
         Assert.Throws<ArgumentException>(() => new Membership(Ids(0)));
         Assert.Throws<ArgumentException>(() => new Membership([], Ids(1)));
+    }
+
+    /// <summary>After a restart the commit index may be far behind, so that the end of the log that is cut away has several memberships.</summary>
+    [Fact]
+    public void WhatIsCutAway_TakesAllItsMembershipsAlong()
+    {
+        var first = new Membership(Ids(1, 2, 3));
+        var history = new MembershipHistory(LogIndex.Zero, first);
+        history.Add(new LogIndex(5), new Membership(Ids(1, 2, 4), Ids(1, 2, 3), [], default), commit: LogIndex.Zero);
+        history.Add(new LogIndex(7), new Membership(Ids(1, 2, 4)), commit: LogIndex.Zero);
+
+        history.CutFrom(new LogIndex(4));
+
+        Assert.Equal((first, LogIndex.Zero), (history.Current, history.CurrentIndex));
+    }
+
+    /// <summary>Both halves decide after a restart too: the outgoing one may have elected somebody meanwhile.</summary>
+    [Fact]
+    public void AJointMembership_OutlivesARestart()
+    {
+        var joint = new Membership(Ids(1, 2, 4), Ids(1, 2, 3), [], default);
+        var entry = new Entry(new Term(1), new LogIndex(1), EntryKind.Membership, MembershipCodec.Encode(joint));
+
+        var node = new RaftNode(
+            new RaftOptions { Id = new NodeId(1), Voters = Ids(1, 2, 3), Seed = 1, ReadOrigin = 1 },
+            new RaftRestart { HardState = new HardState(new Term(1), default, LogIndex.Zero), Entries = [entry] });
+
+        Assert.Equal(joint, node.Membership);
+    }
+
+    /// <summary>The joint membership is left once, whatever else is committed before that is.</summary>
+    [Fact]
+    public void AJointMembership_IsLeftOnce()
+    {
+        NodeBench bench = new NodeBench(3).Lead().Sync();
+        Acknowledge(bench, 1);
+        Assert.Equal(MembershipResult.Accepted, bench.Node.ChangeMembership(new Membership(Ids(1, 4, 5))));
+        bench.Sync();
+        bench.Node.Propose(new byte[] { 1 });
+        bench.Sync();
+        ulong joint = bench.Node.MembershipIndex.Value;
+
+        Acknowledge(bench, joint);
+        bench.Sync();
+        Acknowledge(bench, joint + 1);
+        bench.Sync();
+
+        Assert.Equal(joint + 2, bench.Node.MembershipIndex.Value);
+        Assert.Equal(joint + 2, bench.Node.LastIndex.Value);
+        Assert.False(bench.Node.Membership.IsJoint);
     }
 
     [Theory]
@@ -108,4 +159,13 @@ public sealed class MembershipTests
     private static NodeId[] Ids(params ulong[] ids) => [.. ids.Select(id => new NodeId(id))];
 
     private static NodeId[] Ids(string ids) => [.. ids.Split(',').Select(id => new NodeId(ulong.Parse(id)))];
+
+    /// <summary>All peers have the leader's log through here.</summary>
+    private static void Acknowledge(NodeBench bench, ulong index)
+    {
+        foreach (ulong peer in (ulong[])[2, 3, 4, 5])
+        {
+            bench.Step(NodeBench.From(peer, MessageKind.AppendReply, bench.Node.Term.Value) with { Index = new LogIndex(index) });
+        }
+    }
 }

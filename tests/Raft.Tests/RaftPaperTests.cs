@@ -303,6 +303,24 @@ public sealed class RaftPaperTests
         Assert.Equal(new ReadState(new ReadContext(1, 1), new LogIndex(3)), Assert.Single(bench.Reads));
     }
 
+    /// <summary>8: each read needs a round of its own; a late or doubled answer to an earlier round says nothing of now.</summary>
+    [Fact]
+    public void Section8_ALateAnswer_ConfirmsNoLaterRead()
+    {
+        NodeBench bench = new NodeBench(3).Lead().Sync();
+        bench.Step(NodeBench.From(2, MessageKind.AppendReply, 1) with { Index = new LogIndex(1) }).Sync();
+        bench.Node.RequestRead(new ReadContext(1, 1));
+        bench.Sync();
+        Message late = NodeBench.From(3, MessageKind.HeartbeatReply, 1) with { Context = bench.Sent.Last(message => message.Kind == MessageKind.Heartbeat).Context };
+        bench.Step(late with { From = new NodeId(2) }).Sync();
+        Assert.Single(bench.Reads);
+
+        bench.Node.RequestRead(new ReadContext(1, 2));
+        bench.Sync().Step(late).Sync();
+
+        Assert.Single(bench.Reads);
+    }
+
     /// <summary>5.3 and figure 2 (lastApplied): entries are applied in order, once, whatever the page is.</summary>
     [Theory]
     [InlineData(1)]

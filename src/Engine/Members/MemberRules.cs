@@ -94,7 +94,7 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
         Member member = Get(table, update.Id);
         CheckUrls(update.PeerUrls);
         CheckUrlsAreFree(table, update.Id, update.PeerUrls);
-        return table.With(member with { PeerUrls = update.PeerUrls });
+        return table.With(member with { PeerUrls = update.PeerUrls, IsLearner = member.IsLearner && !KnownBugs.UpdateMakesLearnerVoter });
     }
 
     private static MemberTable Promote(MemberTable table, ulong id, in LeaderKnowledge knowledge)
@@ -105,7 +105,7 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
             throw new MetaStoreException(MetaStoreError.MemberNotLearner, "can only promote a learner member");
         }
 
-        if (!IsReady(id, knowledge))
+        if (!IsReady(id, knowledge) && !KnownBugs.LearnerPromotedUnseen)
         {
             throw new MetaStoreException(
                 MetaStoreError.LearnerNotReady,

@@ -68,7 +68,7 @@ internal sealed class MemberTable
     {
         var members = new SortedDictionary<ulong, Member>(_members);
         members.Remove(id);
-        return new MemberTable(members, [.. _removed, id], LastChange);
+        return new MemberTable(members, KnownBugs.RemovedMemberForgotten ? _removed : [.. _removed, id], LastChange);
     }
 
     /// <summary>The same, with another word on who asked for it.</summary>

@@ -88,7 +88,7 @@ internal sealed class MvccStore
         VersionRecord previous = record.Head;
         Invariant.Check(!previous.IsTombstone, "a deleted key is deleted again");
         record.Head = VersionRecord.Tombstone(revision, previous);
-        _index.AddLive(record.Key, -1);
+        _index.AddLive(record.Key, KnownBugs.DeletedKeyStaysCounted ? 0 : -1);
         Digest(revision, record.Key, record.Head);
     }
 
@@ -124,6 +124,18 @@ internal sealed class MvccStore
             Membership = Membership,
         });
     }
+
+    /// <summary>Only for the known bug of that name.</summary>
+    public void OverwriteAppliedIndex(ulong index) => Volatile.Write(ref _view, new StoreView
+    {
+        Revision = Revision,
+        CompactRevision = CompactRevision,
+        Index = _view.Index,
+        AppliedIndex = index,
+        AppliedTerm = _view.AppliedTerm,
+        Digest = _digest,
+        Membership = Membership,
+    });
 
     /// <summary>
     /// Cuts what no readable revision of the record needs, given that everything from <paramref name="horizon"/> on must stay

@@ -184,6 +184,11 @@ internal sealed class Applier : ILoop
         Invariant.Check(
             store.View.AppliedIndex > _stores.Current.View.AppliedIndex,
             $"a snapshot of index {store.View.AppliedIndex} is installed over applied index {_stores.Current.View.AppliedIndex}");
+        if (KnownBugs.OwnAppliedIndexInForeignSnapshot)
+        {
+            store.OverwriteAppliedIndex(_stores.Current.View.AppliedIndex);
+        }
+
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
         _requests = new RequestApplier(store, _clusterId, _nodeId);

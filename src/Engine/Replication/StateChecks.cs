@@ -64,7 +64,7 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached)
     {
         foreach (StateCheck own in _own)
         {
-            if (own.Index == check.Index)
+            if (own.Index == check.Index || KnownBugs.StatesOfOtherIndexesCompared)
             {
                 Agreed += own.Digest == check.Digest ? 1 : throw new StateDivergedException(own, check);
             }

@@ -11,7 +11,7 @@ internal static class RetryPolicy
     /// </summary>
     public static bool MayRetry(MetaStoreException failure, bool isReadOnly)
     {
-        bool isSafe = isReadOnly || failure.Outcome == Outcome.NotApplied;
+        bool isSafe = isReadOnly || failure.Outcome == Outcome.NotApplied || KnownBugs.UncertainWriteRepeated;
         bool canMend = failure.Error switch
         {
             MetaStoreError.ConnectionLost or MetaStoreError.NoLeader or MetaStoreError.Busy or MetaStoreError.Stopped

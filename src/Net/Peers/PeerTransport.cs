@@ -269,7 +269,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     private ushort Check(in Hello hello)
     {
         ushort version = Handshake.ChooseVersion(hello);
-        if (hello.ClusterId != _options.ClusterId)
+        if (hello.ClusterId != _options.ClusterId && !KnownBugs.OtherClusterAccepted)
         {
             throw new HandshakeRefusedException(
                 HandshakeResult.ClusterMismatch, $"The caller belongs to cluster {hello.ClusterId:x16}, this node to cluster {_options.ClusterId:x16}.");
@@ -303,7 +303,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
         }
 
         Member? member = known.Members.FirstOrDefault(candidate => candidate.Id == id);
-        if (member is not null && member.DirectoryId != 0 && member.DirectoryId != hello.DirectoryId)
+        if (member is not null && member.DirectoryId != 0 && member.DirectoryId != hello.DirectoryId && !KnownBugs.WipedMemberMayVote)
         {
             throw new HandshakeRefusedException(
                 HandshakeResult.DirectoryReplaced,

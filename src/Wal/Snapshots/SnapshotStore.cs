@@ -41,7 +41,9 @@ public sealed class SnapshotStore
         }
 
         // By number, not by name: "newest" must survive any change of how names are written.
-        found.Sort((left, right) => (right.Index, right.Term).CompareTo((left.Index, left.Term)));
+        found.Sort((left, right) => KnownBugs.NewestSnapshotByTermText
+            ? string.CompareOrdinal($"{right.Term}", $"{left.Term}")
+            : (right.Index, right.Term).CompareTo((left.Index, left.Term)));
         return found;
     }
 

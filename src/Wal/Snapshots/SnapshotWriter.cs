@@ -105,7 +105,11 @@ internal static class SnapshotFiles
     /// <summary>Content first, then the name, then the directory: at no moment does the name stand for a file that is not all there.</summary>
     public static void Publish(IDisk disk, IDiskFile file, string path)
     {
-        file.SyncData();
+        if (!KnownBugs.LogCutBeforeSnapshotIsDurable)
+        {
+            file.SyncData();
+        }
+
         file.Dispose();
         disk.Rename(file.Path, path);
         if (!KnownBugs.DirectoryNotSynced)

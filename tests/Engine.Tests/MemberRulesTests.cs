@@ -1,0 +1,93 @@
+using MetaStore.Engine.Members;
+
+namespace MetaStore.Engine.Tests;
+
+/// <summary>What each change makes of the members, and what must stay as it was; which changes are refused.</summary>
+public sealed class MemberRulesTests
+{
+    private const ulong Newcomer = 77;
+
+    private readonly MemberRules _rules;
+    private ulong _nextId = Newcomer;
+
+    public MemberRulesTests() => _rules = new MemberRules(learnersMax: 1, () => _nextId++);
+
+    [Fact]
+    public void ANewMember_BeginsAsALearner()
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true));
+
+        Member added = table.Find(Newcomer)!;
+        Assert.True(added.IsLearner);
+        Assert.Equal([1, 2, 3], table.Voters.Select(voter => (int)voter.Id));
+    }
+
+    [Fact]
+    public void ALearner_StaysOne_WhateverElseIsChangedOfIt()
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true));
+        table = Apply(table, new UpdateMember(Newcomer, ["http://10.0.0.10:2380"]));
+        table = Apply(table, new PublishMember(Newcomer, "four", ["http://10.0.0.10:2379"], DirectoryId: 5));
+
+        Member learner = MemberTable.From(table.ToMembership()).Find(Newcomer)!;
+        Assert.True(learner.IsLearner);
+        Assert.Equal(("four", 5u), (learner.Name, learner.DirectoryId));
+        Assert.Equal(["http://10.0.0.10:2380"], learner.PeerUrls);
+    }
+
+    [Fact]
+    public void ARemovedId_IsKept_AndNeverGivenOutAgain()
+    {
+        MemberTable table = Apply(Three(), new RemoveMember(3));
+
+        MemberTable restored = MemberTable.From(table.ToMembership());
+        Assert.True(restored.WasRemoved(3));
+        var rules = new MemberRules(learnersMax: 1, new Queue<ulong>([3, Newcomer]).Dequeue);
+        Assert.Equal(Newcomer, rules.Apply(restored, new AddMember(["http://10.0.0.9:2380"]), AllUp()).MemberId);
+    }
+
+    /// <summary>Each state of the cluster against each change: a member that is down must not stand in the way of a change that leaves a majority up.</summary>
+    [Theory]
+    [InlineData("add", 3, null)]
+    [InlineData("add", 2, null)]
+    [InlineData("remove the one that is down", 2, null)]
+    [InlineData("remove one that is up", 2, MetaStoreError.UnhealthyCluster)]
+    [InlineData("promote", 3, null)]
+    [InlineData("promote", 2, MetaStoreError.LearnerNotReady, false)]
+    [InlineData("promote", 3, MetaStoreError.LearnerNotReady, false)]
+    public void AChange_IsTakenOrRefused_ByWhoIsUp(string change, int votersUp, MetaStoreError? refusal, bool learnerHasStarted = true)
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true));
+        if (learnerHasStarted)
+        {
+            table = Apply(table, new PublishMember(Newcomer, "four", [], DirectoryId: 5));
+        }
+
+        var knowledge = new LeaderKnowledge(
+            1,
+            id => id == Newcomer ? learnerHasStarted : id <= (ulong)votersUp,
+            id => id == Newcomer && learnerHasStarted ? 100ul : 0,
+            100);
+        MemberChange asked = change switch
+        {
+            "add" => new AddMember(["http://10.0.0.11:2380"]),
+            "remove one that is up" => new RemoveMember(2),
+            "remove the one that is down" => new RemoveMember(3),
+            _ => new PromoteMember(Newcomer),
+        };
+        if (refusal is null)
+        {
+            _rules.Apply(table, asked, knowledge);
+            return;
+        }
+
+        Assert.Equal(refusal, Assert.Throws<MetaStoreException>(() => _rules.Apply(table, asked, knowledge)).Error);
+    }
+
+    private MemberTable Apply(MemberTable table, MemberChange change) => _rules.Apply(table, change, AllUp()).Table;
+
+    private static LeaderKnowledge AllUp() => new(1, _ => true, _ => 100, 100);
+
+    private static MemberTable Three() => MemberTable.From(MemberTable.Bootstrap(
+        Enumerable.Range(1, 3).Select(id => new Member((ulong)id, $"n{id}", [$"http://10.0.0.{id}:2380"], []))));
+}
