@@ -39,7 +39,10 @@ internal sealed class SegmentPool
 
     public bool WantsMore => _spares.Count < _options.RecycledSegmentsMax;
 
-    /// <summary>Takes up the spares of the last run that have the right size and removes the others.</summary>
+    /// <summary>
+    /// Removes the spares of former runs. One of them may be a file whose sync failed: it looks whole while the system holds it, and no later sync
+    /// makes its length durable, so as a segment it could be found empty after a power cut.
+    /// </summary>
     public static SegmentPool Open(IDisk disk, string directory, WalOptions options)
     {
         var pool = new SegmentPool(disk, directory, options);
@@ -56,14 +59,7 @@ internal sealed class SegmentPool
                 pool._nextNumber = Math.Max(pool._nextNumber, number + 1);
             }
 
-            if (pool.WantsMore && LengthOf(disk, path) == options.SegmentBytes)
-            {
-                pool.Add(path);
-            }
-            else
-            {
-                disk.Delete(path);
-            }
+            disk.Delete(path);
         }
 
         return pool;
@@ -187,11 +183,5 @@ internal sealed class SegmentPool
         {
             // It is in nobody's way: the next start removes it.
         }
-    }
-
-    private static long LengthOf(IDisk disk, string path)
-    {
-        using IDiskFile file = disk.Open(path, readOnly: true);
-        return file.Length;
     }
 }

@@ -47,7 +47,7 @@ internal sealed class MembershipDesk
     /// <summary>Whether an answer waits for entries to be applied.</summary>
     public bool AwaitsApply => _answers.Count > 0;
 
-    public void Add(PendingOperation operation) => _queue.Enqueue(new Job((ClusterRequest)operation.Request, operation, NodeId.None, 0));
+    public void Add(PendingOperation operation) => _queue.Enqueue(new Job((ClusterRequest)operation.Request, operation, NodeId.None, ++_sequence));
 
     /// <summary>A payload of another member: a request, if this node leads, or the answer to one of its own.</summary>
     public void Receive(Message message, RaftNode raft)
@@ -147,9 +147,14 @@ internal sealed class MembershipDesk
         {
             PromoteWhoIsReady(raft);
         }
-        else if (_underWay is { Request.Change: not null })
+        else if (_underWay is { Request.Change: not null } job)
         {
-            EndUnderWay(Failed(MetaStoreError.NoLeader, "leadership was lost while the change was under way", Outcome.Unknown));
+            // It may still be committed, by whoever leads now: those who asked find it in their own logs, or give up in time.
+            _underWay = null;
+            if (job.Local is not null)
+            {
+                _forwarded.Add(job.Id, job.Local);
+            }
         }
 
         if (--_ticksToPublish <= 0)
@@ -241,7 +246,7 @@ internal sealed class MembershipDesk
             return true;
         }
 
-        Membership target = table.Because(new ChangeOrigin(job.Origin.Value, job.Id, memberId)).ToMembership();
+        Membership target = table.Because(new ChangeOrigin(job.Origin.IsNone ? _self.Id : job.Origin.Value, job.Id, memberId)).ToMembership();
         if (raft.ChangeMembership(target) != MembershipResult.Accepted)
         {
             return false;
@@ -302,8 +307,8 @@ internal sealed class MembershipDesk
             return false;
         }
 
-        _forwarded.Add(++_sequence, job.Local);
-        _send(raft.Leader, MessageKind.Forward, ForwardCodec.EncodeRequest(_sequence, job.Request));
+        _forwarded.Add(job.Id, job.Local);
+        _send(raft.Leader, MessageKind.Forward, ForwardCodec.EncodeRequest(job.Id, job.Request));
         return true;
     }
 
