@@ -65,6 +65,9 @@ internal sealed record RunOptions
     /// <summary>Bytes of entries in one Append; 1: each entry travels alone.</summary>
     public int AppendBytesMax { get; init; }
 
+    /// <summary>Whether the leader has a lease; with it, members that restart keep silence for a while, and elections are rarer.</summary>
+    public bool Lease { get; init; }
+
     /// <summary>Members are added, removed and promoted, and the leader is moved, all the while.</summary>
     public bool MembershipChanges { get; init; }
 
@@ -107,6 +110,7 @@ internal sealed record RunOptions
         return options with
         {
             MembershipChanges = membershipChanges,
+            Lease = random.Chance(0.5),
 
             // A node that refuses its damaged disk is gone for good: with members removed besides, there might be no majority left.
             BitRot = options.BitRot && !membershipChanges,
