@@ -47,6 +47,11 @@ public sealed class ServerProcess : IAsyncDisposable
     public async Task<bool> WaitUntilItServesAsync()
     {
         await Deadline.UntilAsync(() => s_serves.IsMatch(Child.Output) || Child.HasExited, "the server serves or ends");
+        if (!s_serves.IsMatch(Child.Output))
+        {
+            await Child.WaitForExitAsync(); // It may have served for a moment: only now has all that it said been read.
+        }
+
         Match match = s_serves.Match(Child.Output);
         Endpoint = match.Groups["endpoint"].Value;
         return match.Success;
