@@ -9,16 +9,21 @@ namespace MetaStore.Simulation;
 internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, RunOptions options, Action<NodeId, GroupId, Message> deliver, Trace trace)
 {
     private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
+    private readonly HashSet<NodeId> _alone = [];
 
     public bool IsCalm { get; set; }
 
     public void Cut(NodeId from, NodeId to) => _cut.Add((from, to));
 
-    public bool IsCut(NodeId from, NodeId to) => _cut.Contains((from, to));
+    public bool IsCut(NodeId from, NodeId to) => _cut.Contains((from, to)) || _alone.Contains(from) || _alone.Contains(to);
 
-    public void Heal(NodeId node) => _cut.RemoveWhere(link => link.From == node || link.To == node);
-
+    /// <summary>Heals every link; who was isolated stays so.</summary>
     public void HealAll() => _cut.Clear();
+
+    /// <summary>Cuts the node off from all, whatever becomes of single links, until <see cref="Rejoin"/>.</summary>
+    public void Isolate(NodeId node) => _alone.Add(node);
+
+    public void Rejoin(NodeId node) => _alone.Remove(node);
 
     public void Send(NodeId from, GroupId group, Message message)
     {
@@ -43,7 +48,7 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
         long delay = random.Between(50 * VirtualTime.Microsecond, IsCalm ? 2 * VirtualTime.Millisecond : options.DelayMax);
         time.After(delay, () =>
         {
-            if (_cut.Contains((from, to)))
+            if (IsCut(from, to))
             {
                 return;
             }

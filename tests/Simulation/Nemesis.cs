@@ -77,6 +77,7 @@ internal sealed class Nemesis
         _world.Network.IsCalm = true;
         foreach (SimulatedNode node in _world.Nodes)
         {
+            _world.Network.Rejoin(node.Id);
             node.Resume();
             node.Disk.Faults = new DiskFaults();
             node.Start();

@@ -102,7 +102,7 @@ internal sealed record RunOptions
             BatchOperations = random.Chance(0.3) ? 1 : random.Next(2, 20),
             CompactProbability = random.Chance(0.5) ? 0.02 * random.NextDouble() : 0,
             ThinkMax = random.Between(VirtualTime.Millisecond, 100 * VirtualTime.Millisecond),
-            LeaderHunt = random.Chance(0.2),
+            LeaderHunt = random.Chance(0.25),
             AppendBytesMax = random.Chance(0.5) ? 1 : 1 << 20,
         };
         bool compactToNewest = random.Chance(0.2);

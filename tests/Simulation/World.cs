@@ -143,7 +143,11 @@ internal sealed class World
             return;
         }
 
-        receiver?.Deliver(group, message);
+        if (receiver is not null)
+        {
+            receiver.Deliver(group, message);
+            Hunt.Received(receiver);
+        }
     }
 
     private bool HasLeader() => Nodes.Any(n => n.Core?.Node.Raft.Role == Role.Leader);
