@@ -207,8 +207,10 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         _validator.Check(request);
-        await PassBarrierAsync(request.Serializable, cancellationToken).ConfigureAwait(false);
-        return _reader.Range(request);
+        TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
+        bool isLocal = request.Serializable || age <= request.StalenessMax;
+        await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero);
     }
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)
