@@ -42,7 +42,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             return;
         }
 
-        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent() };
+        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent(), InvokedAt = world.Time.Now };
         _isUncertain = false;
         _sequence++;
         _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
@@ -212,6 +212,11 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
     private StoreRequest Draw()
     {
         long key = random.NextInt64(world.Options.Keys);
+        if (random.Chance(world.Options.ReadShare))
+        {
+            return new RangeRequest { Key = RegisterProjection.KeyOf(key) };
+        }
+
         double kind = random.NextDouble();
         if (random.Chance(world.Options.CompactProbability) && world.Revision > 2)
         {
