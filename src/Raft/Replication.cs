@@ -187,13 +187,14 @@ internal sealed class Replication(NodeState state)
         peer.Wait();
     }
 
-    /// <summary>The voter that has most of the log; none where this node is the only one.</summary>
+    /// <summary>The voter that has most of the log and may lead; none where this node is the only one.</summary>
     public NodeId BestVoter()
     {
         Progress? best = null;
         foreach (Progress peer in _peers)
         {
-            if (state.Membership.Voters.Contains(peer.Id) && (best is null || peer.Match > best.Match))
+            bool mayLead = state.Membership.Voters.Contains(peer.Id) && !state.Membership.IsWitness(peer.Id);
+            if (mayLead && (best is null || peer.Match > best.Match))
             {
                 best = peer;
             }

@@ -230,6 +230,7 @@ internal sealed class RandomNetwork
 
         if (member.IsUp)
         {
+            Checker.Check(); // A commit is judged by the membership it was made under, before another is begun.
             Disturb(member);
         }
 
@@ -333,7 +334,7 @@ internal sealed class RandomNetwork
         }
     }
 
-    /// <summary>Any membership at all: one voter more, all of them others, the leader without a vote.</summary>
+    /// <summary>Any membership at all: one voter more, all of them others, the leader without a vote, and each member of any priority.</summary>
     private void ChangeMembers(Member member)
     {
         if (_random.Next(4) == 0)
@@ -345,7 +346,8 @@ internal sealed class RandomNetwork
         NodeId[] shuffled = [.. Members.Select(other => other.Id).OrderBy(_ => _random.Next())];
         NodeId[] voters = shuffled[.._random.Next(1, shuffled.Length + 1)];
         NodeId[] learners = [.. shuffled[voters.Length..].Where(_ => _random.Next(2) == 0)];
-        if (member.Node.ChangeMembership(new Membership(voters, learners)) == MembershipResult.Accepted)
+        var priorities = voters.Concat(learners).ToDictionary(id => id, _ => new MemberTraits((byte)(_random.Next(4) * 50)));
+        if (member.Node.ChangeMembership(new Membership(voters, learners, traits: priorities)) == MembershipResult.Accepted)
         {
             MembershipChanges++;
         }
