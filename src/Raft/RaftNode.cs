@@ -319,7 +319,7 @@ public sealed class RaftNode
     /// <param name="to">The peer that <see cref="Ready.SnapshotsToSend"/> named.</param>
     /// <param name="snapshot">The snapshot the piece is of; committed.</param>
     /// <param name="offset">Where the piece begins, in bytes.</param>
-    /// <param name="length">The whole snapshot's size in bytes.</param>
+    /// <param name="length">The whole snapshot's size in bytes; 0 for a witness.</param>
     /// <param name="chunk">The bytes; not copied.</param>
     public Message? MakeSnapshotChunk(NodeId to, SnapshotMetadata snapshot, ulong offset, ulong length, ReadOnlyMemory<byte> chunk)
     {

@@ -84,8 +84,10 @@ internal sealed class Replication(NodeState state)
         bool active = state.Quorum.IsMajority(voter => voter == state.Id || Find(voter)!.RecentActive);
         foreach (Progress peer in _peers)
         {
-            peer.BeginActivityPeriod();
+            peer.BeginActivityPeriod(state.Log.LastIndex);
         }
+
+        ScheduleFlushForWitnesses(); // Who keeps up no longer is waited for no longer.
 
         return active;
     }
@@ -150,6 +152,7 @@ internal sealed class Replication(NodeState state)
     /// </summary>
     public bool TryCommit()
     {
+        ScheduleFlushForWitnesses(); // What has come to a voter's disk meanwhile, this one or another, may be sent to them.
         var held = new LogIndex(state.Quorum.HeldByMajority(voter => MatchOf(voter).Value));
         bool mayCount = state.Log.Matches(held, state.Term) || KnownBugs.OlderTermCommitsByCount;
         if (!mayCount || !state.Log.CommitThrough(held))
@@ -211,11 +214,9 @@ internal sealed class Replication(NodeState state)
 
         // A newcomer is sent the last entry, the membership that lets it in, and so found out about at once. It had no chance yet to be
         // heard of: it must not fail the next quorum check.
-        progress.Reset(isNewcomer ? state.Log.LastIndex : state.Log.LastIndex.Next);
-        if (KnownBugs.NewcomerBeginsAtZero && isNewcomer)
-        {
-            progress.Reset(LogIndex.Zero);
-        }
+        LogIndex last = state.Log.LastIndex;
+        LogIndex next = isNewcomer ? last : last.Next;
+        progress.Reset(KnownBugs.NewcomerBeginsAtZero && isNewcomer ? LogIndex.Zero : next, last);
 
         progress.RecentActive = isNewcomer;
         return progress;
@@ -250,7 +251,7 @@ internal sealed class Replication(NodeState state)
         }
 
         bool windowIsFull = (peer.State == ProgressState.Replicate && peer.Inflights.IsFull) || previousTerm is null;
-        Entry[] entries = windowIsFull ? [] : state.Log.Slice(peer.Next, state.Options.AppendBytesMax);
+        Entry[] entries = windowIsFull ? [] : EntriesFor(peer);
         if (entries.Length == 0 && !evenIfEmpty)
         {
             return false;
@@ -269,6 +270,23 @@ internal sealed class Replication(NodeState state)
         });
         peer.Sent(new LogIndex(previous.Value + (ulong)entries.Length), EntrySize.Of(entries), state.Log.Commit);
         return entries.Length > 0;
+    }
+
+    /// <summary>A witness gets no more than <see cref="WitnessShare"/> says, and nothing of what commands carry.</summary>
+    private Entry[] EntriesFor(Progress peer)
+    {
+        Entry[] entries = state.Log.Slice(peer.Next, state.Options.AppendBytesMax);
+        return state.Membership.IsWitness(peer.Id)
+            ? WitnessShare.Of(entries, WitnessShare.Limit(state.Membership, MatchOf, voter => voter == state.Id || Find(voter)!.KeepsUp))
+            : entries;
+    }
+
+    private void ScheduleFlushForWitnesses()
+    {
+        if (state.Membership.HasWitness)
+        {
+            ScheduleFlush();
+        }
     }
 
     private void AskForSnapshot(Progress peer)
