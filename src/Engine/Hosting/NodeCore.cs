@@ -207,6 +207,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         _validator.Check(request);
+        _reader.CheckHoldsData(View);
         await PassBarrierAsync(request.Serializable, cancellationToken).ConfigureAwait(false);
         return _reader.Range(request);
     }
@@ -237,6 +238,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
             DiskBytes = _storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
             Members = [.. MemberTable.From(view.Membership).Members],
             IsLearner = view.Membership.Learners.Contains(_settings.NodeId),
+            IsWitness = view.IsHollow || view.Membership.IsWitness(_settings.NodeId),
         });
     }
 
@@ -268,6 +270,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     private async ValueTask<TxnResponse> ReadTxnAsync(TxnRequest request, CancellationToken cancellationToken)
     {
+        _reader.CheckHoldsData(View);
         await PassBarrierAsync(StoreReader.IsSerializable(request), cancellationToken).ConfigureAwait(false);
         return _reader.Txn(request);
     }
@@ -312,6 +315,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     {
         _validator.Check(request);
         ThrowIfDown();
+        _reader.CheckHoldsData(View); // Its answer would never come out of this member's log.
         PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), queued: true, cancellationToken);
         token = operation.Token;
         Node.Submit(operation);

@@ -82,7 +82,8 @@ internal sealed class SnapshotLoop : ILoop
         });
     }
 
-    public void Send(NodeId peer) => Post(() => BeginTransfer(peer));
+    /// <summary>Sends the newest snapshot; to a witness, no more of it than its head.</summary>
+    public void Send(NodeId peer, bool isWitness) => Post(() => BeginTransfer(peer, isWitness));
 
     /// <summary>A piece from the leader, or a peer's answer to one, that passed Raft's checks.</summary>
     public void Deliver(Message message) => Post(() => Handle(message));
@@ -153,7 +154,7 @@ internal sealed class SnapshotLoop : ILoop
         _signal.Set();
     }
 
-    private void BeginTransfer(NodeId peer)
+    private void BeginTransfer(NodeId peer, bool isWitness)
     {
         if (_transfers.Remove(peer, out SnapshotTransfer? old))
         {
@@ -167,7 +168,7 @@ internal sealed class SnapshotLoop : ILoop
             return;
         }
 
-        var transfer = new SnapshotTransfer(peer, newest, _files.OpenRaw(_groupId, newest), _options);
+        var transfer = new SnapshotTransfer(peer, newest, isWitness ? null : _files.OpenRaw(_groupId, newest), _options);
         _transfers.Add(peer, transfer);
         _report(transfer.NextChunk());
     }

@@ -3,10 +3,13 @@ using MetaStore.Wal;
 
 namespace MetaStore.Engine.Snapshots;
 
-/// <summary>One snapshot on its way to one peer: one piece at a time, resumed from what the peer says it holds.</summary>
-internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile file, SnapshotOptions options) : IDisposable
+/// <summary>
+/// One snapshot on its way to one peer: one piece at a time, resumed from what the peer says it holds. Without a file it is one for a witness,
+/// a single piece without a body.
+/// </summary>
+internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile? file, SnapshotOptions options) : IDisposable
 {
-    private readonly ulong _length = (ulong)file.Length;
+    private readonly ulong _length = (ulong)(file?.Length ?? 0);
     private ulong _acknowledged;
     private int _idleTicks;
 
@@ -26,15 +29,18 @@ internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile
     public SnapshotEvent NextChunk()
     {
         var chunk = new byte[Math.Min((ulong)options.ChunkBytes, _length - _acknowledged)];
-        int read = file.Read(chunk, (long)_acknowledged);
-        Invariant.Check(read == chunk.Length, $"{file.Path} ends at {_acknowledged + (ulong)read}, before its length {_length}");
+        int read = file?.Read(chunk, (long)_acknowledged) ?? 0;
+        Invariant.Check(read == chunk.Length, $"{file?.Path} ends at {_acknowledged + (ulong)read}, before its length {_length}");
         return new SnapshotEvent.ChunkToSend(peer, info, _acknowledged, _length, chunk);
     }
 
-    /// <summary>The peer holds so many bytes; true where that is news, so that an answer that arrives twice sends nothing twice.</summary>
+    /// <summary>
+    /// The peer holds so many bytes; true where that is news, so that an answer that arrives twice sends nothing twice. To a piece without a
+    /// body there is one answer, and it is news.
+    /// </summary>
     public bool Acknowledge(ulong held)
     {
-        if (held == _acknowledged || held > _length)
+        if ((held == _acknowledged && _length > 0) || held > _length)
         {
             return false;
         }
@@ -55,5 +61,5 @@ internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile
         return _idleTicks % options.ResendTicks == 0 ? Patience.Resend : Patience.Wait;
     }
 
-    public void Dispose() => file.Dispose();
+    public void Dispose() => file?.Dispose();
 }
