@@ -279,7 +279,11 @@ public sealed class RaftNode
     /// </summary>
     /// <param name="snapshot">What it covers; applied (<see cref="AdvanceApplied"/>) before.</param>
     /// <param name="keepFrom">The first entry to keep in memory for slow followers; null: as <see cref="RaftOptions.CompactionTailEntries"/> says.</param>
-    public void Compact(SnapshotMetadata snapshot, LogIndex? keepFrom = null)
+    /// <param name="catchUpBytes">
+    /// For a peer that is active and further behind than that: what it needs next is kept as well, where all of it is no more than so many bytes.
+    /// Beyond that it needs a snapshot anyhow.
+    /// </param>
+    public void Compact(SnapshotMetadata snapshot, LogIndex? keepFrom = null, long catchUpBytes = 0)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         if (snapshot.Index <= _state.Log.SnapshotIndex)
@@ -289,7 +293,8 @@ public sealed class RaftNode
 
         ulong tail = (ulong)_state.Options.CompactionTailEntries;
         ulong tailFrom = snapshot.Index.Value >= tail ? snapshot.Index.Value - tail + 1 : 0;
-        _state.Log.Compact(snapshot, keepFrom ?? new LogIndex(tailFrom));
+        ulong neededFrom = _state.Role == Role.Leader ? _replication.NeededFrom(catchUpBytes).Value : tailFrom;
+        _state.Log.Compact(snapshot, keepFrom ?? new LogIndex(Math.Min(tailFrom, neededFrom)));
     }
 
     /// <summary>

@@ -206,6 +206,23 @@ internal sealed class Replication(NodeState state)
         return best?.Id ?? NodeId.None;
     }
 
+    /// <summary>
+    /// The first entry that an active peer still needs, of those that need no more than so many bytes of the log; behind the log's end where there
+    /// is none. A peer that is sent a snapshot needs what comes after it.
+    /// </summary>
+    public LogIndex NeededFrom(long bytesMax)
+    {
+        LogIndex needed = state.Log.LastIndex.Next;
+        foreach (Progress peer in _peers.Where(peer => peer.IsActive))
+        {
+            LogIndex held = peer.Match > peer.PendingSnapshot ? peer.Match : peer.PendingSnapshot;
+            bool isWithin = held.Next >= state.Log.FirstIndex && held <= state.Log.LastIndex && state.Log.BytesBehind(held) <= bytesMax;
+            needed = isWithin && held.Next < needed ? held.Next : needed;
+        }
+
+        return needed;
+    }
+
     private IEnumerable<NodeId> Others() => state.Membership.All.Where(member => member != state.Id);
 
     private Progress NewProgress(NodeId id, bool isNewcomer)

@@ -91,7 +91,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
             Rules = new MemberRules(settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(_storage.Snapshots, Group.Value, settings.Snapshots, _snapshotPolicy, Failure, seams.Signals("snapshot"), Node.Report);
+        Snapshot = new SnapshotLoop(
+            _storage.Snapshots, Group.Value, settings.Snapshots, _snapshotPolicy, Failure, seams.Time, seams.Signals("snapshot"), Node.Report);
         Log = new LogLoop(_storage.Log, Node, seams.Signals("log"));
         parts.Log = Log.Writer;
         parts.Snapshots = Snapshot;

@@ -381,7 +381,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
         foreach (NodeId peer in ready.SnapshotsToSend)
         {
-            _parts.Snapshots.Send(peer, _raft.Membership.IsWitness(peer));
+            _parts.Snapshots.Send(peer, _raft.Membership.IsWitness(peer), indexMin: _raft.FirstIndex.Value - 1);
         }
 
         foreach (Message message in ready.SnapshotTraffic)
@@ -442,7 +442,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             switch (news)
             {
                 case SnapshotEvent.Taken taken:
-                    _raft.Compact(ToMetadata(taken.Info));
+                    _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:
                     SendIfCurrent(_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk));

@@ -12,6 +12,11 @@ internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile
     private readonly ulong _length = (ulong)(file?.Length ?? 0);
     private ulong _acknowledged;
     private int _idleTicks;
+    private int _putByTicks;
+    private bool _awaitsBytes;
+
+    /// <summary>A transfer is put by for so many times as long as it waited for its peer before.</summary>
+    private const int PutByTimes = 10;
 
     internal enum Patience
     {
@@ -26,9 +31,24 @@ internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile
 
     public bool IsComplete => _acknowledged == _length;
 
+    /// <summary>Bytes of the piece that is next.</summary>
+    public long NextLength => (long)Math.Min((ulong)options.ChunkBytes, _length - _acknowledged);
+
+    /// <summary>The next piece is to be sent as soon as the node may send so much. False: it waits for that already.</summary>
+    public bool TryAwaitBytes()
+    {
+        bool isNew = !_awaitsBytes;
+        _awaitsBytes = true;
+        return isNew;
+    }
+
+    /// <summary>It waits no longer, and nothing was sent.</summary>
+    public void StopAwaitingBytes() => _awaitsBytes = false;
+
     public SnapshotEvent NextChunk()
     {
-        var chunk = new byte[Math.Min((ulong)options.ChunkBytes, _length - _acknowledged)];
+        _awaitsBytes = false;
+        var chunk = new byte[NextLength];
         int read = file?.Read(chunk, (long)_acknowledged) ?? 0;
         Invariant.Check(read == chunk.Length, $"{file?.Path} ends at {_acknowledged + (ulong)read}, before its length {_length}");
         return new SnapshotEvent.ChunkToSend(peer, info, _acknowledged, _length, chunk);
@@ -52,6 +72,11 @@ internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile
 
     public Patience Tick()
     {
+        if (_awaitsBytes)
+        {
+            return Patience.Wait; // It is this node that keeps the peer waiting.
+        }
+
         _idleTicks++;
         if (_idleTicks >= options.GiveUpTicks)
         {
@@ -60,6 +85,16 @@ internal sealed class SnapshotTransfer(NodeId peer, SnapshotInfo info, IDiskFile
 
         return _idleTicks % options.ResendTicks == 0 ? Patience.Resend : Patience.Wait;
     }
+
+    /// <summary>The peer is there again.</summary>
+    public void Resume()
+    {
+        _idleTicks = 0;
+        _putByTicks = 0;
+    }
+
+    /// <summary>One tick while it is put by. True: that has been long enough.</summary>
+    public bool TickPutBy() => ++_putByTicks >= PutByTimes * options.GiveUpTicks;
 
     public void Dispose() => file?.Dispose();
 }
