@@ -80,6 +80,12 @@ internal sealed record RunOptions
     /// <summary>Sessions that the store keeps; fewer than there are clients: some are forgotten while they are used.</summary>
     public int SessionsMax { get; init; }
 
+    /// <summary>Members have priorities, and these change where members do: leadership is handed over of itself.</summary>
+    public bool Priorities { get; init; }
+
+    /// <summary>Some of the founders hold no data, and so do some of the members that are added.</summary>
+    public bool Witnesses { get; init; }
+
     /// <summary>Share of the operations that are linearizable reads of one key, over those that come up anyway.</summary>
     public double ReadShare { get; init; }
 
@@ -149,13 +155,18 @@ internal sealed record RunOptions
         };
         bool compactToNewest = random.Chance(0.2);
         bool membershipChanges = random.Chance(0.4);
+        var latest = new SimulationRandom(seed ^ 0xFACE); // Of its own, so that what was drawn before them stays what it was.
+        bool witnesses = options.Nodes > 1 && latest.Chance(0.25);
         return options with
         {
+            Witnesses = witnesses,
+            Priorities = latest.Chance(0.3),
             MembershipChanges = membershipChanges,
             Lease = random.Chance(0.5),
 
-            // A node that refuses its damaged disk is gone for good: with members removed besides, there might be no majority left.
-            BitRot = options.BitRot && !membershipChanges,
+            // A node that refuses its damaged disk is gone for good: with members removed besides, there might be no majority left; and it may be
+            // the only one to have the data of what a witness knows of.
+            BitRot = options.BitRot && !membershipChanges && !witnesses,
             CompactToNewest = compactToNewest,
             Sessions = random.Chance(0.4),
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,

@@ -59,7 +59,14 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         }
 
         _current = new Attempt(node);
-        Ask(_current, node.Core!);
+        try
+        {
+            Ask(_current, node.Core!);
+        }
+        catch (MetaStoreException refusal) when (refusal.Error == MetaStoreError.WitnessMember)
+        {
+            Fail(refusal); // Before anything was begun.
+        }
     }
 
     private void Ask(Attempt attempt, NodeCore store)
@@ -165,7 +172,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
     private void Fail(MetaStoreException error)
     {
         _isUncertain |= error.Outcome == Outcome.Unknown;
-        if (error.IsTransient)
+        if (error.IsTransient || error.Error == MetaStoreError.WitnessMember)
         {
             AgainOrEnd();
             return;
