@@ -9,6 +9,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     private int _heartbeatElapsed;
     private int _transferElapsed;
     private int _stalledTicks;
+    private bool _wasBusy;
     private LogIndex _durableSeen;
 
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
@@ -31,6 +32,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         replication.Reset();
         lease.Open();
         _stalledTicks = 0;
+        _wasBusy = true;
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Empty, default));
         replication.ScheduleFlush();
     }
@@ -62,6 +64,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             {
                 return false;
             }
+
+            if (TryQuiesce())
+            {
+                return true;
+            }
         }
 
         if (!Transferee.IsNone && ++_transferElapsed >= state.Options.ElectionTicks)
@@ -78,9 +85,19 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         return true;
     }
 
+    /// <summary>The group wakes: heartbeats leave with the next tick, and its peers have a whole quorum period to be heard of.</summary>
+    public void Wake()
+    {
+        state.ElectionElapsed = 0;
+        _heartbeatElapsed = state.Options.HeartbeatTicks;
+        _stalledTicks = 0;
+        _wasBusy = true;
+    }
+
     /// <summary>Appends commands, all or none.</summary>
     public ProposeResult Propose(IReadOnlyList<Entry> commands)
     {
+        _wasBusy = true;
         if (!Transferee.IsNone)
         {
             return ProposeResult.Transferring;
@@ -138,6 +155,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
 
         Transferee = to;
         _transferElapsed = 0;
+        _wasBusy = true;
         lease.Forfeit();
         if (peer.Match == state.Log.LastIndex)
         {
@@ -166,6 +184,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     /// <summary>Takes a read of this node or of a peer.</summary>
     public void Read(NodeId from, ReadContext context)
     {
+        _wasBusy = true;
         if (lease.IsValid && HasCommittedInTerm)
         {
             reads.AnswerNow(from, context);
@@ -208,6 +227,33 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         }
     }
 
+    /// <summary>
+    /// Puts the group to sleep at a quorum check that a majority passed, where nothing has happened since the check before and nothing is
+    /// left to be told: each peer has the whole log, and all of it is committed, durable here and handed out. A peer that does not hear of it
+    /// asks for votes in time, and that wakes everybody.
+    /// </summary>
+    private bool TryQuiesce()
+    {
+        bool wasIdle = !_wasBusy;
+        _wasBusy = false;
+        bool isSettled = HasCommittedInTerm
+            && state.Log.Commit == state.Log.LastIndex
+            && !state.Log.HasCommitted
+            && state.Writes.DurableIndex == state.Log.LastIndex
+            && !state.Membership.IsJoint
+            && Transferee.IsNone
+            && reads.Count == 0
+            && replication.EveryPeerHasAll();
+        if (!state.Options.Quiesces || !wasIdle || !isSettled)
+        {
+            return false;
+        }
+
+        replication.BroadcastQuiesce();
+        state.IsQuiescent = true;
+        return true;
+    }
+
     private bool OwnDiskIsStalled()
     {
         bool isBusy = state.Writes.HandedIndex > state.Writes.DurableIndex;
@@ -232,6 +278,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     private void AppendMembership(Membership membership)
     {
         byte[] data = MembershipCodec.Encode(membership);
+        _wasBusy = true;
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Membership, data));
         replication.AlignWithMembership();
         lease.BeginAnew();

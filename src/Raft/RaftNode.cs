@@ -105,6 +105,14 @@ public sealed class RaftNode
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
     public NodeId Transferee => _leadership.Transferee;
 
+    /// <summary>
+    /// Whether the group sleeps, as far as this member knows (CockroachDB's quiescence, TiKV's hibernation): the leader sends no heartbeats and
+    /// followers hold no elections, for <see cref="Tick"/> does nothing. Whatever else happens to this member wakes it. It changes nothing
+    /// of what is promised: a vote is refused under a leader that was alive when the group fell asleep, the lease ends when it ends, and
+    /// a read then asks a majority, which wakes it.
+    /// </summary>
+    public bool IsQuiescent => _state.IsQuiescent;
+
     /// <summary>Whether <see cref="TakeReady"/> would bring anything.</summary>
     public bool HasReady => _ready.HasWork;
 
@@ -133,6 +141,11 @@ public sealed class RaftNode
     /// <summary>Time passes; see <see cref="RaftOptions"/> for what a tick is.</summary>
     public void Tick()
     {
+        if (_state.IsQuiescent)
+        {
+            return;
+        }
+
         _state.SilenceLeft = Math.Max(0, _state.SilenceLeft - 1);
         _forwardedReads.Tick();
         if (_state.Role != Role.Leader)
@@ -142,6 +155,33 @@ public sealed class RaftNode
         else if (!_leadership.Tick())
         {
             _roles.BecomeFollower(_state.Term, NodeId.None);
+        }
+    }
+
+    /// <summary>
+    /// Ends <see cref="IsQuiescent"/>. The driver calls it when it has not heard of the leader's node for an election timeout, and before it
+    /// hands in anything else: then a follower's election timer goes on as if the leader's heartbeats had come until that node fell silent.
+    /// </summary>
+    /// <param name="silentTicks">
+    /// Ticks since the last message, of whatever group, of the leader's node. Never more than have passed: the leader may count on a follower's
+    /// patience (<see cref="RaftOptions.LeaseDuration"/>).
+    /// </param>
+    public void Wake(int silentTicks = 0)
+    {
+        if (!_state.IsQuiescent)
+        {
+            return;
+        }
+
+        _state.IsQuiescent = false;
+        if (_state.Role == Role.Leader)
+        {
+            _leadership.Wake();
+        }
+        else
+        {
+            _roles.RestartElectionTimer();
+            _state.ElectionElapsed = Math.Min(silentTicks, _state.Options.ElectionTicks);
         }
     }
 
@@ -159,6 +199,7 @@ public sealed class RaftNode
             throw new ArgumentException($"A membership to come to is not joint and has a voter; this one is {target}.", nameof(target));
         }
 
+        Wake();
         return _state.Role == Role.Leader ? _leadership.ChangeMembership(target) : MembershipResult.NotLeader;
     }
 
@@ -167,7 +208,11 @@ public sealed class RaftNode
     /// timeout has passed, this leader takes no proposals.
     /// </summary>
     /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter; nothing was done.</returns>
-    public bool TransferLeadership(NodeId to) => _state.Role == Role.Leader && _leadership.Transfer(to);
+    public bool TransferLeadership(NodeId to)
+    {
+        Wake();
+        return _state.Role == Role.Leader && _leadership.Transfer(to);
+    }
 
     /// <summary>How far a peer's log is known to match the leader's; null where this member does not lead or the peer is a stranger.</summary>
     public LogIndex? MatchOf(NodeId peer) => _state.Role == Role.Leader ? _replication.Find(peer)?.Match : null;
@@ -182,7 +227,13 @@ public sealed class RaftNode
 
         // The sender need not be a member by the membership that this node knows: its own may be older, or newer.
         bool isForUs = message.To == _state.Id && message.From != _state.Id && !message.From.IsNone;
-        if (isForUs && MessageCheck.IsWellFormed(message) && _gate.Admit(message))
+        if (!isForUs || !MessageCheck.IsWellFormed(message))
+        {
+            return;
+        }
+
+        Wake();
+        if (_gate.Admit(message))
         {
             Dispatch(message);
             ResignIfRemoved();
@@ -195,6 +246,7 @@ public sealed class RaftNode
     /// </summary>
     public ProposeResult Propose(ReadOnlyMemory<byte> data)
     {
+        Wake();
         Entry[] commands = [new Entry(Term.Zero, LogIndex.Zero, EntryKind.Command, data)];
         if (_state.Role == Role.Leader)
         {
@@ -211,9 +263,11 @@ public sealed class RaftNode
     }
 
     /// <summary>Appends a <see cref="EntryKind.StateCheck"/>. False: this member does not lead, or takes nothing now; nothing was done.</summary>
-    public bool ProposeStateCheck(ReadOnlyMemory<byte> data) =>
-        _state.Role == Role.Leader
-        && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.StateCheck, data)]) == ProposeResult.Accepted;
+    public bool ProposeStateCheck(ReadOnlyMemory<byte> data)
+    {
+        Wake();
+        return _state.Role == Role.Leader && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.StateCheck, data)]) == ProposeResult.Accepted;
+    }
 
     /// <summary>
     /// Asks for a position in the log such that a state machine that has applied it serves a linearizable read (thesis, 6.4;
@@ -224,6 +278,7 @@ public sealed class RaftNode
     /// <returns>False: no leader is known, and nothing was done.</returns>
     public bool RequestRead(ReadContext context)
     {
+        Wake();
         if (_state.Role == Role.Leader)
         {
             _leadership.Read(_state.Id, context);
@@ -381,6 +436,7 @@ public sealed class RaftNode
     /// <summary>Stands for election now, as if the timer had run out: for tests, and for a driver that need not wait.</summary>
     public void Campaign()
     {
+        Wake();
         if (_state.Role != Role.Leader)
         {
             _election.Campaign();
@@ -414,6 +470,9 @@ public sealed class RaftNode
                 break;
             case MessageKind.Heartbeat:
                 _following.HandleHeartbeat(message);
+                break;
+            case MessageKind.Quiesce:
+                _following.HandleQuiesce(message, hasBusiness: _forwardedReads.Count > 0);
                 break;
             case MessageKind.SnapshotChunk:
                 _following.HandleSnapshotChunk(message);

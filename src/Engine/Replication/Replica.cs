@@ -33,6 +33,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly MembershipDesk _desk;
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
+    private readonly Slumber _slumber;
     private Membership? _told;
     private Membership? _toldApplied;
     private ulong _writeHandedOut;
@@ -52,6 +53,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks);
         _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
+        _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
         _removal.Committed(parts.Stores.Current.View.Membership);
         PublishStatus();
     }
@@ -67,7 +69,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>For the simulator's invariants; only while the loop does not run.</summary>
     internal RaftNode Raft => _raft;
 
-    public long NextWake => Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
+    public long NextWake => _slumber.IsAsleep ? long.MaxValue : Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
+
+    private bool HasInput => !_messages.IsEmpty || !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty;
 
     // Only a leader's own appends make company worth waiting for: a follower hands on at once.
     private bool AppendUnderWay => _raft.Role == Role.Leader && _writeHandedOut > Volatile.Read(ref _writeDurable);
@@ -131,6 +135,13 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     public void Wake() => _parts.Signal.Set();
 
+    /// <summary>Wakes the group, should it sleep: its leader's node has fallen silent.</summary>
+    public void Rouse()
+    {
+        _slumber.Rouse();
+        _parts.Signal.Set();
+    }
+
     void ILogWriteObserver.OnDurable(LogWrite write)
     {
         Volatile.Write(ref _writeDurable, write.WriteId);
@@ -152,6 +163,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             return false;
         }
 
+        _slumber.WakeIf(HasInput);
         TellTransport();
         TellStates();
         bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
@@ -169,6 +181,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             CompleteApplied(AppliedIndex());
         }
 
+        _slumber.Settle(_raft.IsQuiescent && IsIdle());
         PublishStatus();
         return worked;
     }
@@ -183,6 +196,15 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _desk.Abandon(error, reason);
         PublishStatus();
     }
+
+    /// <summary>Whether nothing here wants time to pass.</summary>
+    private bool IsIdle() =>
+        !HasInput
+        && !_raft.HasReady
+        && _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count == 0
+        && _desk.IsSettled(_raft)
+        && _removal.IsSettled
+        && !_parts.Snapshots.HasTransfers;
 
     private void TellStates()
     {
@@ -280,7 +302,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     private bool TakeTicks()
     {
-        int ticks = _clock.TakeTicks();
+        int ticks = _slumber.IsAsleep ? 0 : _clock.TakeTicks();
         for (int i = 0; i < ticks; i++)
         {
             _raft.Tick();

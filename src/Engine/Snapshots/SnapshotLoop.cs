@@ -46,6 +46,7 @@ internal sealed class SnapshotLoop : ILoop
     private SnapshotWriter? _file;
     private SnapshotInfo? _fileInfo;
     private long _fileBytes;
+    private volatile bool _hasTransfers;
 
     public SnapshotLoop(
         SnapshotStore files, uint groupId, SnapshotOptions options, SnapshotPolicy policy, NodeFailure failure, ILoopSignal signal, Action<SnapshotEvent> report)
@@ -63,6 +64,9 @@ internal sealed class SnapshotLoop : ILoop
     public string Name => "snapshot";
 
     public long NextWake => long.MaxValue;
+
+    /// <summary>Whether transfers to peers are under way, which want ticks.</summary>
+    public bool HasTransfers => _hasTransfers;
 
     /// <summary>Begins a snapshot of the store as it is now. Called on the apply loop, so that the view is one it just published.</summary>
     public void Take(MvccStore store)
@@ -169,6 +173,7 @@ internal sealed class SnapshotLoop : ILoop
 
         var transfer = new SnapshotTransfer(peer, newest, _files.OpenRaw(_groupId, newest), _options);
         _transfers.Add(peer, transfer);
+        _hasTransfers = true;
         _report(transfer.NextChunk());
     }
 
@@ -225,6 +230,7 @@ internal sealed class SnapshotLoop : ILoop
     private void End(SnapshotTransfer transfer, bool succeeded)
     {
         _transfers.Remove(transfer.Peer);
+        _hasTransfers = _transfers.Count > 0;
         transfer.Dispose();
         _report(new SnapshotEvent.TransferEnded(transfer.Peer, succeeded));
     }
