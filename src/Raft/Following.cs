@@ -60,6 +60,7 @@ internal sealed class Following(NodeState state)
 
         state.Log.CommitThrough(quiesce.Commit);
         state.IsQuiescent = true;
+        state.QuiescentRound = quiesce.Round;
     }
 
     public void HandleSnapshotChunk(Message chunk)

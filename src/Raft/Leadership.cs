@@ -249,7 +249,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             return false;
         }
 
-        replication.BroadcastQuiesce();
+        replication.BroadcastQuiesce(lease.LastRound);
         state.IsQuiescent = true;
         return true;
     }

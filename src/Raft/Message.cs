@@ -106,7 +106,7 @@ public sealed record Message
     /// <summary>Heartbeats and reads: names the read request; unique for the life of a cluster member, 0 for none.</summary>
     public ReadContext Context { get; init; }
 
-    /// <summary>Heartbeats and their answers: the number of the round, within the leader's term; 0 for none.</summary>
+    /// <summary>Heartbeats and their answers: the number of the round, within the leader's term; 0 for none. Quiesce: that of the last round before it.</summary>
     public ulong Round { get; init; }
 
     /// <summary>Append, Propose: the entries.</summary>

@@ -27,7 +27,7 @@ namespace MetaStore.Raft;
 /// </para>
 /// <para>
 /// <b>Parts.</b> <c>TermGate</c> (which messages pass), <c>Election</c>, <c>Following</c>, <c>Leadership</c> with
-/// <c>Replication</c> and <c>LeaderReads</c>, <c>ForwardedReads</c>; <c>RoleSwitch</c> alone changes roles and terms;
+/// <c>Replication</c> and <c>LeaderReads</c>, <c>ForwardedReads</c>; <c>Quiescence</c> (the way out of sleep); <c>RoleSwitch</c> alone changes roles and terms;
 /// <c>RaftLog</c> and <c>WriteLedger</c> hold the log and what of it is durable.
 /// </para>
 /// </summary>
@@ -44,6 +44,7 @@ public sealed class RaftNode
     private readonly Election _election;
     private readonly Following _following;
     private readonly TermGate _gate;
+    private readonly Quiescence _quiescence;
     private readonly ReadyBuilder _ready;
 
     /// <summary>Begins as a follower: of a new group, or where <paramref name="restart"/> says this member was.</summary>
@@ -59,6 +60,7 @@ public sealed class RaftNode
         _election = new Election(_state, _roles);
         _following = new Following(_state);
         _gate = new TermGate(_state, _roles);
+        _quiescence = new Quiescence(_state, _replication, _leadership, _roles);
         _ready = new ReadyBuilder(_state, _replication);
         _roles.RestartElectionTimer();
     }
@@ -107,7 +109,7 @@ public sealed class RaftNode
 
     /// <summary>
     /// Whether the group sleeps, as far as this member knows (CockroachDB's quiescence, TiKV's hibernation): the leader sends no heartbeats and
-    /// followers hold no elections, for <see cref="Tick"/> does nothing. Whatever else happens to this member wakes it. It changes nothing
+    /// followers hold no elections, for <see cref="Tick"/> does nothing. Whatever else happens to this member wakes it, but for a message that says nothing new. It changes nothing
     /// of what is promised: a vote is refused under a leader that was alive when the group fell asleep, the lease ends when it ends, and
     /// a read then asks a majority, which wakes it.
     /// </summary>
@@ -158,32 +160,18 @@ public sealed class RaftNode
         }
     }
 
+    /// <summary>Ends <see cref="IsQuiescent"/>. The driver calls it when it has not heard of the leader's node for an election timeout.</summary>
+    public void Wake() => _quiescence.Wake();
+
     /// <summary>
-    /// Ends <see cref="IsQuiescent"/>. The driver calls it when it has not heard of the leader's node for an election timeout, and before it
-    /// hands in anything else: then a follower's election timer goes on as if the leader's heartbeats had come until that node fell silent.
+    /// Says when the leader's node was last heard of, before anything else is handed in while <see cref="IsQuiescent"/>: should that wake a
+    /// follower, its election timer goes on as if the leader's heartbeats had come until then.
     /// </summary>
-    /// <param name="silentTicks">
+    /// <param name="ticks">
     /// Ticks since the last message, of whatever group, of the leader's node. Never more than have passed: the leader may count on a follower's
     /// patience (<see cref="RaftOptions.LeaseDuration"/>).
     /// </param>
-    public void Wake(int silentTicks = 0)
-    {
-        if (!_state.IsQuiescent)
-        {
-            return;
-        }
-
-        _state.IsQuiescent = false;
-        if (_state.Role == Role.Leader)
-        {
-            _leadership.Wake();
-        }
-        else
-        {
-            _roles.RestartElectionTimer();
-            _state.ElectionElapsed = Math.Min(silentTicks, _state.Options.ElectionTicks);
-        }
-    }
+    public void SetLeaderSilence(int ticks) => _quiescence.LeaderSilentTicks = ticks;
 
     /// <summary>
     /// Asks for another membership; only the leader can begin that. It counts as soon as it is in the log (paper, 6), and is done
@@ -232,7 +220,7 @@ public sealed class RaftNode
             return;
         }
 
-        Wake();
+        _quiescence.WakeBy(message);
         if (_gate.Admit(message))
         {
             Dispatch(message);

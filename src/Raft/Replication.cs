@@ -83,7 +83,7 @@ internal sealed class Replication(NodeState state)
         Array.TrueForAll(_peers, peer => peer.State == ProgressState.Replicate && peer.Match == state.Log.LastIndex);
 
     /// <summary>Tells every peer that nothing will come until something happens, and where its log must end for that to be so.</summary>
-    public void BroadcastQuiesce()
+    public void BroadcastQuiesce(ulong lastRound)
     {
         foreach (Progress peer in _peers)
         {
@@ -96,6 +96,7 @@ internal sealed class Replication(NodeState state)
                 Index = state.Log.LastIndex,
                 LogTerm = state.Log.LastTerm,
                 Commit = state.Log.Commit,
+                Round = lastRound,
             });
         }
     }

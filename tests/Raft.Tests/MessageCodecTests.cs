@@ -84,9 +84,9 @@ public sealed class MessageCodecTests
     }
 
     [Theory]
-    [InlineData(0, 3, "version 3")]
+    [InlineData(0, 4, "version 4")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 18, "kind 18")]
+    [InlineData(1, 20, "kind 20")]
     [InlineData(2, 4, "Flags 04")]
     [InlineData(3, 1, "Flags 00 01")]
     [InlineData(7, 0x7F, "membership is said")]

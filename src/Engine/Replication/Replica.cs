@@ -71,7 +71,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     public long NextWake => _slumber.IsAsleep ? long.MaxValue : Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
 
-    private bool HasInput => !_messages.IsEmpty || !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty;
+    private bool HasRequests => !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty;
 
     // Only a leader's own appends make company worth waiting for: a follower hands on at once.
     private bool AppendUnderWay => _raft.Role == Role.Leader && _writeHandedOut > Volatile.Read(ref _writeDurable);
@@ -163,7 +163,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             return false;
         }
 
-        _slumber.WakeIf(HasInput);
+        _slumber.Begin(HasRequests);
         TellTransport();
         TellStates();
         bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
@@ -199,7 +199,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     /// <summary>Whether nothing here wants time to pass.</summary>
     private bool IsIdle() =>
-        !HasInput
+        !HasRequests
+        && _messages.IsEmpty
         && !_raft.HasReady
         && _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count == 0
         && _desk.IsSettled(_raft)
@@ -302,7 +303,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     private bool TakeTicks()
     {
-        int ticks = _slumber.IsAsleep ? 0 : _clock.TakeTicks();
+        int ticks = _slumber.TakeTicks();
         for (int i = 0; i < ticks; i++)
         {
             _raft.Tick();

@@ -15,19 +15,41 @@ internal sealed class Slumber(GroupId group, RaftNode raft, ReplicaClock clock, 
     /// <summary>Whether nothing here needs time to pass.</summary>
     public bool IsAsleep { get; private set; }
 
-    /// <summary>The leader's node is silent. Counts with the next <see cref="WakeIf"/>. Any thread.</summary>
+    /// <summary>The leader's node is silent. Counts with the next <see cref="Begin"/>. Any thread.</summary>
     public void Rouse() => _isRoused = true;
 
-    /// <summary>Wakes before anything is handed in, so that the election timer goes on from when the leader's node was last heard of.</summary>
-    public void WakeIf(bool hasInput)
+    /// <summary>A turn begins. Wakes where requests wait; of messages, Raft decides itself.</summary>
+    public void Begin(bool hasRequests)
     {
-        bool isWanted = hasInput || _isRoused;
+        bool isWanted = hasRequests || _isRoused;
         _isRoused = false;
-        if (isWanted && raft.IsQuiescent)
+        if (raft.IsQuiescent)
         {
-            raft.Wake(watch!.SilentTicks(raft.Leader));
+            raft.SetLeaderSilence(watch!.SilentTicks(raft.Leader));
+            if (isWanted)
+            {
+                raft.Wake();
+            }
+        }
+    }
+
+    /// <summary>
+    /// Ticks that have passed. In the turn in which the group wakes the clock begins anew: the ticks that were slept through are not made up
+    /// for, and none comes early, behind those that the leader's silence has counted.
+    /// </summary>
+    public int TakeTicks()
+    {
+        if (_watched.IsNone || (raft.IsQuiescent && !IsAsleep))
+        {
+            return clock.TakeTicks();
+        }
+
+        if (!raft.IsQuiescent)
+        {
             StopSleeping();
         }
+
+        return 0;
     }
 
     /// <summary>The turn is over.</summary>
@@ -59,7 +81,6 @@ internal sealed class Slumber(GroupId group, RaftNode raft, ReplicaClock clock, 
         }
     }
 
-    /// <summary>The clock begins anew: the ticks that were slept through are not made up for, and none comes early.</summary>
     private void StopSleeping()
     {
         IsAsleep = false;
