@@ -52,8 +52,18 @@ internal sealed class Samples(int seed)
         },
     };
 
-    public StoreResponse Response() => _random.Next(8) switch
+    public SessionRequest SessionRequest() => new()
     {
+        SessionId = (ulong)Number(),
+        Sequence = (ulong)Number(),
+        AcknowledgedBelow = (ulong)Number(),
+        Request = Request() is var request and not RangeRequest ? request : new CompactRequest(Rev()),
+    };
+
+    public StoreResponse Response() => _random.Next(10) switch
+    {
+        8 => new SessionResponse { Header = Header(), IsRepeated = Coin(), Answer = Coin() ? new CompactResponse { Header = Header() } : Nested(1) with { Header = Header() } },
+        9 => Coin() ? new OpenSessionResponse { Header = Header(), SessionId = (ulong)Number() } : new CloseSessionResponse { Header = Header() },
         7 => new MembersResponse { Header = Header(), MemberId = (ulong)Number(), Members = Many(Member) },
         0 => new CompactResponse { Header = Header() },
         1 => new HashResponse { Header = Header(), Hash = (uint)_random.Next(), HashRevision = Rev(), CompactRevision = Rev() },

@@ -12,7 +12,7 @@ namespace MetaStore.Engine.Hosting;
 /// One Raft group on this node, without threads: its three loops, joined to the log that it shares with the other groups, and the operations on
 /// its store.
 /// </summary>
-internal sealed class GroupCore : IMetaStore, IMetaStoreCluster
+internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessions
 {
     private static readonly string s_version = typeof(GroupCore).Assembly.GetName().Version!.ToString(3);
 
@@ -129,6 +129,24 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster
 
         PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
         return new ValueTask<TxnResponse>(operation, token);
+    }
+
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(new OpenSessionRequest((uint)_settings.SessionsMax), cancellationToken, out short token);
+        return new ValueTask<OpenSessionResponse>(operation, token);
+    }
+
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(new CloseSessionRequest(sessionId), cancellationToken, out short token);
+        return new ValueTask<CloseSessionResponse>(operation, token);
+    }
+
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<SessionResponse>(operation, token);
     }
 
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)

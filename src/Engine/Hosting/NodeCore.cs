@@ -9,7 +9,7 @@ namespace MetaStore.Engine.Hosting;
 /// A whole node of one group without threads: its loops, joined, and the operations on them. <see cref="MetaStoreNode"/> gives each loop a
 /// thread; the simulator steps them itself. <see cref="GroupHost"/> is the node of many groups.
 /// </summary>
-internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, ILoopHost
+internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, ILoopHost
 {
     private readonly NodeShared _shared;
     private readonly GroupCore _group;
@@ -80,6 +80,13 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, ILoopHost
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _group.StatusAsync(cancellationToken);
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _group.HashAsync(request, cancellationToken);
+
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) => _group.OpenSessionAsync(cancellationToken);
+
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default) =>
+        _group.CloseSessionAsync(sessionId, cancellationToken);
+
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default) => _group.ExecuteAsync(request, cancellationToken);
 
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) =>
         _group.MembersAsync(linearizable, cancellationToken);

@@ -18,7 +18,9 @@ namespace MetaStore.Net.Wire;
 ///    a compare      | target u8 | relation u8 | number i64 | key bytes | range end bytes | value bytes
 ///    an operation   | kind u8 (Put, Range, DeleteRange, Txn) | its fields, without a deadline
 ///  Compact, Hash    | revision i64
-///  Status, Ping     | nothing
+///  Status, Ping, OpenSession | nothing
+///  Session          | session u64 | sequence u64 | acknowledged below u64 | kind u8 (Put, DeleteRange, Txn, Compact) | its fields, without a deadline
+///  CloseSession     | session u64
 ///  Members          | see ClusterCodec
 /// </code>
 /// </summary>
@@ -44,6 +46,8 @@ internal static class RequestCodec
         FrameKind.Put or FrameKind.Range or FrameKind.DeleteRange or FrameKind.Txn => GetLength((StoreRequest)request!, depth: 1),
         FrameKind.Compact or FrameKind.Hash => sizeof(long),
         FrameKind.Members => ClusterCodec.GetLength((ClusterCall)request!),
+        FrameKind.Session => (3 * sizeof(ulong)) + 1 + GetSessionLength(((SessionRequest)request!).Request),
+        FrameKind.CloseSession => sizeof(ulong),
         _ => 0,
     };
 
@@ -54,11 +58,11 @@ internal static class RequestCodec
         writer.WriteUInt32(deadlineMilliseconds);
         switch (request)
         {
-            case CompactRequest compact:
-                writer.WriteInt64(compact.Revision.Value);
-                break;
             case StoreRequest operation:
                 WriteFields(ref writer, operation);
+                break;
+            case SessionEnd end:
+                writer.WriteUInt64(end.SessionId);
                 break;
             case ClusterCall call:
                 ClusterCodec.Write(ref writer, call);
@@ -67,7 +71,7 @@ internal static class RequestCodec
                 writer.WriteInt64(hash.Revision.Value);
                 break;
             default:
-                Invariant.Check(request is null && kind is FrameKind.Status or FrameKind.Ping, $"A request of kind {kind} without its body.");
+                Invariant.Check(request is null && kind is FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession, $"A request of kind {kind} without its body.");
                 break;
         }
 
@@ -92,7 +96,9 @@ internal static class RequestCodec
             FrameKind.Compact => new CompactRequest(new Revision(reader.ReadInt64("compact.revision"))),
             FrameKind.Hash => new HashRequest(new Revision(reader.ReadInt64("hash.revision"))),
             FrameKind.Members => ClusterCodec.Read(ref reader),
-            FrameKind.Status or FrameKind.Ping => null,
+            FrameKind.Session => ReadSession(ref reader, ref operationsLeft),
+            FrameKind.CloseSession => new SessionEnd(reader.ReadUInt64("session")),
+            FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession => null,
             _ => throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not a request that this server knows."),
         };
         reader.End();
@@ -119,6 +125,15 @@ internal static class RequestCodec
 
         return true;
     }
+
+    private static int GetSessionLength(StoreRequest request) => request switch
+    {
+        CompactRequest => sizeof(long),
+        PutRequest or DeleteRangeRequest or TxnRequest => GetLength(request, depth: 1),
+        _ => throw new MetaStoreException(
+            MetaStoreError.InvalidArgument,
+            $"{request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions and compactions can."),
+    };
 
     private static int GetLength(StoreRequest request, int depth) => request switch
     {
@@ -189,6 +204,16 @@ internal static class RequestCodec
             case TxnRequest txn:
                 WriteTxn(ref writer, txn);
                 break;
+            case CompactRequest compact:
+                writer.WriteInt64(compact.Revision.Value);
+                break;
+            case SessionRequest session:
+                writer.WriteUInt64(session.SessionId);
+                writer.WriteUInt64(session.Sequence);
+                writer.WriteUInt64(session.AcknowledgedBelow);
+                writer.WriteByte((byte)KindOf(session.Request));
+                WriteFields(ref writer, session.Request);
+                break;
             default:
                 Invariant.Fail($"A request of type {request.GetType().Name} was measured but cannot be written.");
                 break;
@@ -252,6 +277,7 @@ internal static class RequestCodec
         PutRequest => FrameKind.Put,
         RangeRequest => FrameKind.Range,
         DeleteRangeRequest => FrameKind.DeleteRange,
+        CompactRequest => FrameKind.Compact,
         _ => FrameKind.Txn,
     };
 
@@ -340,6 +366,28 @@ internal static class RequestCodec
         };
     }
 
+    private static SessionRequest ReadSession(ref WireReader reader, ref int operationsLeft)
+    {
+        ulong session = reader.ReadUInt64("session");
+        ulong sequence = reader.ReadUInt64("session.sequence");
+        ulong acknowledgedBelow = reader.ReadUInt64("session.acknowledged below");
+        var kind = (FrameKind)reader.ReadByte("session.kind");
+        return new SessionRequest
+        {
+            SessionId = session,
+            Sequence = sequence,
+            AcknowledgedBelow = acknowledgedBelow,
+            Request = kind switch
+            {
+                FrameKind.Put => ReadPut(ref reader),
+                FrameKind.DeleteRange => ReadDeleteRange(ref reader),
+                FrameKind.Txn => ReadTxn(ref reader, depth: 1, ref operationsLeft),
+                FrameKind.Compact => new CompactRequest(new Revision(reader.ReadInt64("compact.revision"))),
+                _ => throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} cannot stand in a session; 0x01, 0x03, 0x04 and 0x05 can."),
+            },
+        };
+    }
+
     private static Compare ReadCompare(ref WireReader reader)
     {
         var target = (CompareTarget)reader.ReadChoice((byte)CompareTarget.Lease, "compare.target");
@@ -375,3 +423,6 @@ internal static class RequestCodec
         return operations;
     }
 }
+
+/// <summary>The body of a CloseSession request.</summary>
+internal sealed record SessionEnd(ulong SessionId);

@@ -18,6 +18,9 @@ namespace MetaStore.Net.Wire;
 ///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner) | members (see ClusterCodec)
 ///  HashAnswer         | header | hash u32 | hash revision i64 | compact revision i64
 ///  MembersAnswer      | header | member u64 | members (see ClusterCodec)
+///  SessionAnswer      | header | flags u8 (1 repeated) | kind u8 (PutAnswer .. CompactAnswer) | its fields, with the header in full
+///  OpenSessionAnswer  | header | session u64
+///  CloseSessionAnswer | header
 ///  PingAnswer         | nothing
 ///  Error              | error u16 (MetaStoreError) | outcome u8 | 0 u8 | message text
 ///  LeaderChanged      | leader u64 (0 for none)
@@ -49,6 +52,9 @@ internal static class ResponseCodec
         StatusResponse => FrameKind.StatusAnswer,
         HashResponse => FrameKind.HashAnswer,
         MembersResponse => FrameKind.MembersAnswer,
+        SessionResponse => FrameKind.SessionAnswer,
+        OpenSessionResponse => FrameKind.OpenSessionAnswer,
+        CloseSessionResponse => FrameKind.CloseSessionAnswer,
         _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
     };
 
@@ -93,6 +99,9 @@ internal static class ResponseCodec
             StatusResponse status => GetLength(status),
             HashResponse => sizeof(uint) + (2 * sizeof(long)),
             MembersResponse members => sizeof(ulong) + ClusterCodec.GetLength(members.Members),
+            SessionResponse session => 2 + GetLength(session.Answer, nested: false),
+            OpenSessionResponse => sizeof(ulong),
+            CloseSessionResponse => 0,
             _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
         };
     }
@@ -165,6 +174,14 @@ internal static class ResponseCodec
                 writer.WriteUInt64(members.MemberId);
                 ClusterCodec.WriteMembers(ref writer, members.Members);
                 break;
+            case SessionResponse session:
+                writer.WriteByte(session.IsRepeated ? Flag : (byte)0);
+                writer.WriteByte((byte)KindOf(session.Answer));
+                Write(ref writer, session.Answer, nested: false);
+                break;
+            case OpenSessionResponse opened:
+                writer.WriteUInt64(opened.SessionId);
+                break;
         }
     }
 
@@ -231,7 +248,8 @@ internal static class ResponseCodec
     private static StoreResponse Read(ref WireReader reader, FrameKind kind, bool nested, int depth)
     {
         bool fits = kind is >= FrameKind.PutAnswer and <= FrameKind.TxnAnswer
-            || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer or FrameKind.MembersAnswer);
+            || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer or FrameKind.MembersAnswer
+                or FrameKind.SessionAnswer or FrameKind.OpenSessionAnswer or FrameKind.CloseSessionAnswer);
         if (!fits)
         {
             throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not an answer that can stand here.");
@@ -250,6 +268,9 @@ internal static class ResponseCodec
             },
             FrameKind.TxnAnswer => ReadTxn(ref reader, header, depth),
             FrameKind.CompactAnswer => new CompactResponse { Header = header },
+            FrameKind.SessionAnswer => ReadSession(ref reader, header),
+            FrameKind.OpenSessionAnswer => new OpenSessionResponse { Header = header, SessionId = reader.ReadUInt64("session") },
+            FrameKind.CloseSessionAnswer => new CloseSessionResponse { Header = header },
             FrameKind.StatusAnswer => ReadStatus(ref reader, header),
             FrameKind.MembersAnswer => new MembersResponse
             {
@@ -305,6 +326,15 @@ internal static class ResponseCodec
         }
 
         return new TxnResponse { Header = header, Succeeded = succeeded, Responses = responses };
+    }
+
+    private static SessionResponse ReadSession(ref WireReader reader, ResponseHeader header)
+    {
+        bool isRepeated = reader.ReadFlags(Flag, "session.flags") != 0;
+        var kind = (FrameKind)reader.ReadByte("session.kind");
+        return kind is >= FrameKind.PutAnswer and <= FrameKind.CompactAnswer
+            ? new SessionResponse { Header = header, IsRepeated = isRepeated, Answer = Read(ref reader, kind, nested: false, depth: 1) }
+            : throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} is no answer to a request of a session.");
     }
 
     private static KeyValue[] ReadKeyValues(ref WireReader reader)
