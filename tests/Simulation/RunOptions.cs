@@ -80,6 +80,12 @@ internal sealed record RunOptions
     /// <summary>Sessions that the store keeps; fewer than there are clients: some are forgotten while they are used.</summary>
     public int SessionsMax { get; init; }
 
+    /// <summary>
+    /// Raft groups of the cluster. With more than one the nodes are hosts of many groups, of which the clients use a few at a time; their members
+    /// do not change.
+    /// </summary>
+    public int Groups { get; init; } = 1;
+
     public static RunOptions Draw(ulong seed)
     {
         var random = new SimulationRandom(seed ^ 0x5EED);
@@ -113,7 +119,7 @@ internal sealed record RunOptions
         };
         bool compactToNewest = random.Chance(0.2);
         bool membershipChanges = random.Chance(0.4);
-        return options with
+        options = options with
         {
             MembershipChanges = membershipChanges,
             Lease = random.Chance(0.5),
@@ -125,6 +131,7 @@ internal sealed record RunOptions
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
+        return random.Chance(0.1) ? options with { Groups = 16, Nodes = 3, MembershipChanges = false } : options;
     }
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
@@ -161,7 +168,7 @@ internal sealed record RunOptions
             property.SetValue(changed, Convert.ChangeType(pair[1], property.PropertyType, CultureInfo.InvariantCulture));
         }
 
-        return changed;
+        return changed.Groups > 1 ? changed with { MembershipChanges = false } : changed;
     }
 
     /// <summary>The text for <see cref="Override"/> that makes these options of the others.</summary>
