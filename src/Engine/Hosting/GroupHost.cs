@@ -64,8 +64,8 @@ internal sealed class GroupHost : ILoopHost
 
     public ulong DirectoryId => _shared.Storage.DirectoryId;
 
-    /// <summary>Groups that sleep here. For tests; only while the loops do not run.</summary>
-    internal int Asleep => _beats.Asleep;
+    /// <summary>Groups that sleep here. Any thread.</summary>
+    public int Asleep => _beats.Asleep;
 
     public GroupCore this[GroupId group] => _groups[group];
 

@@ -35,6 +35,7 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
     private readonly IPeerTransport _transport;
     private readonly Action<GroupId> _rouse;
     private NodeId[]? _listeners;
+    private int _asleep;
 
     /// <param name="settings">Who this node is, and how long it waits for others.</param>
     /// <param name="time">The node's clock.</param>
@@ -56,8 +57,8 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
 
     public long NextWake => _clock.NextTick;
 
-    /// <summary>Groups that sleep here.</summary>
-    public int Asleep => _leaders.Count;
+    /// <summary>Groups that sleep here. Any thread.</summary>
+    public int Asleep => Volatile.Read(ref _asleep);
 
     /// <summary>A message of that node came in, of whatever group. Any thread.</summary>
     public void Heard(NodeId node) => PulseOf(node).Heard = true;
@@ -67,6 +68,7 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
     public void FellAsleep(GroupId group, NodeId leader, Membership membership)
     {
         _leaders.Add(group.Value, leader);
+        Volatile.Write(ref _asleep, _leaders.Count);
         if (leader == _self)
         {
             _ledHere.Add(group.Value, membership);
@@ -85,6 +87,7 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
     public void Woke(GroupId group)
     {
         Invariant.Check(_leaders.Remove(group.Value, out NodeId leader), $"Group {group} wakes and has not slept.");
+        Volatile.Write(ref _asleep, _leaders.Count);
         if (leader == _self)
         {
             _ledHere.Remove(group.Value);
