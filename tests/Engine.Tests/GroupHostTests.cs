@@ -1,4 +1,5 @@
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
 using MetaStore.Testing;
 using MetaStore.Wal;
@@ -112,6 +113,36 @@ public sealed class GroupHostTests
         Assert.Equal(Groups - 1, host.Asleep);
     }
 
+    /// <summary>One entry of a group that is never used again would keep the log of all the others for ever.</summary>
+    [Fact]
+    public async Task AnIdleGroup_DoesNotKeepTheLogOfABusyOne()
+    {
+        using GroupHost host = Open();
+        Settle(host);
+        ValueTask<PutResponse> idle = Put(host, 9);
+        Settle(host);
+        Assert.True(idle.IsCompletedSuccessfully);
+        long segments = 0;
+        for (int i = 0; i < 4000; i++)
+        {
+            ValueTask<PutResponse> put = host[new GroupId(1)].PutAsync(new PutRequest { Key = "k"u8.ToArray(), Value = new byte[1000] });
+            Settle(host);
+            Assert.True(put.IsCompletedSuccessfully);
+            PutResponse written = await put;
+            segments = Math.Max(segments, _disk.ListFiles("/data/wal").Count());
+            if (i % 500 == 499)
+            {
+                ValueTask<CompactResponse> compact = host[new GroupId(1)].CompactAsync(new CompactRequest(written.Header.Revision));
+                Settle(host);
+                Assert.True(compact.IsCompletedSuccessfully);
+            }
+        }
+
+        // 4 MB were written, and 16 groups may need 64 KiB each, and the last snapshot of the busy one.
+        Assert.InRange(segments, 10, 45);
+        Assert.Contains(_disk.ListFiles("/data/snap"), name => name.StartsWith("00000009-", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData()]
     [InlineData(0u)]
@@ -166,6 +197,7 @@ public sealed class GroupHostTests
         Members = [new Member(1, "n1", [], [])],
         DataDirectory = "/data",
         Seed = 1,
+        Snapshots = new SnapshotOptions { LogBytesMin = 64 << 10, EntriesKept = 0 },
         Wal = new WalOptions { SegmentBytes = 64 << 10 },
     };
 

@@ -156,7 +156,7 @@ internal sealed class SimulatedNode
         Snapshots = new SnapshotOptions
         {
             EntriesMin = _world.Options.SnapshotEntries,
-            LogBytesMin = 256 << 10,
+            LogBytesMin = (256 << 10) / _world.Groups.Count,
             SliceBytes = 2048,
             ChunkBytes = _world.Options.ChunkBytes,
             EntriesKept = _world.Options.SnapshotEntriesKept,

@@ -81,6 +81,9 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     public StoreView View => _stores.Current.View;
 
+    /// <summary>Bytes of log that the group may need before its next snapshot, about. Any thread.</summary>
+    public long LogBytesAllowed => _snapshotPolicy.LogBytesAllowed;
+
     private ReplicaParts Parts { get; }
 
     /// <summary>Joins the group to the node's log; before the first run.</summary>

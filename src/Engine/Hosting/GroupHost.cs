@@ -38,7 +38,8 @@ internal sealed class GroupHost : ILoopHost
         _beats = new NodeBeats(settings, seams.Time, seams.Transport, group => _groups[group].Node.Rouse());
         beats.Take(_beats);
         var router = new LogRouter(Failure);
-        _log = new LogLoop(_shared.Storage.Log, router, seams.Signals("log"));
+        var space = new LogSpace(_shared.Storage.Log, _groups);
+        _log = new LogLoop(_shared.Storage.Log, router, seams.Signals("log"), space.Look);
         var peers = new MemberUnion(seams.Transport);
         var random = new SplitMix64(settings.Seed);
         foreach (GroupStorage storage in _shared.Storage.Groups)
