@@ -38,6 +38,9 @@ internal sealed class SnapshotTransfers : IDisposable
     /// <summary>Transfers that went on where one before them had stopped.</summary>
     public int Resumed { get; private set; }
 
+    /// <summary>Whether any is under way or waits its turn, or is kept for a while to go on.</summary>
+    public bool Any => _running.Count + _waiting.Count + _putBy.Count > 0;
+
     /// <summary>Takes the place of whatever was asked for the peer before.</summary>
     public void Begin(NodeId peer, bool isWitness, ulong indexMin)
     {

@@ -5,7 +5,7 @@ internal sealed class NodeBench
 {
     private readonly Queue<ulong> _writes = new();
 
-    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20)
+    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, bool quiesces = false, long lease = 0)
     {
         Entry[] entries = [.. (log ?? []).Select((entryTerm, position) => Make(entryTerm, (ulong)position + 1))];
         Node = new RaftNode(
@@ -16,6 +16,8 @@ internal sealed class NodeBench
                 Seed = 7,
                 ReadOrigin = 1,
                 CommittedBytesMax = committedBytesMax,
+                Quiesces = quiesces,
+                LeaseDuration = lease,
             },
             new RaftRestart { HardState = new HardState(term, vote, LogIndex.Zero), Entries = entries });
     }
