@@ -41,13 +41,18 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         switch (random.Next(5))
         {
             case 0 or 1 when members.Length < MembersMax && world.Nodes.Count < NodesMax:
-                Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], IsLearner: random.Chance(0.3))));
+                bool isLearner = random.Chance(0.3);
+                bool isWitness = world.Options.Witnesses && random.Chance(0.5);
+                Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], isLearner, isWitness)));
                 break;
             case 2:
                 Ask(asked, core.ChangeMembersAsync(new RemoveMember(any.Id)));
                 break;
             case 3:
                 Ask(asked, core.ChangeMembersAsync(new PromoteMember(members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id)));
+                break;
+            case 4 when world.Options.Priorities && random.Chance(0.7):
+                Ask(asked, core.ChangeMembersAsync(new UpdateMember(any.Id, [], Priority: (byte)(50 * random.Next(6)))));
                 break;
             default:
                 Ask(asked, core.MoveLeaderAsync(any.Id));
@@ -64,10 +69,10 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         foreach (SimulatedNode node in world.Nodes.Where(node => node.IsUp && !node.IsPaused).ToArray())
         {
             SimulatedNode? refusing = node.Core!.Node.Raft.Membership.All.Select(world.Find).FirstOrDefault(peer =>
-                peer?.Core is { } core
+                peer is { IsUp: true }
                 && !world.Network.IsCut(node.Id, peer.Id)
                 && !world.Network.IsCut(peer.Id, node.Id)
-                && MemberTable.From(core.View.Membership).WasRemoved(node.Id.Value));
+                && peer.Members.WasRemoved(node.Id.Value));
             if (refusing is not null)
             {
                 node.Core.ReportRefused(refusing.Id, "removed");

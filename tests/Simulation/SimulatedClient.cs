@@ -47,7 +47,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         }
 
         ChooseGroup();
-        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent() };
+        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent(), InvokedAt = world.Time.Now };
         _isUncertain = false;
         _sequence++;
         _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
@@ -74,7 +74,14 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         }
 
         _current = new Attempt(node);
-        Ask(_current, node.StoreOf(_group.Id)!);
+        try
+        {
+            Ask(_current, node.StoreOf(_group.Id)!);
+        }
+        catch (MetaStoreException refusal) when (refusal.Error == MetaStoreError.WitnessMember)
+        {
+            Fail(refusal); // Before anything was begun.
+        }
     }
 
     private void Ask(Attempt attempt, GroupCore store)
@@ -172,6 +179,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
         _entry!.Response = response is SessionResponse session ? session.Answer : response;
         _entry.Returned = world.NextEvent();
+        _entry.ReturnedAt = world.Time.Now;
         _group.Revision = Math.Max(_group.Revision, _entry.Response.Header.Revision.Value);
         End();
     }
@@ -179,7 +187,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
     private void Fail(MetaStoreException error)
     {
         _isUncertain |= error.Outcome == Outcome.Unknown;
-        if (error.IsTransient)
+        if (error.IsTransient || error.Error == MetaStoreError.WitnessMember)
         {
             AgainOrEnd();
             return;
@@ -226,6 +234,11 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
     private StoreRequest Draw()
     {
         long key = random.NextInt64(world.Options.Keys);
+        if (random.Chance(world.Options.ReadShare))
+        {
+            return new RangeRequest { Key = RegisterProjection.KeyOf(key) };
+        }
+
         double kind = random.NextDouble();
         if (random.Chance(world.Options.CompactProbability) && _group.Revision > 2)
         {
@@ -271,12 +284,15 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
             };
         }
 
+        bool isSerializable = random.Chance(0.3);
+        bool isBounded = !isSerializable && random.Chance(0.4);
         long revision = random.Chance(0.3) && _group.Revision > 2 ? 1 + random.NextInt64(_group.Revision) : 0;
         return new RangeRequest
         {
             Key = RegisterProjection.KeyOf(0),
             RangeEnd = RegisterProjection.KeyOf(world.Options.Keys),
-            Serializable = random.Chance(0.3),
+            Serializable = isSerializable,
+            StalenessMax = isBounded ? TimeSpan.FromMilliseconds(random.Next(1, 5000)) : TimeSpan.Zero,
             Revision = new Revision(revision),
         };
     }

@@ -1,6 +1,5 @@
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
-using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -34,7 +33,7 @@ internal sealed class World
         _operationsLeft = options.Operations;
         _groups = [.. Enumerable.Range(1, options.Groups).Select(i => new SimulatedGroup(new GroupId((uint)i)))];
         _used = [_groups[0]];
-        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => new Member((ulong)i, $"n{i}", [$"http://n{i}:2380"], []))];
+        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => Founder(i, new SimulationRandom(seed ^ ((ulong)i << 32))))];
         Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, trace);
         _nodes = [.. Members.Select(m => new SimulatedNode(this, new NodeId(m.Id), _random.Branch(), isFounder: true))];
         _nemesis = new Nemesis(this, _random.Branch());
@@ -116,7 +115,7 @@ internal sealed class World
         CheckHandles();
         foreach (SimulatedGroup group in _groups)
         {
-            group.History.Check();
+            group.History.Check(Options.ClockDriftMax);
         }
     }
 
@@ -142,6 +141,14 @@ internal sealed class World
         }
     }
 
+    /// <summary>The last ones are witnesses, as many as leave most of the voters with data.</summary>
+    private Member Founder(int number, SimulationRandom random)
+    {
+        bool isWitness = Options.Witnesses && number > (Options.Nodes / 2) + 1;
+        byte priority = Options.Priorities && !isWitness ? (byte)(50 * random.Next(6)) : MemberTraits.DefaultPriority;
+        return new Member((ulong)number, $"n{number}", [$"http://n{number}:2380"], [], Priority: priority, IsWitness: isWitness);
+    }
+
     public SimulatedNode? Find(NodeId id) => _nodes.Find(node => node.Id == id);
 
     /// <summary>A member that was added is started, with nothing but its id.</summary>
@@ -156,7 +163,7 @@ internal sealed class World
     private void Deliver(NodeId to, GroupId group, Message message)
     {
         SimulatedNode? receiver = Find(to);
-        if (receiver?.Core is { } core && MemberTable.From(core.View.Membership).WasRemoved(message.From.Value))
+        if (receiver is { Core: not null } && receiver.Members.WasRemoved(message.From.Value))
         {
             Find(message.From)?.Core?.ReportRefused(to, "removed");
             return;

@@ -63,7 +63,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, signals.Snapshot, Node.Report);
+        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
         parts.Snapshots = Snapshot;
         Apply.Connect(Node.Applied, Snapshot.Take, Node.Report);
         _reader = new StoreReader(_stores, _settings.ClusterId, _settings.NodeId.Value, () => Node.Status.Term);
@@ -155,8 +155,11 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         _validator.Check(request);
-        await PassBarrierAsync(request.Serializable, cancellationToken).ConfigureAwait(false);
-        return _reader.Range(request);
+        _reader.CheckHoldsData(View);
+        TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
+        bool isLocal = request.Serializable || age <= request.StalenessMax;
+        await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero);
     }
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)
@@ -185,6 +188,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
             Members = [.. MemberTable.From(view.Membership).Members],
             IsLearner = view.Membership.Learners.Contains(_settings.NodeId),
+            IsWitness = view.IsHollow || view.Membership.IsWitness(_settings.NodeId),
         });
     }
 
@@ -208,6 +212,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     private async ValueTask<TxnResponse> ReadTxnAsync(TxnRequest request, CancellationToken cancellationToken)
     {
+        _reader.CheckHoldsData(View);
         await PassBarrierAsync(StoreReader.IsSerializable(request), cancellationToken).ConfigureAwait(false);
         return _reader.Txn(request);
     }
@@ -252,6 +257,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     {
         _validator.Check(request);
         ThrowIfDown();
+        _reader.CheckHoldsData(View); // Its answer would never come out of this member's log.
         PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), queued: true, cancellationToken);
         token = operation.Token;
         Node.Submit(operation);

@@ -137,6 +137,7 @@ public sealed record NodeSettings
         }
 
         Proposer.Validate();
+        Snapshots.Validate();
         Wal.Validate();
     }
 }

@@ -50,7 +50,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _parts = parts;
         _clock = new ReplicaClock(parts.Time, parts.TickLength);
         _proposer = new Proposer(parts.ProposerOptions, parts.Time, parts.ProposerId);
-        _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks);
+        Freshness = new Freshness(parts.Time);
+        _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks, Freshness);
         _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
         _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
@@ -62,6 +63,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     public event Action? LeaderChanged;
 
     public string Name => "node";
+
+    /// <summary>How old this node's state may be.</summary>
+    public Freshness Freshness { get; }
 
     /// <summary>What other threads may know of the loop's state.</summary>
     public ReplicaStatus Status => _status;
@@ -327,12 +331,19 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeRequests()
     {
         bool worked = Gather();
-        _raft.SetTime(_parts.Time.GetTimestamp());
+        long now = _parts.Time.GetTimestamp();
+        _raft.SetTime(now);
         worked |= _desk.Run(_raft);
-        _barrier.TryAsk(_raft);
+        _barrier.TryAsk(_raft, now);
         if (_raft.Leader.IsNone)
         {
             return worked;
+        }
+
+        if (_raft.Membership.IsWitness(_raft.Id) && _proposer.Queued + _proposer.UnderWay > 0)
+        {
+            // Taken before this member knew what it is: the answers would never come out of its log.
+            _proposer.Abandon(MetaStoreError.WitnessMember, "this member is a witness: it holds no data; ask another");
         }
 
         while (_proposer.TryTakeBatch(AppendUnderWay, out BatchId id) is ReadOnlyMemory<byte> batch)
@@ -398,7 +409,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
         foreach (NodeId peer in ready.SnapshotsToSend)
         {
-            _parts.Snapshots.Send(peer);
+            _parts.Snapshots.Send(peer, _raft.Membership.IsWitness(peer), indexMin: _raft.FirstIndex.Value - 1);
         }
 
         foreach (Message message in ready.SnapshotTraffic)
@@ -417,7 +428,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         for (int i = 0; i < committed.Count; i++)
         {
             Entry entry = committed[i];
-            PendingOperation[]? waiters = entry.Kind == EntryKind.Command ? _proposer.Take(CommandBatch.ReadId(entry.Data)) : null;
+            PendingOperation[]? waiters = entry.Kind == EntryKind.Command && !entry.Data.IsEmpty ? _proposer.Take(CommandBatch.ReadId(entry.Data)) : null;
             if (entry.Kind == EntryKind.Membership)
             {
                 Membership membership = MembershipCodec.Decode(entry.Data);
@@ -459,7 +470,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             switch (news)
             {
                 case SnapshotEvent.Taken taken:
-                    _raft.Compact(ToMetadata(taken.Info));
+                    _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:
                     SendIfCurrent(_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk));

@@ -9,7 +9,7 @@ internal interface IVerbs
     bool TryRun(ScenarioCluster cluster, Command command);
 }
 
-/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [quiesces=1], set-log, crash, restart.</summary>
+/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [witnesses=IDS: none of those] [quiesces=1], set-log, crash, restart.</summary>
 internal sealed class ClusterVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -52,7 +52,10 @@ internal sealed class ClusterVerbs : IVerbs
                 UncommittedBytesMax = command.Setting("uncommitted-bytes", 1 << 20),
                 CompactionTailEntries = command.Setting("tail", 0),
                 Quiesces = command.Setting("quiesces", 0) == 1,
-            }));
+            })
+            {
+                IsWitness = command.Setting("witnesses") is { } witnesses && witnesses.Split(',').Contains(id.ToString()),
+            });
         }
     }
 
@@ -65,7 +68,7 @@ internal sealed class ClusterVerbs : IVerbs
         member.Disk.Submit(new PendingAppend
         {
             WriteId = 1,
-            Entries = [.. terms.Select((entryTerm, position) => new Entry(entryTerm, new LogIndex((ulong)position + 1), EntryKind.Command, default))],
+            Entries = [.. terms.Select((entryTerm, position) => new Entry(entryTerm, new LogIndex((ulong)position + 1), EntryKind.Empty, default))],
             HardState = new HardState(term, NodeId.None, LogIndex.Zero),
         });
         member.Crash(survivingWrites: 1);
