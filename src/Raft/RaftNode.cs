@@ -27,8 +27,7 @@ namespace MetaStore.Raft;
 /// </para>
 /// <para>
 /// <b>Parts.</b> <c>TermGate</c> (which messages pass), <c>Election</c>, <c>Following</c>, <c>Leadership</c> with
-/// <c>Replication</c>, <c>LeaderReads</c>, <c>LeaderLease</c> and <c>Succession</c>, <c>ForwardedReads</c>; <c>Quiescence</c> (the way out of sleep);
-/// <c>RoleSwitch</c> alone changes roles and terms;
+/// <c>Replication</c>, <c>LeaderReads</c>, <c>LeaderLease</c> and <c>Succession</c>, <c>ForwardedReads</c>; <c>Quiescence</c> (the way out of sleep); <c>RoleSwitch</c> alone changes roles and terms;
 /// <c>RaftLog</c> and <c>WriteLedger</c> hold the log and what of it is durable.
 /// </para>
 /// </summary>

@@ -22,7 +22,7 @@ internal sealed class Succession(NodeState state, Replication replication)
     private int _steadyTicks;
     private LogIndex _lastIndexBefore;
 
-    /// <summary>Whether somebody is before this leader, to whom it may hand over in time.</summary>
+    /// <summary>Whether there is somebody to hand over to, now or after a while.</summary>
     public bool HasCandidate => !_candidate.IsNone;
 
     /// <summary>One tick, in whatever role.</summary>

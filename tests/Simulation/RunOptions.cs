@@ -80,17 +80,17 @@ internal sealed record RunOptions
     /// <summary>Sessions that the store keeps; fewer than there are clients: some are forgotten while they are used.</summary>
     public int SessionsMax { get; init; }
 
-    /// <summary>Members have priorities, and these change where members do: leadership is handed over of itself.</summary>
-    public bool Priorities { get; init; }
-
-    /// <summary>Some of the founders hold no data, and so do some of the members that are added.</summary>
-    public bool Witnesses { get; init; }
-
     /// <summary>
     /// Raft groups of the cluster. With more than one the nodes are hosts of many groups, of which the clients use a few at a time; their members
     /// do not change.
     /// </summary>
     public int Groups { get; init; } = 1;
+
+    /// <summary>Members have priorities, and these change where members do: leadership is handed over of itself.</summary>
+    public bool Priorities { get; init; }
+
+    /// <summary>Some of the founders hold no data, and so do some of the members that are added.</summary>
+    public bool Witnesses { get; init; }
 
     /// <summary>Share of the operations that are linearizable reads of one key, over those that come up anyway.</summary>
     public double ReadShare { get; init; }
@@ -125,6 +125,7 @@ internal sealed record RunOptions
             LeaderHunt = random.Chance(0.1),
             Lease = true,
             Sessions = false,
+            Groups = 1,
         };
     }
 
@@ -178,7 +179,7 @@ internal sealed record RunOptions
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
-        return random.Chance(0.1) ? options with { Groups = 16, Nodes = 3, MembershipChanges = false } : options;
+        return latest.Chance(0.1) ? options with { Groups = 16, Nodes = 3, MembershipChanges = false } : options;
     }
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>

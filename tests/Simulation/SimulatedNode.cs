@@ -62,7 +62,7 @@ internal sealed class SimulatedNode
     /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
     public bool MayRefuse { get; set; }
 
-    /// <summary>The members as this node has applied them; it is up. Looked at for each message, so it is decoded once.</summary>
+    /// <summary>The members as this node has applied them; it is up, and of one group. Looked at for each message, so it is decoded once.</summary>
     public MemberTable Members
     {
         get

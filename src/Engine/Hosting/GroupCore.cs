@@ -63,8 +63,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(
-            node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
+        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
         parts.Snapshots = Snapshot;
         Apply.Connect(Node.Applied, Snapshot.Take, Node.Report);
         _reader = new StoreReader(_stores, _settings.ClusterId, _settings.NodeId.Value, () => Node.Status.Term);

@@ -124,7 +124,7 @@ internal sealed class SnapshotLoop : ILoop
         }
 
         worked |= _transfers.SendDue();
-        _hasTransfers = _transfers.Any;
+        _hasTransfers = !_transfers.IsEmpty;
         if (_writer is null)
         {
             return worked;

@@ -35,11 +35,11 @@ internal sealed class SnapshotTransfers : IDisposable
     /// <summary>When a piece that waits for its bytes may go; <see cref="long.MaxValue"/> where none does.</summary>
     public long NextWake => _due.Count > 0 ? _bucket.ReadyAt : long.MaxValue;
 
+    /// <summary>Nothing is being sent, waits to be, or is kept for going on.</summary>
+    public bool IsEmpty => _running.Count + _waiting.Count + _putBy.Count == 0;
+
     /// <summary>Transfers that went on where one before them had stopped.</summary>
     public int Resumed { get; private set; }
-
-    /// <summary>Whether any is under way or waits its turn, or is kept for a while to go on.</summary>
-    public bool Any => _running.Count + _waiting.Count + _putBy.Count > 0;
 
     /// <summary>Takes the place of whatever was asked for the peer before.</summary>
     public void Begin(NodeId peer, bool isWitness, ulong indexMin)
