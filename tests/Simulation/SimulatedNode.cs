@@ -19,6 +19,7 @@ internal sealed class SimulatedNode
     private readonly bool _isFounder;
     private Life? _life;
     private long _pausedUntil;
+    private int _resumedInFormerLives;
 
     public SimulatedNode(World world, NodeId id, SimulationRandom random, bool isFounder)
     {
@@ -40,6 +41,9 @@ internal sealed class SimulatedNode
     public NodeCore? Core => _life?.Core;
 
     public bool IsUp => _life is not null;
+
+    /// <summary>Snapshot transfers of this node, in all its lives, that went on where one before them had stopped.</summary>
+    public int SnapshotsResumed => _resumedInFormerLives + (Core?.Snapshot.TransfersResumed ?? 0);
 
     /// <summary>The node is gone for good: it refuses its damaged disk, or was removed.</summary>
     public bool IsRetired { get; private set; }
@@ -105,6 +109,7 @@ internal sealed class SimulatedNode
         {
             _world.Trace.Add(_world.Time.Now, "crash", Id.Value, (ulong)policy);
             _invariants.BeforeCrash(_life.Core);
+            _resumedInFormerLives = SnapshotsResumed;
             _life = null;
         }
 
@@ -138,6 +143,9 @@ internal sealed class SimulatedNode
             EntriesKept = _world.Options.SnapshotEntriesKept,
             ResendTicks = 10,
             GiveUpTicks = 60,
+            CatchUpBytesMin = _world.Options.CatchUpBytes,
+            TransfersMax = _world.Options.SnapshotTransfers,
+            BytesPerSecondMax = _world.Options.SnapshotRate,
         },
         AppendBytesMax = _world.Options.AppendBytesMax,
         StateCheckEntries = 20,

@@ -66,6 +66,9 @@ internal sealed class World
 
     public int Faults => _nemesis.Faults + Hunt.Strikes;
 
+    /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
+    public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
+
     /// <summary>The highest revision that a client has seen.</summary>
     public long Revision { get; set; }
 
