@@ -26,6 +26,7 @@ internal sealed class Samples(int seed)
             Limit = Number(),
             Revision = Rev(),
             Serializable = Coin(),
+            StalenessMax = Coin() ? TimeSpan.FromMilliseconds(_random.Next(86_400_000)) : TimeSpan.Zero,
             CountOnly = Coin(),
             KeysOnly = Coin(),
             SortTarget = (SortTarget)_random.Next(5),
@@ -143,7 +144,7 @@ internal sealed class Samples(int seed)
         return _random.Next(depth < 4 ? 4 : 3) switch
         {
             0 => new PutResponse { Header = header, Previous = Coin() ? Item() : null },
-            1 => new RangeResponse { Header = header, Items = Many(Item), More = Coin(), Count = Number() },
+            1 => new RangeResponse { Header = header, Items = Many(Item), More = Coin(), Count = Number(), Staleness = Coin() ? TimeSpan.FromMicroseconds(_random.Next(3)) : null },
             2 => new DeleteRangeResponse { Header = header, Deleted = Number(), Previous = Many(Item) },
             _ => new TxnResponse { Header = header, Succeeded = Coin(), Responses = Many(() => Nested(depth + 1)) },
         };

@@ -69,10 +69,10 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         foreach (SimulatedNode node in world.Nodes.Where(node => node.IsUp && !node.IsPaused).ToArray())
         {
             SimulatedNode? refusing = node.Core!.Node.Raft.Membership.All.Select(world.Find).FirstOrDefault(peer =>
-                peer?.Core is { } core
+                peer is { IsUp: true }
                 && !world.Network.IsCut(node.Id, peer.Id)
                 && !world.Network.IsCut(peer.Id, node.Id)
-                && MemberTable.From(core.View.Membership).WasRemoved(node.Id.Value));
+                && peer.Members.WasRemoved(node.Id.Value));
             if (refusing is not null)
             {
                 node.Core.ReportRefused(refusing.Id, "removed");

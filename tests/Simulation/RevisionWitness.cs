@@ -11,10 +11,11 @@ internal static class RevisionWitness
 {
     private const int Deleted = 0;
 
-    public static void Check(IReadOnlyList<HistoryEntry> entries)
+    public static void Check(IReadOnlyList<HistoryEntry> entries, double clockError)
     {
         Dictionary<long, List<Write>> writes = CollectWrites(entries);
         CheckRealTime(entries);
+        CheckStaleness(entries, clockError);
         Dictionary<long, long> revisions = RevisionsOfValues(writes);
         foreach (HistoryEntry entry in entries)
         {
@@ -84,9 +85,47 @@ internal static class RevisionWitness
         }
     }
 
+    /// <summary>
+    /// What a read said of its age is true: all that was acknowledged before that is in it. The age is by the node's own clock.
+    /// </summary>
+    private static void CheckStaleness(IReadOnlyList<HistoryEntry> entries, double clockError)
+    {
+        HistoryEntry[] byTime = [.. entries.Where(e => e.Response is not null).OrderBy(e => e.ReturnedAt)];
+        var highest = new long[byTime.Length + 1];
+        for (int i = 0; i < byTime.Length; i++)
+        {
+            highest[i + 1] = Math.Max(highest[i], byTime[i].Response!.Header.Revision.Value);
+        }
+
+        long[] times = [.. byTime.Select(e => e.ReturnedAt)];
+        foreach (HistoryEntry entry in byTime)
+        {
+            if (entry is { MayBeStale: true, Request: RangeRequest range, Response: RangeResponse { Staleness: { } staleness } response })
+            {
+                if (!range.Serializable && staleness > range.StalenessMax)
+                {
+                    throw Broken($"a read that may be {range.StalenessMax} old says that it is {staleness} old");
+                }
+
+                long asOf = entry.InvokedAt - (long)(staleness.TotalNanoseconds / (1 - clockError));
+                int before = Array.BinarySearch(times, asOf);
+                before = before < 0 ? ~before : before;
+                while (before > 0 && times[before - 1] >= asOf)
+                {
+                    before--;
+                }
+
+                if (response.Header.Revision.Value < highest[before])
+                {
+                    throw Broken($"a read of revision {response.Header.Revision} says that it is at most {staleness} old; revision {highest[before]} had been answered before that");
+                }
+            }
+        }
+    }
+
     private static void CheckRealTime(IReadOnlyList<HistoryEntry> entries)
     {
-        var answered = entries.Where(e => e.Response is not null && e.Request is not RangeRequest { Serializable: true }).ToArray();
+        var answered = entries.Where(e => e.Response is not null && e.Request is not RangeRequest { Serializable: true } && !e.MayBeStale).ToArray();
         HistoryEntry[] byReturn = [.. answered.OrderBy(e => e.Returned)];
         long highest = 0;
         int ended = 0;

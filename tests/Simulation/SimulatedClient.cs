@@ -42,7 +42,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             return;
         }
 
-        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent() };
+        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent(), InvokedAt = world.Time.Now };
         _isUncertain = false;
         _sequence++;
         _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
@@ -164,6 +164,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
 
         _entry!.Response = response is SessionResponse session ? session.Answer : response;
         _entry.Returned = world.NextEvent();
+        _entry.ReturnedAt = world.Time.Now;
         world.Revision = Math.Max(world.Revision, _entry.Response.Header.Revision.Value);
         End();
     }
@@ -218,6 +219,11 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
     private StoreRequest Draw()
     {
         long key = random.NextInt64(world.Options.Keys);
+        if (random.Chance(world.Options.ReadShare))
+        {
+            return new RangeRequest { Key = RegisterProjection.KeyOf(key) };
+        }
+
         double kind = random.NextDouble();
         if (random.Chance(world.Options.CompactProbability) && world.Revision > 2)
         {
@@ -263,12 +269,15 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             };
         }
 
+        bool isSerializable = random.Chance(0.3);
+        bool isBounded = !isSerializable && random.Chance(0.4);
         long revision = random.Chance(0.3) && world.Revision > 2 ? 1 + random.NextInt64(world.Revision) : 0;
         return new RangeRequest
         {
             Key = RegisterProjection.KeyOf(0),
             RangeEnd = RegisterProjection.KeyOf(world.Options.Keys),
-            Serializable = random.Chance(0.3),
+            Serializable = isSerializable,
+            StalenessMax = isBounded ? TimeSpan.FromMilliseconds(random.Next(1, 5000)) : TimeSpan.Zero,
             Revision = new Revision(revision),
         };
     }

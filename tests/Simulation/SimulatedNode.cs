@@ -1,5 +1,6 @@
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
@@ -18,6 +19,8 @@ internal sealed class SimulatedNode
     private readonly NodeInvariants _invariants;
     private readonly bool _isFounder;
     private Life? _life;
+    private Membership? _membership;
+    private MemberTable? _members;
     private long _pausedUntil;
     private int _resumedInFormerLives;
 
@@ -50,6 +53,22 @@ internal sealed class SimulatedNode
 
     /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
     public bool MayRefuse { get; set; }
+
+    /// <summary>The members as this node has applied them; it is up. Looked at for each message, so it is decoded once.</summary>
+    public MemberTable Members
+    {
+        get
+        {
+            Membership membership = Core!.View.Membership;
+            if (!ReferenceEquals(membership, _membership))
+            {
+                _membership = membership;
+                _members = MemberTable.From(membership);
+            }
+
+            return _members!;
+        }
+    }
 
     public bool IsPaused => _world.Time.Now < _pausedUntil;
 

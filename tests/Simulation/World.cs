@@ -1,6 +1,5 @@
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
-using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -101,7 +100,7 @@ internal sealed class World
         ReadAndWriteOnce();
         RunUntil(Agree, HealTimeMax, orFail: true);
         CheckHandles();
-        History.Check();
+        History.Check(Options.ClockDriftMax);
     }
 
     public void NodeDied(SimulatedNode node)
@@ -148,7 +147,7 @@ internal sealed class World
     private void Deliver(NodeId to, GroupId group, Message message)
     {
         SimulatedNode? receiver = Find(to);
-        if (receiver?.Core is { } core && MemberTable.From(core.View.Membership).WasRemoved(message.From.Value))
+        if (receiver is { IsUp: true } && receiver.Members.WasRemoved(message.From.Value))
         {
             Find(message.From)?.Core?.ReportRefused(to, "removed");
             return;

@@ -209,8 +209,10 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     {
         _validator.Check(request);
         _reader.CheckHoldsData(View);
-        await PassBarrierAsync(request.Serializable, cancellationToken).ConfigureAwait(false);
-        return _reader.Range(request);
+        TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
+        bool isLocal = request.Serializable || age <= request.StalenessMax;
+        await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero);
     }
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)

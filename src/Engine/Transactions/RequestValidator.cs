@@ -92,6 +92,12 @@ internal sealed class RequestValidator(StoreLimits limits)
     private static void CheckRange(RangeRequest range)
     {
         CheckKey(range.Key);
+        if (range.StalenessMax < TimeSpan.Zero || range.StalenessMax > RangeRequest.StalenessLimit)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"StalenessMax is {range.StalenessMax}; it must be from zero to {RangeRequest.StalenessLimit}");
+        }
+
         if (range.SortTarget > SortTarget.Value || range.SortOrder > SortOrder.Descending)
         {
             throw new MetaStoreException(MetaStoreError.InvalidSortOption, "invalid sort option");

@@ -63,7 +63,7 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return ExecuteAsync<RangeResponse>(FrameKind.Range, request, isReadOnly: true, preferLeader: !request.Serializable, cancellationToken);
+        return ExecuteAsync<RangeResponse>(FrameKind.Range, request, isReadOnly: true, preferLeader: !request.Serializable && request.StalenessMax == TimeSpan.Zero, cancellationToken);
     }
 
     /// <inheritdoc/>

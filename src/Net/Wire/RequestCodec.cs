@@ -10,8 +10,9 @@ namespace MetaStore.Net.Wire;
 ///                     flags: 1 return previous, 2 ignore value, 4 ignore lease
 ///  Range            | flags u8 | sort target u8 | sort order u8 | limit i64 | revision i64 |
 ///                     with flag 8: min mod i64 | max mod i64 | min create i64 | max create i64 |
+///                     with flag 16: staleness u32: milliseconds |
 ///                     key bytes | range end bytes
-///                     flags: 1 serializable, 2 count only, 4 keys only, 8 bounds follow
+///                     flags: 1 serializable, 2 count only, 4 keys only, 8 bounds follow, 16 a bound on the staleness follows
 ///  DeleteRange      | flags u8 | key bytes | range end bytes
 ///                     flags: 1 return previous
 ///  Txn              | compares u32 | successes u32 | failures u32 | compare... | success... | failure...
@@ -33,7 +34,7 @@ internal static class RequestCodec
     public const int DeadlineSize = sizeof(uint);
 
     private const byte PutReturnPrevious = 1, PutIgnoreValue = 2, PutIgnoreLease = 4;
-    private const byte RangeSerializable = 1, RangeCountOnly = 2, RangeKeysOnly = 4, RangeBounds = 8;
+    private const byte RangeSerializable = 1, RangeCountOnly = 2, RangeKeysOnly = 4, RangeBounds = 8, RangeStaleness = 16;
     private const byte DeleteReturnPrevious = 1;
 
     private const int CompareBytesMin = 1 + 1 + 8 + 4 + 4 + 4;
@@ -138,7 +139,7 @@ internal static class RequestCodec
     private static int GetLength(StoreRequest request, int depth) => request switch
     {
         PutRequest put => 1 + sizeof(long) + WireWriter.GetLength(put.Key) + WireWriter.GetLength(put.Value),
-        RangeRequest range => 3 + (2 * sizeof(long)) + (HasBounds(range) ? 4 * sizeof(long) : 0)
+        RangeRequest range => 3 + (2 * sizeof(long)) + (HasBounds(range) ? 4 * sizeof(long) : 0) + (StalenessOf(range) > 0 ? sizeof(uint) : 0)
             + WireWriter.GetLength(range.Key) + WireWriter.GetLength(range.RangeEnd),
         DeleteRangeRequest delete => 1 + WireWriter.GetLength(delete.Key) + WireWriter.GetLength(delete.RangeEnd),
         TxnRequest txn => GetLength(txn, depth),
@@ -220,12 +221,16 @@ internal static class RequestCodec
         }
     }
 
+    /// <summary>In milliseconds, rounded down: nobody is served what is older than was asked for.</summary>
+    private static uint StalenessOf(RangeRequest range) => (uint)Math.Clamp(range.StalenessMax.TotalMilliseconds, 0, RangeRequest.StalenessLimit.TotalMilliseconds);
+
     private static void WriteRange(ref WireWriter writer, RangeRequest range)
     {
         bool bounds = HasBounds(range);
+        uint staleness = StalenessOf(range);
         writer.WriteByte((byte)(
             (range.Serializable ? RangeSerializable : 0) | (range.CountOnly ? RangeCountOnly : 0)
-            | (range.KeysOnly ? RangeKeysOnly : 0) | (bounds ? RangeBounds : 0)));
+            | (range.KeysOnly ? RangeKeysOnly : 0) | (bounds ? RangeBounds : 0) | (staleness > 0 ? RangeStaleness : 0)));
         writer.WriteByte((byte)range.SortTarget);
         writer.WriteByte((byte)range.SortOrder);
         writer.WriteInt64(range.Limit);
@@ -236,6 +241,11 @@ internal static class RequestCodec
             writer.WriteInt64(range.MaxModRevision.Value);
             writer.WriteInt64(range.MinCreateRevision.Value);
             writer.WriteInt64(range.MaxCreateRevision.Value);
+        }
+
+        if (staleness > 0)
+        {
+            writer.WriteUInt32(staleness);
         }
 
         writer.WriteBytes(range.Key);
@@ -298,7 +308,7 @@ internal static class RequestCodec
 
     private static RangeRequest ReadRange(ref WireReader reader)
     {
-        byte flags = reader.ReadFlags(RangeSerializable | RangeCountOnly | RangeKeysOnly | RangeBounds, "range.flags");
+        byte flags = reader.ReadFlags(RangeSerializable | RangeCountOnly | RangeKeysOnly | RangeBounds | RangeStaleness, "range.flags");
         // The store answers an unknown sort with its own error; here the number is only carried.
         var target = (SortTarget)reader.ReadByte("range.sort target");
         var order = (SortOrder)reader.ReadByte("range.sort order");
@@ -318,6 +328,7 @@ internal static class RequestCodec
             MaxModRevision = bounds ? new Revision(reader.ReadInt64("range.max mod")) : default,
             MinCreateRevision = bounds ? new Revision(reader.ReadInt64("range.min create")) : default,
             MaxCreateRevision = bounds ? new Revision(reader.ReadInt64("range.max create")) : default,
+            StalenessMax = (flags & RangeStaleness) != 0 ? TimeSpan.FromMilliseconds(reader.ReadUInt32("range.staleness")) : TimeSpan.Zero,
             Key = reader.ReadBytes("range.key"),
             RangeEnd = reader.ReadBytes("range.range end"),
         };

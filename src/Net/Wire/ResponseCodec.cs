@@ -9,7 +9,8 @@ namespace MetaStore.Net.Wire;
 ///  header             | cluster u64 | node u64 | revision i64 | term u64      (inside a transaction: revision i64 alone)
 ///  key value          | create i64 | mod i64 | version i64 | lease i64 | key bytes | value bytes
 ///  PutAnswer          | header | flags u8 (1 a previous follows) | key value
-///  RangeAnswer        | header | flags u8 (1 more) | count i64 | items u32 | key value...
+///  RangeAnswer        | header | flags u8 (1 more, 2 staleness follows, 4 not stale) | count i64 |
+///                       with flag 2: staleness i64: microseconds | items u32 | key value...
 ///  DeleteRangeAnswer  | header | deleted i64 | items u32 | key value...
 ///  TxnAnswer          | header | flags u8 (1 succeeded) | answers u32 | answer...
 ///    an answer        | kind u8 (PutAnswer .. TxnAnswer) | its fields, with the short header
@@ -33,6 +34,8 @@ internal static class ResponseCodec
     public const int TextBytesMax = 4096;
 
     private const byte Flag = 1;
+    private const byte StalenessFlag = 2;
+    private const byte NotStaleFlag = 4;
     private const byte WitnessFlag = 2;
     private const int HeaderSize = 4 * sizeof(ulong);
     private const int NestedHeaderSize = sizeof(long);
@@ -82,7 +85,7 @@ internal static class ResponseCodec
     {
         FrameKind.PutAnswer => bodyLength == HeaderSize + 1,
         FrameKind.DeleteRangeAnswer => bodyLength == HeaderSize + sizeof(long) + sizeof(uint),
-        FrameKind.RangeAnswer => bodyLength == HeaderSize + 1 + sizeof(long) + sizeof(uint),
+        FrameKind.RangeAnswer => bodyLength <= HeaderSize + 1 + (2 * sizeof(long)) + sizeof(uint),
         FrameKind.CompactAnswer or FrameKind.HashAnswer or FrameKind.LeaderChanged => true,
         _ => false,
     };
@@ -93,7 +96,7 @@ internal static class ResponseCodec
         return header + response switch
         {
             PutResponse put => 1 + (put.Previous is { } previous ? GetLength(previous) : 0),
-            RangeResponse range => 1 + sizeof(long) + GetLength(range.Items),
+            RangeResponse range => 1 + sizeof(long) + (StalenessFlagOf(range) == StalenessFlag ? sizeof(ulong) : 0) + GetLength(range.Items),
             DeleteRangeResponse delete => sizeof(long) + GetLength(delete.Previous),
             TxnResponse txn => 1 + sizeof(uint) + GetLength(txn.Responses),
             CompactResponse => 0,
@@ -152,9 +155,7 @@ internal static class ResponseCodec
 
                 break;
             case RangeResponse range:
-                writer.WriteByte(range.More ? Flag : (byte)0);
-                writer.WriteInt64(range.Count);
-                WriteKeyValues(ref writer, range.Items);
+                WriteRange(ref writer, range);
                 break;
             case DeleteRangeResponse delete:
                 writer.WriteInt64(delete.Deleted);
@@ -198,6 +199,26 @@ internal static class ResponseCodec
         writer.WriteUInt64(header.NodeId);
         writer.WriteInt64(header.Revision.Value);
         writer.WriteUInt64(header.Term);
+    }
+
+    private static byte StalenessFlagOf(RangeResponse range) => range.Staleness switch
+    {
+        null => 0,
+        { } staleness => staleness == TimeSpan.Zero ? NotStaleFlag : StalenessFlag,
+    };
+
+    private static void WriteRange(ref WireWriter writer, RangeResponse range)
+    {
+        byte staleness = StalenessFlagOf(range);
+        writer.WriteByte((byte)((range.More ? Flag : 0) | staleness));
+        writer.WriteInt64(range.Count);
+        if (staleness == StalenessFlag)
+        {
+            // Rounded up: an answer is never said to be younger than it is.
+            writer.WriteInt64((long)Math.Ceiling(range.Staleness!.Value.TotalMicroseconds));
+        }
+
+        WriteKeyValues(ref writer, range.Items);
     }
 
     private static void WriteTxn(ref WireWriter writer, TxnResponse txn)
@@ -303,13 +324,31 @@ internal static class ResponseCodec
         return new PutResponse { Header = header, Previous = hasPrevious ? ReadKeyValue(ref reader) : null };
     }
 
-    private static RangeResponse ReadRange(ref WireReader reader, ResponseHeader header) => new()
+    private static RangeResponse ReadRange(ref WireReader reader, ResponseHeader header)
     {
-        Header = header,
-        More = reader.ReadFlags(Flag, "range.flags") != 0,
-        Count = reader.ReadInt64("range.count"),
-        Items = ReadKeyValues(ref reader),
-    };
+        byte flags = reader.ReadFlags(Flag | StalenessFlag | NotStaleFlag, "range.flags");
+        return new RangeResponse
+        {
+            Header = header,
+            More = (flags & Flag) != 0,
+            Count = reader.ReadInt64("range.count"),
+            Staleness = ReadStaleness(ref reader, flags),
+            Items = ReadKeyValues(ref reader),
+        };
+    }
+
+    private static TimeSpan? ReadStaleness(ref WireReader reader, byte flags)
+    {
+        if ((flags & StalenessFlag) == 0)
+        {
+            return (flags & NotStaleFlag) != 0 ? TimeSpan.Zero : null;
+        }
+
+        long microseconds = reader.ReadInt64("range.staleness");
+        return microseconds is > 0 and <= long.MaxValue / TimeSpan.TicksPerMicrosecond
+            ? new TimeSpan(microseconds * TimeSpan.TicksPerMicrosecond)
+            : throw new WireFormatException($"range.staleness: {microseconds} microseconds are no age.");
+    }
 
     private static TxnResponse ReadTxn(ref WireReader reader, ResponseHeader header, int depth)
     {
