@@ -12,7 +12,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// Whoever votes may stand; and whoever voted before a membership that is not known to be committed: it may be the only one that has the
     /// log which the others need (thesis, 4.2.2, figure 4.6). Its own vote counts only where it is a voter.
     /// </summary>
-    private bool MayStand => !IsWitness
+    private bool MayStand => (!IsWitness || KnownBugs.WitnessStands)
         && (state.Membership.IsVoter(state.Id)
             || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id)));
 

@@ -66,7 +66,7 @@ internal sealed class NodeState
     /// <summary>Ticks since a leader was heard of, a vote given, or an election begun; of a leader, since the last quorum check.</summary>
     public int ElectionElapsed { get; set; }
 
-    /// <summary>Ticks without a leader before this node stands; drawn anew for each election.</summary>
+    /// <summary>Ticks without a leader before this node stands, priorities aside; drawn anew for each election.</summary>
     public int ElectionTimeout { get; set; }
 
     public RaftLog Log { get; }

@@ -478,4 +478,20 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A witness is sent entries that no disk with data has yet: where the leader loses them, nobody can be elected.</summary>
+    public const bool WitnessAheadOfAllDisks =
+#if KNOWN_BUG_90
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A witness stands for election like any voter.</summary>
+    public const bool WitnessStands =
+#if KNOWN_BUG_91
+        true;
+#else
+        false;
+#endif
 }

@@ -15,8 +15,11 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private readonly ServerProcess?[] _nodes = new ServerProcess?[Size];
     private readonly MetaStoreClient[] _clients;
 
-    private ProcessCluster()
+    private readonly string[] _flags;
+
+    private ProcessCluster(string[] flags)
     {
+        _flags = flags;
         int[] ports = FreePorts.Take(2 * Size);
         _clientPorts = ports[..Size];
         _peerPorts = ports[Size..];
@@ -25,9 +28,10 @@ internal sealed class ProcessCluster : IAsyncDisposable
 
     public IReadOnlyList<string> Endpoints => [.. _clientPorts.Select(port => $"127.0.0.1:{port}")];
 
-    public static async Task<ProcessCluster> StartAsync()
+    /// <param name="flags">Further flags of each node.</param>
+    public static async Task<ProcessCluster> StartAsync(params string[] flags)
     {
-        var cluster = new ProcessCluster();
+        var cluster = new ProcessCluster(flags);
         await Task.WhenAll(Enumerable.Range(0, Size).Select(cluster.StartNodeAsync));
         await cluster.FindLeaderAsync();
         return cluster;
@@ -43,6 +47,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         [
             "--name", $"n{node}", "--data-dir", _directory.Of($"n{node}"), "--initial-cluster", members, "--initial-cluster-token", "conformance",
             "--listen-client-urls", $"http://{Endpoints[node]}", "--listen-peer-urls", $"http://127.0.0.1:{_peerPorts[node]}",
+            .. _flags,
         ]);
     }
 

@@ -80,6 +80,20 @@ public sealed class StateCheckTests
         });
     }
 
+    /// <summary>What only witnesses are sent must not be taken for nothing to do by anybody else: its state would be wrong from there on.</summary>
+    [Fact]
+    public void ACommandThatCameWithoutItsBody_StopsAMemberThatIsNoWitness()
+    {
+        using var node = new SteppedNode();
+        ulong next = node.Core.View.AppliedIndex + 1;
+        node.Core.Apply.Enqueue(new ApplyItem(new Entry(new Term(1), new LogIndex(next), EntryKind.Command, default), null, null));
+
+        Exception broken = Assert.ThrowsAny<Exception>(() => node.Core.Apply.RunOnce());
+
+        Assert.Contains("came without its command", broken.Message, StringComparison.Ordinal);
+        Assert.False(node.Core.View.IsHollow);
+    }
+
     [Fact]
     public void GoldenBytes() => Assert.Equal("0800000000000000" + "0700000000000000", Convert.ToHexString(new StateCheck(8, 7).Encode()));
 }

@@ -1,3 +1,4 @@
+using MetaStore.Raft.Tests.Cluster;
 using Xunit;
 
 namespace MetaStore.Raft.Tests;
@@ -153,4 +154,35 @@ public sealed class PartsTests
     }
 
     private static Entry Entry(ulong term, ulong index) => new(new Term(term), new LogIndex(index), EntryKind.Command, default);
+
+    /// <summary>What an active peer needs next stays, where it is no more than it may be; for one that is silent, or too far behind, nothing does.</summary>
+    [Theory]
+    [InlineData(4, true, 1000, 5)]
+    [InlineData(4, false, 1000, 10)]
+    [InlineData(4, true, 6 * 21, 5)]
+    [InlineData(4, true, (6 * 21) - 1, 10)]
+    [InlineData(10, true, 0, 10)]
+    public void TheLog_IsKept_ForWhoeverMayStillCatchUpFromIt(ulong held, bool isActive, long catchUpBytes, ulong firstIndex)
+    {
+        NodeBench bench = new NodeBench(3, compactionTail: 1).Lead().Sync();
+        for (int i = 0; i < 9; i++)
+        {
+            bench.Node.Propose(default);
+        }
+
+        bench.Sync();
+        bench.Step(NodeBench.From(2, MessageKind.AppendReply, 1) with { Index = new LogIndex(10) });
+        bench.Step(NodeBench.From(3, MessageKind.AppendReply, 1) with { Index = new LogIndex(held) });
+        for (int tick = 0; tick < 30 && !isActive; tick++)
+        {
+            bench.Step(NodeBench.From(2, MessageKind.HeartbeatReply, 1)).Tick(1);
+        }
+
+        bench.Sync();
+        bench.Node.AdvanceApplied(new LogIndex(10));
+
+        bench.Node.Compact(new SnapshotMetadata(new LogIndex(10), new Term(1), bench.Node.Membership), catchUpBytes: catchUpBytes);
+
+        Assert.Equal((Role.Leader, new LogIndex(firstIndex)), (bench.Node.Role, bench.Node.FirstIndex));
+    }
 }

@@ -86,6 +86,15 @@ internal sealed record RunOptions
     /// </summary>
     public int Groups { get; init; } = 1;
 
+    /// <summary>Bytes of the log kept for followers that are far behind, beyond the entries.</summary>
+    public long CatchUpBytes { get; init; }
+
+    /// <summary>Snapshots that a node sends at a time.</summary>
+    public int SnapshotTransfers { get; init; }
+
+    /// <summary>Bytes of snapshots that a node sends in a second; 0: any.</summary>
+    public long SnapshotRate { get; init; }
+
     /// <summary>Members have priorities, and these change where members do: leadership is handed over of itself.</summary>
     public bool Priorities { get; init; }
 
@@ -168,6 +177,9 @@ internal sealed record RunOptions
         {
             Witnesses = witnesses,
             Priorities = latest.Chance(0.3),
+            CatchUpBytes = latest.Chance(0.5) ? 0 : 64 << 10,
+            SnapshotTransfers = latest.Next(1, 3),
+            SnapshotRate = latest.Chance(0.5) ? 0 : latest.Between(50_000, 1_000_000),
             MembershipChanges = membershipChanges,
             Lease = random.Chance(0.5),
 

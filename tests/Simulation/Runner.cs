@@ -10,6 +10,7 @@ internal sealed class Runner(Arguments arguments)
     private ulong _next = arguments.From;
     private ulong _seeds;
     private long _operations;
+    private long _resumed;
     private long _faults;
     private double _hours;
     private int _failures;
@@ -27,6 +28,7 @@ internal sealed class Runner(Arguments arguments)
             Console.WriteLine($"undecided: {_undecided} key histories were too entangled for the search and are checked by their revisions alone");
         }
 
+        Console.WriteLine($"snapshot transfers that broke off and went on where they had stopped: {_resumed}");
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"seeds={_seeds} ops={_operations} faults={_faults} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
@@ -104,7 +106,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -115,6 +117,7 @@ internal sealed class Runner(Arguments arguments)
             _operations += outcome.Operations;
             _undecided += outcome.Undecided;
             _faults += outcome.Faults;
+            _resumed += outcome.SnapshotsResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
             if (arguments.Single)
             {
@@ -155,5 +158,5 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, int SnapshotsResumed, long Time, SimulationFailure? Failure);
 }

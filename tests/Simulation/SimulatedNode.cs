@@ -25,6 +25,7 @@ internal sealed class SimulatedNode
     private Membership? _membership;
     private MemberTable? _members;
     private long _pausedUntil;
+    private int _resumedInFormerLives;
 
     public SimulatedNode(World world, NodeId id, SimulationRandom random, bool isFounder)
     {
@@ -55,6 +56,9 @@ internal sealed class SimulatedNode
     public bool IsKeptDown { get; set; }
 
     public bool IsUp => _life is not null;
+
+    /// <summary>Snapshot transfers of this node, in all its lives, that went on where one before them had stopped.</summary>
+    public int SnapshotsResumed => _resumedInFormerLives + (Core?.Snapshot.TransfersResumed ?? 0);
 
     /// <summary>The node is gone for good: it refuses its damaged disk, or was removed.</summary>
     public bool IsRetired { get; private set; }
@@ -145,6 +149,7 @@ internal sealed class SimulatedNode
                 _invariants[group.Group].BeforeCrash(group);
             }
 
+            _resumedInFormerLives = SnapshotsResumed;
             _life = null;
         }
 
@@ -181,6 +186,9 @@ internal sealed class SimulatedNode
             EntriesKept = _world.Options.SnapshotEntriesKept,
             ResendTicks = 10,
             GiveUpTicks = 60,
+            CatchUpBytesMin = _world.Options.CatchUpBytes,
+            TransfersMax = _world.Options.SnapshotTransfers,
+            BytesPerSecondMax = _world.Options.SnapshotRate,
         },
         AppendBytesMax = _world.Options.AppendBytesMax,
         StateCheckEntries = 20,

@@ -67,6 +67,9 @@ internal sealed class World
 
     public int Faults => _nemesis.Faults + Hunt.Strikes;
 
+    /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
+    public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
+
     public long NextEvent() => ++_event;
 
     public long NextValue() => ++_value;

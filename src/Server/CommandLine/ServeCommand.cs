@@ -24,6 +24,10 @@ internal sealed class ServeCommand
 
     private readonly Option<string> _token = Flags.Text("--initial-cluster-token", "tells clusters with equal members apart, the same on each member", "metastore-cluster");
     private readonly Option<long> _snapshotCount = Flags.Number("--snapshot-count", "entries between two snapshots, at least", 10_000, 1, int.MaxValue);
+    private readonly Option<long> _catchUpEntries = Flags.Number(
+        "--snapshot-catchup-entries", "entries kept behind a snapshot, for members that are a little behind", 5_000, 0, int.MaxValue);
+    private readonly Option<long> _snapshotRate = Flags.Number(
+        "--snapshot-bytes-per-second", "bytes of snapshots sent to members that are far behind, in a second, to all of them together; 0: no limit", 64 << 20, 0, long.MaxValue);
     private readonly Option<long> _heartbeat = Flags.Number("--heartbeat-interval", "milliseconds between two heartbeats of the leader", 100, 1, 60_000);
     private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
     private readonly Option<BatchProfile> _profile = Flags.Choice(
@@ -48,7 +52,7 @@ internal sealed class ServeCommand
         var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
         {
             flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
-            flags._state, flags._token, flags._snapshotCount, flags._heartbeat, flags._election, flags._profile, flags._seed, flags._logLevel,
+            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._heartbeat, flags._election, flags._profile, flags._seed, flags._logLevel,
         };
         command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io));
         return command;
@@ -83,6 +87,8 @@ internal sealed class ServeCommand
         ClusterState = result.GetValue(_state),
         Token = result.GetValue(_token)!,
         SnapshotCount = result.GetValue(_snapshotCount),
+        SnapshotCatchUpEntries = (int)result.GetValue(_catchUpEntries),
+        SnapshotBytesPerSecond = result.GetValue(_snapshotRate),
         HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
         ElectionMilliseconds = (int)result.GetValue(_election),
         Profile = result.GetValue(_profile),

@@ -50,6 +50,10 @@ internal sealed record ServeFlagValues
 
     public long SnapshotCount { get; init; } = 10_000;
 
+    public int SnapshotCatchUpEntries { get; init; } = 5_000;
+
+    public long SnapshotBytesPerSecond { get; init; } = 64 << 20;
+
     public int HeartbeatMilliseconds { get; init; } = 100;
 
     public int ElectionMilliseconds { get; init; } = 1000;
@@ -155,7 +159,12 @@ internal sealed record ServeOptions
             HeartbeatInterval = TimeSpan.FromMilliseconds(flags.HeartbeatMilliseconds),
             ElectionTimeout = TimeSpan.FromMilliseconds(flags.ElectionMilliseconds),
             Proposer = flags.Profile == BatchProfile.HighThroughput ? ProposerOptions.HighThroughput : ProposerOptions.LowLatency,
-            Snapshots = new SnapshotOptions { EntriesMin = flags.SnapshotCount },
+            Snapshots = new SnapshotOptions
+            {
+                EntriesMin = flags.SnapshotCount,
+                EntriesKept = flags.SnapshotCatchUpEntries,
+                BytesPerSecondMax = flags.SnapshotBytesPerSecond,
+            },
             Seed = flags.Seed ?? MetaStoreNode.DrawSeed(),
         };
         if (flags.ElectionMilliseconds < 5 * flags.HeartbeatMilliseconds)

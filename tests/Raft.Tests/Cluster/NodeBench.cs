@@ -5,7 +5,7 @@ internal sealed class NodeBench
 {
     private readonly Queue<ulong> _writes = new();
 
-    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, bool quiesces = false, long lease = 0)
+    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, bool quiesces = false, long lease = 0, int compactionTail = 1024)
     {
         Entry[] entries = [.. (log ?? []).Select((entryTerm, position) => Make(entryTerm, (ulong)position + 1))];
         Node = new RaftNode(
@@ -18,6 +18,7 @@ internal sealed class NodeBench
                 CommittedBytesMax = committedBytesMax,
                 Quiesces = quiesces,
                 LeaseDuration = lease,
+                CompactionTailEntries = compactionTail,
             },
             new RaftRestart { HardState = new HardState(term, vote, LogIndex.Zero), Entries = entries });
     }
