@@ -12,8 +12,11 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// Whoever votes may stand; and whoever voted before a membership that is not known to be committed: it may be the only one that has the
     /// log which the others need (thesis, 4.2.2, figure 4.6). Its own vote counts only where it is a voter.
     /// </summary>
-    private bool MayStand => state.Membership.IsVoter(state.Id)
-        || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id));
+    private bool MayStand => MayVote && (state.Membership.IsVoter(state.Id)
+        || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id)));
+
+    /// <summary>Whoever has lost what it acknowledged could elect somebody who lacks it as well.</summary>
+    private bool MayVote => !state.Recovery.IsActive || KnownBugs.MendedMemberVotesAtOnce;
 
     /// <summary>One tick of a node that does not lead.</summary>
     public void Tick()
@@ -78,7 +81,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
             || (state.Vote.IsNone && state.Leader.IsNone)
             || (isPreVote && request.Term > state.Term);
         bool isUpToDate = state.Log.IsUpToDate(request.Index, request.LogTerm) || KnownBugs.VoteGrantedToStaleLog;
-        bool granted = isFree && isUpToDate;
+        bool granted = isFree && isUpToDate && MayVote;
         if (isPreVote)
         {
             // Granted in the term asked for, refused in our own, so that one who is behind learns of it.

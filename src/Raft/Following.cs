@@ -33,13 +33,20 @@ internal sealed class Following(NodeState state)
     {
         // The leader names no more than we acknowledged in its term, and a log never loses that. If it has, the disk was tampered
         // with, and CommitThrough stops the node.
-        state.Log.CommitThrough(heartbeat.Commit);
+        // A recovering member does not hold what the leader may still count on: it learns of commits with the entries alone.
+        if (!state.Recovery.IsActive)
+        {
+            state.Log.CommitThrough(heartbeat.Commit);
+        }
+
+        state.Recovery.HandleHeartbeat(heartbeat.From);
         state.Send(new Message
         {
             Kind = MessageKind.HeartbeatReply,
             From = state.Id,
             To = heartbeat.From,
             Term = state.Term,
+            IsRecovering = state.Recovery.IsActive,
             Context = heartbeat.Context,
             Round = heartbeat.Round,
         });
@@ -57,14 +64,19 @@ internal sealed class Following(NodeState state)
     }
 
     /// <summary>Promises the leader everything through <paramref name="index"/>, once it is durable.</summary>
-    public void Acknowledge(NodeId leader, LogIndex index) => state.SendWhenDurable(new Message
+    public void Acknowledge(NodeId leader, LogIndex index)
     {
-        Kind = MessageKind.AppendReply,
-        From = state.Id,
-        To = leader,
-        Term = state.Term,
-        Index = index,
-    });
+        state.SendWhenDurable(new Message
+        {
+            Kind = MessageKind.AppendReply,
+            From = state.Id,
+            To = leader,
+            Term = state.Term,
+            IsRecovering = state.Recovery.IsActive,
+            Index = index,
+        });
+        state.Recovery.Matched(index);
+    }
 
     private void Refuse(Message append)
     {
@@ -76,6 +88,7 @@ internal sealed class Following(NodeState state)
             To = append.From,
             Term = state.Term,
             Reject = true,
+            IsRecovering = state.Recovery.IsActive,
             Index = append.Index,
             HintIndex = hint,
             HintTerm = state.Log.TermAt(hint) ?? Term.Zero,

@@ -119,6 +119,9 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
     /// <summary>What recovery cut away; null where nothing.</summary>
     public string? RecoveryNote => _storage.RecoveryNote;
 
+    /// <summary>The member came back without a part of what it had acknowledged.</summary>
+    public bool StartedRecovering => _storage.IsRecovering;
+
     public StoreView View => _stores.Current.View;
 
     /// <summary>Handles that somebody holds; 0 at rest.</summary>

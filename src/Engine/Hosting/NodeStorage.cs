@@ -39,6 +39,9 @@ internal sealed class NodeStorage : IDisposable
     /// <summary>The directory held nothing: this is the member's first start.</summary>
     public bool IsNew { get; private init; }
 
+    /// <summary>The member lost a part of what it had acknowledged, and has to catch up before it votes.</summary>
+    public bool IsRecovering => Restart is { IsRecovering: true };
+
     /// <summary>What recovery cut away, for the operator; null where nothing.</summary>
     public string? RecoveryNote { get; }
 
@@ -50,7 +53,13 @@ internal sealed class NodeStorage : IDisposable
         disk.CreateDirectory(settings.DataDirectory);
         var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
         var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
-        RefuseLostLog(disk, settings.DataDirectory, snapshots, group);
+        bool isRecovering = RecoveryMarker.Exists(disk, settings.DataDirectory);
+        if (!isRecovering)
+        {
+            RefuseLostLog(disk, settings.DataDirectory, snapshots, group);
+        }
+
+        bool isNamed = DirectoryIdentity.TryRead(disk, settings.DataDirectory) is not null;
         SnapshotInfo? newest = null;
         WriteAheadLog log = WriteAheadLog.Open(
             disk,
@@ -68,14 +77,22 @@ internal sealed class NodeStorage : IDisposable
         {
             snapshots.DeleteTemporary();
             RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
-            bool isNew = newest is null && (recovered is null || (recovered.Entries.Count == 0 && recovered.HardState == default));
-            if (isNew && settings.Members.Count > 0)
+            if (recovery.Created)
             {
-                recovered = Bootstrap(log, group, settings);
+                newest = snapshots.List(group.Value).FirstOrDefault(); // Nobody judged a log that is not there.
+            }
+
+            // The name comes last: before, nobody can have been told anything.
+            bool isEmpty = newest is null && (recovered is null || recovered.Entries.Count == 0);
+            bool isNew = isEmpty && !isNamed;
+            if (isEmpty && (isNew || isRecovering) && settings.Members.Count > 0)
+            {
+                recovered = Bootstrap(log, group, settings, recovered?.HardState ?? default);
             }
 
             MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
-            RaftRestart? restart = Restarted(recovered, newest);
+            RaftRestart? restart = Restarted(recovered, newest, isRecovering);
+            RefuseLoneVoter(settings, restart);
             if (newest is not null && newest.Index > (recovered?.Mark.Index ?? 0))
             {
                 MarkSnapshot(log, group, newest);
@@ -114,10 +131,10 @@ internal sealed class NodeStorage : IDisposable
 
     /// <summary>
     /// The first start of a member of a new cluster: its log begins with the membership that all of them were started with, as an entry
-    /// of term 1 at index 1. So the log alone says who belongs to the cluster, from the first entry on. The members' entries are equal, since
+    /// of term 1 at index 1, committed by definition. So the log alone says who belongs to the cluster, from the first entry on. The members' entries are equal, since
     /// their lists are: the cluster's id is made of the list.
     /// </summary>
-    private static RecoveredGroup Bootstrap(WriteAheadLog log, GroupId group, NodeSettings settings)
+    private static RecoveredGroup Bootstrap(WriteAheadLog log, GroupId group, NodeSettings settings, LogHardState known)
     {
         byte[] membership = MembershipCodec.Encode(MemberTable.Bootstrap(settings.Members));
         var write = new LogWrite
@@ -125,10 +142,26 @@ internal sealed class NodeStorage : IDisposable
             GroupId = group.Value,
             WriteId = 0,
             Entries = [new LogEntry(1, 1, (byte)EntryKind.Membership, membership)],
-            HardState = new LogHardState(1, 0, 1),
+            HardState = known.Term > 1 ? known with { Commit = 1 } : new LogHardState(1, known.Vote, 1),
         };
         log.Write([write]);
         return new RecoveredGroup { GroupId = group.Value, Mark = default, Entries = write.Entries, HardState = write.HardState.Value };
+    }
+
+    /// <summary>A member that votes alone has nobody to mend its log from, and would wait for ever.</summary>
+    private static void RefuseLoneVoter(NodeSettings settings, RaftRestart? restart)
+    {
+        if (restart is { IsRecovering: true } && MembershipOf(restart) is { } membership && membership.Voters.Count == 1 && membership.IsVoter(settings.NodeId))
+        {
+            throw new CorruptionException(
+                settings.DataDirectory, 0, "the member has lost a part of its log and is the only voter of its group: there is nobody to mend it from");
+        }
+    }
+
+    private static Membership? MembershipOf(RaftRestart restart)
+    {
+        Entry? newest = restart.Entries.Where(entry => entry.Kind == EntryKind.Membership).Select(entry => (Entry?)entry).LastOrDefault();
+        return newest is { } entry ? MembershipCodec.Decode(entry.Data) : restart.Snapshot?.Membership;
     }
 
     private static Membership ReadMembership(SnapshotInfo info)
@@ -163,9 +196,9 @@ internal sealed class NodeStorage : IDisposable
     /// Joins snapshot and log. The snapshot may be newer than the log's mark (a crash between the two writes) and even than its end
     /// (a snapshot received from the leader): then the log behind it is void, which the mark that is written next makes durable.
     /// </summary>
-    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest)
+    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest, bool isRecovering)
     {
-        if (recovered is null && newest is null)
+        if (recovered is null && newest is null && !isRecovering)
         {
             return null;
         }
@@ -184,6 +217,7 @@ internal sealed class NodeStorage : IDisposable
             Snapshot = newest is null
                 ? null
                 : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), ReadMembership(newest)),
+            IsRecovering = isRecovering,
             Entries = [.. entries.Select(e => new Entry(new Term(e.Term), new LogIndex(e.Index), (EntryKind)e.Kind, e.Data))],
         };
     }

@@ -27,6 +27,9 @@ internal sealed record NetworkFaults
     /// <summary>The leader is asked for another membership, any, or to hand over.</summary>
     public int MembershipPerMille { get; init; }
 
+    /// <summary>The disk of a member, of a minority at a time, loses a part of its log, or all of it, or its snapshots too.</summary>
+    public int DamagePerMille { get; init; }
+
     /// <summary>Any mixture.</summary>
     public static NetworkFaults Draw(Random random) => new()
     {
@@ -68,7 +71,7 @@ internal sealed class RandomNetwork
     private ulong _nextCommand;
     private bool _isCalm;
 
-    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false)
+    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, bool damage = false)
     {
         _random = new Random(seed);
         _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
@@ -78,6 +81,11 @@ internal sealed class RandomNetwork
         {
             _faults = _faults with { MembershipPerMille = _random.Next(2, 40) };
             voters = all[.._random.Next(1, size + 1)];
+        }
+
+        if (damage)
+        {
+            _faults = _faults with { DamagePerMille = _random.Next(2, 15) };
         }
 
         bool tight = storm || _random.Next(2) == 0;
@@ -112,6 +120,9 @@ internal sealed class RandomNetwork
 
     /// <summary>Changes of the membership that were begun.</summary>
     public int MembershipChanges { get; private set; }
+
+    /// <summary>How often a disk was damaged.</summary>
+    public int Damages { get; private set; }
 
     /// <summary>How often something went wrong on purpose.</summary>
     public int FaultCount { get; private set; }
@@ -330,6 +341,23 @@ internal sealed class RandomNetwork
         if (_random.Next(1000) < _faults.CrashPerMille)
         {
             Crash(member);
+        }
+
+        if (_faults.DamagePerMille > 0 && _random.Next(1000) < _faults.DamagePerMille)
+        {
+            Damage(member);
+        }
+    }
+
+    /// <summary>At most a minority is damaged at a time, those included that have not caught up.</summary>
+    private void Damage(Member member)
+    {
+        int damaged = Members.Count(other => other.Disk.IsDamaged && other != member);
+        if (damaged < (Members.Count - 1) / 2)
+        {
+            Damages++;
+            AbandonReads(member);
+            member.Damage(keep: _random.Next(member.Disk.Entries.Count + 1), all: _random.Next(3) == 0);
         }
     }
 
