@@ -73,6 +73,19 @@ internal sealed class VoteFile : IDisposable
         return new VoteFile(disk, directory, identity, copies);
     }
 
+    /// <summary>What is wrong with one of the files; null where it is sound.</summary>
+    public static string? DamageOf(IDisk disk, string path)
+    {
+        try
+        {
+            return VoteCopy.Read(disk, path).Damage;
+        }
+        catch (WalVersionException other)
+        {
+            return other.Message;
+        }
+    }
+
     /// <summary>
     /// Takes note of a group's term and vote, without writing it; older ones are passed over. True: it was news, and <see cref="Save"/> must be
     /// called before anybody is told.

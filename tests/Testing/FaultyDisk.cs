@@ -198,13 +198,17 @@ public sealed class FaultyDisk : IDisk
     public void Rename(string from, string to)
     {
         FaultyDirectory directory = DirectoryOf(from);
-        if (!string.Equals(Parent(from), Parent(to), StringComparison.Ordinal))
-        {
-            throw Error("rename", from, 18, "Invalid cross-device link");
-        }
-
+        FaultyDirectory target = DirectoryOf(to);
         Change("rename", $"{from} -> {to}", DiskOperation.Rename);
         Inode inode = Find(from, "rename");
+        if (!ReferenceEquals(directory, target))
+        {
+            // Two directories, two changes: a crash may leave both names, or none.
+            target.Link(System.IO.Path.GetFileName(to), inode);
+            directory.Unlink(System.IO.Path.GetFileName(from), inode);
+            return;
+        }
+
         directory.Rename(System.IO.Path.GetFileName(from), System.IO.Path.GetFileName(to), inode);
     }
 
