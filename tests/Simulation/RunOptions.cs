@@ -33,6 +33,18 @@ internal sealed record RunOptions
 
     public bool BitRot { get; init; }
 
+    /// <summary>Sectors of the log land on other sectors of it as well.</summary>
+    public bool MisdirectedWrites { get; init; }
+
+    /// <summary>Disks of nodes that are down are replaced by empty ones.</summary>
+    public bool Reformats { get; init; }
+
+    /// <summary>Disks take nothing for up to some election timeouts, and then go on.</summary>
+    public bool DiskStalls { get; init; }
+
+    /// <summary>Clocks jump forward.</summary>
+    public bool ClockJumps { get; init; }
+
     public double ClockDriftMax { get; init; }
 
     /// <summary>Every clock is as wrong as it may be, one way or the other.</summary>
@@ -112,8 +124,10 @@ internal sealed record RunOptions
             MembershipChanges = membershipChanges,
             Lease = random.Chance(0.5),
 
-            // A node that refuses its damaged disk is gone for good: with members removed besides, there might be no majority left.
-            BitRot = options.BitRot && !membershipChanges,
+            MisdirectedWrites = random.Chance(0.25),
+            Reformats = random.Chance(0.15),
+            DiskStalls = random.Chance(0.25),
+            ClockJumps = random.Chance(0.25),
             CompactToNewest = compactToNewest,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };

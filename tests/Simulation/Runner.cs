@@ -14,6 +14,7 @@ internal sealed class Runner(Arguments arguments)
     private double _hours;
     private int _failures;
     private int _undecided;
+    private int _repairs;
     private int _exitCode;
 
     public int Run()
@@ -29,7 +30,7 @@ internal sealed class Runner(Arguments arguments)
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"seeds={_seeds} ops={_operations} faults={_faults} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
+            $"seeds={_seeds} ops={_operations} faults={_faults} repairs={_repairs} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
         return _exitCode;
     }
 
@@ -97,7 +98,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.History.Entries.Count, world.History.Undecided, world.Faults, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.History.Entries.Count, world.History.Undecided, world.Faults, world.Repairs, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -108,6 +109,7 @@ internal sealed class Runner(Arguments arguments)
             _operations += outcome.Operations;
             _undecided += outcome.Undecided;
             _faults += outcome.Faults;
+            _repairs += outcome.Repairs;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
             if (arguments.Single)
             {
@@ -148,5 +150,5 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace --with {smallest.DifferencesFrom(RunOptions.Draw(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, int Repairs, long Time, SimulationFailure? Failure);
 }

@@ -11,6 +11,8 @@ namespace MetaStore.Simulation;
 /// <summary>One member with its disk and clock, through all its lives. Steps the loops of the shipped classes.</summary>
 internal sealed class SimulatedNode
 {
+    private const string DataDirectory = "/data";
+
     private readonly World _world;
     private readonly SimulationRandom _random;
     private readonly DriftingClock _clock;
@@ -19,6 +21,8 @@ internal sealed class SimulatedNode
     private readonly bool _isFounder;
     private Life? _life;
     private long _pausedUntil;
+    private long _diskStalledUntil;
+    private bool _hasRefused;
 
     public SimulatedNode(World world, NodeId id, SimulationRandom random, bool isFounder)
     {
@@ -41,11 +45,23 @@ internal sealed class SimulatedNode
 
     public bool IsUp => _life is not null;
 
-    /// <summary>The node is gone for good: it refuses its damaged disk, or was removed.</summary>
+    /// <summary>The node is gone for good: it was removed, its disk was wiped, or nobody knows its term and vote any more.</summary>
     public bool IsRetired { get; private set; }
 
-    /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
+    /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer, and a repair the next step.</summary>
     public bool MayRefuse { get; set; }
+
+    /// <summary>Its disk was wiped: what it had promised is lost, and nobody may listen to it.</summary>
+    public bool IsWiped { get; private set; }
+
+    /// <summary>It may lack what it acknowledged: damaged, under repair, or not caught up yet.</summary>
+    public bool IsUnsound => MayRefuse || _hasRefused || IsWiped || IsLost || RecoveryMarker.Exists(_disk, DataDirectory);
+
+    /// <summary>Its term and vote were lost with its log: it cannot be repaired.</summary>
+    public bool IsLost { get; private set; }
+
+    /// <summary>Whom the node's transport was last told of, in this life.</summary>
+    public MemberDirectory Known { get; private set; } = MemberDirectory.Nobody;
 
     public bool IsPaused => _world.Time.Now < _pausedUntil;
 
@@ -60,9 +76,15 @@ internal sealed class SimulatedNode
         }
 
         _disk.Faults = faults with { PowerOffAtOperation = faults.PowerOffAtOperation == 0 ? 0 : _disk.Operations + faults.PowerOffAtOperation };
+        Known = MemberDirectory.Nobody;
         var life = new Life(this);
         try
         {
+            if (_hasRefused && !Repair())
+            {
+                return;
+            }
+
             life.Core = new NodeCore(Settings(), life.Seams(_disk, _clock));
         }
         catch (Exception error) when (Root(error) is CorruptionException)
@@ -72,8 +94,9 @@ internal sealed class SimulatedNode
                 throw new SimulationFailure(FailureKind.Correctness, $"node {Id} refuses an undamaged disk: {error.Message}", error);
             }
 
-            IsRetired = true;
+            _hasRefused = true;
             _world.Trace.Note(_world.Time.Now, $"node {Id} refuses to start: {error.Message}");
+            Crash(CrashPolicy.ProcessKill);
             return;
         }
         catch (SimulatedCrashException)
@@ -88,6 +111,7 @@ internal sealed class SimulatedNode
         }
 
         _disk.Faults = new DiskFaults();
+        MayRefuse = false; // Everything was read, and found to be sound.
 
         _life = life;
         _world.Trace.Add(_world.Time.Now, "start", Id.Value, life.Core.Node.Raft.Term.Value, life.Core.Node.Raft.LastIndex.Value);
@@ -114,7 +138,63 @@ internal sealed class SimulatedNode
 
     public void Pause(long duration) => _pausedUntil = Math.Max(_pausedUntil, _world.Time.Now + duration);
 
-    public void Resume() => _pausedUntil = 0;
+    public void Resume()
+    {
+        _pausedUntil = 0;
+        _diskStalledUntil = 0;
+    }
+
+    /// <summary>The disk takes nothing for a while, and then goes on as if nothing had been.</summary>
+    public void StallDisk(long duration) => _diskStalledUntil = Math.Max(_diskStalledUntil, _world.Time.Now + duration);
+
+    /// <summary>The node's clock jumps forward, as after a suspend that it alone counts.</summary>
+    public void JumpClock(long by)
+    {
+        _clock.Jump(by);
+        _life?.Schedule("node", _world.Time.Now);
+    }
+
+    /// <summary>The disk of a node that is down is replaced by an empty one.</summary>
+    public void Wipe()
+    {
+        Invariant.Check(!IsUp, "the disk of a running node is replaced");
+        _disk.Reformat();
+        IsWiped = true;
+        _invariants.Wiped();
+    }
+
+    /// <summary>What an operator does with a node that refuses its damaged disk. False: the node does not start.</summary>
+    private bool Repair()
+    {
+        DirectoryRepair repair;
+        try
+        {
+            repair = MemberRepair.Examine(_disk, DataDirectory, isDiverged: false);
+        }
+        catch (RepairRefusedException refused)
+        {
+            _world.Trace.Note(_world.Time.Now, $"node {Id} cannot be repaired: {refused.Message}");
+            IsLost = true;
+            IsRetired = true;
+            return false;
+        }
+
+        if (!repair.IsNeeded && !RecoveryMarker.Exists(_disk, DataDirectory))
+        {
+            throw new SimulationFailure(FailureKind.Correctness, $"node {Id} refuses to start, and the repair finds nothing to do");
+        }
+
+        if (repair.IsNeeded)
+        {
+            repair.Execute(new WalOptions { SegmentBytes = _world.Options.SegmentBytes });
+        }
+
+        _world.Repairs++;
+        _world.Trace.Note(_world.Time.Now, $"node {Id} is repaired: {string.Join("; ", repair.Groups.Select(group => $"snapshot {group.Snapshot?.Index} entries {group.Entries.Count}"))}");
+        _hasRefused = false;
+        _invariants.Repaired();
+        return true;
+    }
 
     public void Deliver(GroupId group, Message message) => _life?.Core.Receive(group, message);
 
@@ -124,7 +204,7 @@ internal sealed class SimulatedNode
         ClusterId = 0xC1,
         NodeId = Id,
         Members = _isFounder ? _world.Members : [],
-        DataDirectory = "/data",
+        DataDirectory = DataDirectory,
         HeartbeatInterval = TimeSpan.FromMilliseconds(50),
         ElectionTimeout = TimeSpan.FromMilliseconds(500),
         RequestTimeout = TimeSpan.FromSeconds(3),
@@ -150,6 +230,9 @@ internal sealed class SimulatedNode
     {
         _world.Trace.Note(_world.Time.Now, $"node {Id} failed: {cause.Message}");
         IsRetired = Root(cause) is MemberRefusedException;
+
+        // A wiped node that hears of a commit before it is refused finds that it has lost it.
+        IsRetired |= IsWiped && Root(cause).GetType().Name == nameof(InvariantException); // Each project has its own.
         bool expected = IsRetired || Root(cause) is DiskException or SimulatedCrashException;
         if (!expected)
         {
@@ -225,6 +308,12 @@ internal sealed class SimulatedNode
             }
 
             _scheduled.Remove(name);
+            if (name is "log" or "snapshot" && time < node._diskStalledUntil)
+            {
+                Schedule(name, node._diskStalledUntil);
+                return;
+            }
+
             Step(name);
         }
 
@@ -282,7 +371,11 @@ internal sealed class SimulatedNode
         {
             public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
             {
-                // The simulated network reaches everybody; see World.Deliver for those who were removed.
+                // The simulated network reaches everybody; World.Deliver asks here whom to refuse.
+                if (!life.IsOver)
+                {
+                    life.Node.Known = new MemberDirectory(members, removed);
+                }
             }
 
             public void Send(GroupId group, Message message)

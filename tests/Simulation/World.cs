@@ -1,6 +1,5 @@
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
-using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -66,6 +65,9 @@ internal sealed class World
 
     public int Faults => _nemesis.Faults + Hunt.Strikes;
 
+    /// <summary>Damaged directories that were repaired.</summary>
+    public int Repairs { get; set; }
+
     /// <summary>The highest revision that a client has seen.</summary>
     public long Revision { get; set; }
 
@@ -94,7 +96,7 @@ internal sealed class World
         _operationsLeft = 0;
         Hunt.End();
         _nemesis.End();
-        RunUntil(() => HasLeader() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        RunUntil(() => HasLeader() && AllAreBack() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         ReadAndWriteOnce();
         RunUntil(Agree, HealTimeMax, orFail: true);
         CheckHandles();
@@ -133,13 +135,13 @@ internal sealed class World
         node.Start();
     }
 
-    /// <summary>As the peer transport does: a member that was removed is refused, and told so.</summary>
+    /// <summary>As the peer transport does: whoever was removed, or comes with another data directory, is refused, and told so.</summary>
     private void Deliver(NodeId to, GroupId group, Message message)
     {
         SimulatedNode? receiver = Find(to);
-        if (receiver?.Core is { } core && MemberTable.From(core.View.Membership).WasRemoved(message.From.Value))
+        if (receiver?.Core is not null && Find(message.From) is { Core: { } sender } && receiver.Known.Judge(message.From.Value, sender.DirectoryId) is { } refusal)
         {
-            Find(message.From)?.Core?.ReportRefused(to, "removed");
+            sender.ReportRefused(to, refusal.ToString());
             return;
         }
 
@@ -148,6 +150,13 @@ internal sealed class World
             receiver.Deliver(group, message);
             Hunt.Received(receiver);
         }
+    }
+
+    /// <summary>Whoever was damaged has been repaired and has caught up; of a node that is no member any more nobody asks that.</summary>
+    private bool AllAreBack()
+    {
+        Membership membership = Nodes.Where(n => n.IsUp).MaxBy(n => n.Core!.View.AppliedIndex)?.Core!.View.Membership ?? Membership.Empty;
+        return Nodes.Where(n => !n.IsRetired && membership.Contains(n.Id)).All(n => n.IsUp && !n.IsUnsound);
     }
 
     private bool HasLeader() => Nodes.Any(n => n.Core?.Node.Raft.Role == Role.Leader);
