@@ -14,12 +14,14 @@ public sealed class ReadBarrierTests
     [InlineData(true)]
     public void AReadThatWasLost_IsAskedAgain(bool isTold)
     {
+        var time = new SteppedNode.ManualTime();
+        var freshness = new Freshness(time);
         RaftNode raft = Follower();
-        var barrier = new ReadBarrier(origin: 9, RetryTicks);
+        var barrier = new ReadBarrier(origin: 9, RetryTicks, freshness);
         PendingOperation read = new PendingOperationPool(runContinuationsAsynchronously: false).Rent();
         read.Begin(PendingOperation.Barrier, 0, 0, long.MaxValue, queued: false, CancellationToken.None);
         barrier.Add(read);
-        barrier.TryAsk(raft);
+        barrier.TryAsk(raft, time.GetTimestamp());
         ReadContext lost = Asked(raft);
         if (isTold)
         {
@@ -31,7 +33,8 @@ public sealed class ReadBarrierTests
             barrier.Tick();
         }
 
-        barrier.TryAsk(raft);
+        time.Advance(TimeSpan.FromSeconds(3));
+        barrier.TryAsk(raft, time.GetTimestamp());
         ReadContext again = Asked(raft);
 
         Assert.NotEqual(lost, again);
@@ -39,8 +42,13 @@ public sealed class ReadBarrierTests
         Assert.False(read.IsCompleted);
         barrier.Confirm(new ReadState(again, new LogIndex(2)), new LogIndex(1));
         Assert.False(read.IsCompleted);
+        Assert.Null(freshness.Age());
+        time.Advance(TimeSpan.FromSeconds(1));
         barrier.CompleteApplied(new LogIndex(2));
         Assert.True(read.IsCompleted);
+
+        // From the asking that was answered: neither the first, which was lost, nor the answer.
+        Assert.Equal(TimeSpan.FromSeconds(1), freshness.Age());
     }
 
     private static RaftNode Follower()

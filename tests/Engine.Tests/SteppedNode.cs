@@ -16,13 +16,15 @@ internal sealed class SteppedNode : IDisposable
     private readonly SnapshotOptions _snapshots;
     private readonly ProposerOptions _proposer;
     private readonly bool _stepEagerly;
+    private readonly int _sessionsMax;
     private ulong _seed = 1;
 
-    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true)
+    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true, int sessionsMax = 100)
     {
         _snapshots = snapshots ?? new SnapshotOptions();
         _proposer = proposer ?? ProposerOptions.LowLatency;
         _stepEagerly = stepEagerly;
+        _sessionsMax = sessionsMax;
         Core = Open();
     }
 
@@ -107,6 +109,7 @@ internal sealed class SteppedNode : IDisposable
                 Seed = _seed++,
                 Snapshots = _snapshots,
                 Proposer = _proposer,
+                SessionsMax = _sessionsMax,
                 Wal = new WalOptions { SegmentBytes = 64 << 10 },
             },
             new NodeSeams

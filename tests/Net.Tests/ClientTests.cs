@@ -275,10 +275,10 @@ public sealed class ClientTests
         foreach (MetaStoreError error in Enum.GetValues<MetaStoreError>())
         {
             bool mends = mendable.Contains(error);
-            Assert.Equal(mends, RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.NotApplied), isReadOnly: false));
-            Assert.False(RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.Unknown), isReadOnly: false));
-            Assert.Equal(mends, RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.NotApplied), isReadOnly: true));
-            Assert.Equal(mends, RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.Unknown), isReadOnly: true));
+            Assert.Equal(mends, RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.NotApplied), isRepeatable: false));
+            Assert.False(RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.Unknown), isRepeatable: false));
+            Assert.Equal(mends, RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.NotApplied), isRepeatable: true));
+            Assert.Equal(mends, RetryPolicy.MayRetry(new MetaStoreException(error, "", Outcome.Unknown), isRepeatable: true));
         }
     }
 

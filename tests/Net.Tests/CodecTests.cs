@@ -18,7 +18,7 @@ public sealed class CodecTests
     {
         for (int seed = 0; seed < Rounds; seed++)
         {
-            StoreRequest request = new Samples(seed).Request();
+            StoreRequest request = Request(new Samples(seed), seed);
             FrameKind kind = KindOf(request);
             var body = new byte[RequestCodec.GetLength(kind, request)];
             RequestCodec.Write(body, kind, request, (uint)seed);
@@ -70,7 +70,7 @@ public sealed class CodecTests
         for (int seed = 0; seed < Rounds; seed++)
         {
             var samples = new Samples(seed);
-            StoreRequest request = samples.Request();
+            StoreRequest request = Request(samples, seed);
             FrameKind kind = KindOf(request);
             var body = new byte[RequestCodec.GetLength(kind, request)];
             RequestCodec.Write(body, kind, request, 1);
@@ -81,7 +81,7 @@ public sealed class CodecTests
             accepted += Survives(samples.Mutate(body), bytes => RequestCodec.Read(kind, bytes, OperationsMax, out _));
             accepted += Survives(samples.Mutate(answer), bytes => ResponseCodec.Read(ResponseCodec.KindOf(response), bytes));
             byte[] noise = samples.Noise(seed % 200);
-            foreach (byte noiseKind in new byte[] { 0, 1, 2, 3, 4, 5, 6, 7, 0x41, 0x42, 0x43, 0x44, 0x46, 0x47 })
+            foreach (byte noiseKind in new byte[] { 0, 1, 2, 3, 4, 5, 6, 7, 10, 12, 0x41, 0x42, 0x43, 0x44, 0x46, 0x47, 0x4a, 0x4b })
             {
                 Survives(noise, bytes => RequestCodec.Read((FrameKind)noiseKind, bytes, OperationsMax, out _));
                 Survives(noise, bytes => ResponseCodec.Read((FrameKind)noiseKind, bytes));
@@ -212,8 +212,11 @@ public sealed class CodecTests
         PutRequest => FrameKind.Put,
         RangeRequest => FrameKind.Range,
         DeleteRangeRequest => FrameKind.DeleteRange,
+        SessionRequest => FrameKind.Session,
         _ => FrameKind.Txn,
     };
+
+    private static StoreRequest Request(Samples samples, int seed) => seed % 4 == 0 ? samples.SessionRequest() : samples.Request();
 
     private static int Survives(byte[] bytes, Func<byte[], object?> read)
     {

@@ -58,6 +58,24 @@ public sealed class GoldenBytesTests
         1 << 20)));
 
     [Fact]
+    public void PutInASession() => Same("SESSION", CodecTests.Frame(
+        FrameKind.Session,
+        new SessionRequest { SessionId = 5, Sequence = 3, AcknowledgedBelow = 2, Request = new PutRequest { Key = Support.Bytes("k"), Value = Support.Bytes("v") } },
+        correlation: 1));
+
+    [Fact]
+    public void AnswerInASession() => Same("SESSIONANSWER", Written(output => FrameOutput.WriteResponse(
+        output,
+        1,
+        new SessionResponse
+        {
+            Header = new ResponseHeader(0x1122334455667788, 1, new Revision(9), 3),
+            Answer = new PutResponse { Header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3) },
+            IsRepeated = true,
+        },
+        1 << 20)));
+
+    [Fact]
     public void AnErrorFrame() => Same("ERROR", Written(output => FrameOutput.WriteError(output, 1, MetaStoreError.NoLeader, Outcome.NotApplied, "no leader")));
 
     [Fact]
@@ -76,9 +94,9 @@ public sealed class GoldenBytesTests
     [Fact]
     public void NumbersOfKindsAndErrorsStay()
     {
-        Assert.Equal("1 2 3 4 5 6 7 8 9 32 65 66 67 68 69 70 71 72 73 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
+        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 32 65 66 67 68 69 70 71 72 73 74 75 76 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
         Assert.Equal("0 1 2 3 4 5 6 7 8 9 10 11", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
-        Assert.Equal(Enumerable.Range(1, 29), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
+        Assert.Equal(Enumerable.Range(1, 33), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
 
     [Fact]
@@ -117,6 +135,8 @@ public sealed class GoldenBytesTests
         ["ERROR"] = "110000000b7d8b0d0100000000000000600000000e000000090000006e6f206c6561646572",
         ["ADD"] = "18000000ab170456010000000000000009000000d00700000201010000000a000000687474703a2f2f683a31",
         ["MEMBERS"] = "660000007220497701000000000000004900000088776655443322110100000000000000020000000000000003000000000000000500000000000000010000000500000000000000070000000000000003010000006e010000000a000000687474703a2f2f683a31010000000a000000687474703a2f2f683a32",
+        ["SESSION"] = "300000009a5058f501000000000000000a000000d007000005000000000000000300000000000000020000000000000001000000000000000000010000006b0100000076",
+        ["SESSIONANSWER"] = "430000008a06d06501000000000000004a00000088776655443322110100000000000000090000000000000003000000000000000141887766554433221101000000000000000200000000000000030000000000000000",
         ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",
         ["RAFT"] = "7c00000081e8d48e0000000000000000200000000900000002030000",
     };

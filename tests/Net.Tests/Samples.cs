@@ -26,6 +26,7 @@ internal sealed class Samples(int seed)
             Limit = Number(),
             Revision = Rev(),
             Serializable = Coin(),
+            StalenessMax = Coin() ? TimeSpan.FromMilliseconds(_random.Next(86_400_000)) : TimeSpan.Zero,
             CountOnly = Coin(),
             KeysOnly = Coin(),
             SortTarget = (SortTarget)_random.Next(5),
@@ -52,8 +53,18 @@ internal sealed class Samples(int seed)
         },
     };
 
-    public StoreResponse Response() => _random.Next(8) switch
+    public SessionRequest SessionRequest() => new()
     {
+        SessionId = (ulong)Number(),
+        Sequence = (ulong)Number(),
+        AcknowledgedBelow = (ulong)Number(),
+        Request = Request() is var request and not RangeRequest ? request : new CompactRequest(Rev()),
+    };
+
+    public StoreResponse Response() => _random.Next(10) switch
+    {
+        8 => new SessionResponse { Header = Header(), IsRepeated = Coin(), Answer = Coin() ? new CompactResponse { Header = Header() } : Nested(1) with { Header = Header() } },
+        9 => Coin() ? new OpenSessionResponse { Header = Header(), SessionId = (ulong)Number() } : new CloseSessionResponse { Header = Header() },
         7 => new MembersResponse { Header = Header(), MemberId = (ulong)Number(), Members = Many(Member) },
         0 => new CompactResponse { Header = Header() },
         1 => new HashResponse { Header = Header(), Hash = (uint)_random.Next(), HashRevision = Rev(), CompactRevision = Rev() },
@@ -131,7 +142,7 @@ internal sealed class Samples(int seed)
         return _random.Next(depth < 4 ? 4 : 3) switch
         {
             0 => new PutResponse { Header = header, Previous = Coin() ? Item() : null },
-            1 => new RangeResponse { Header = header, Items = Many(Item), More = Coin(), Count = Number() },
+            1 => new RangeResponse { Header = header, Items = Many(Item), More = Coin(), Count = Number(), Staleness = Coin() ? TimeSpan.FromMicroseconds(_random.Next(3)) : null },
             2 => new DeleteRangeResponse { Header = header, Deleted = Number(), Previous = Many(Item) },
             _ => new TxnResponse { Header = header, Succeeded = Coin(), Responses = Many(() => Nested(depth + 1)) },
         };

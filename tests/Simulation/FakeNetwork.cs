@@ -36,8 +36,9 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
         MessageCodec.Write(message, bytes);
         Travel(from, message.To, group, bytes);
 
-        // The transport never sends a message twice by itself, and a repeated proposal is a second proposal: Raft does not tell them apart.
-        if (!IsCalm && message.Kind != MessageKind.Propose && random.Chance(options.DuplicateProbability))
+        // The transport never sends a message twice by itself, and a repeated proposal is a second proposal: Raft does not tell them apart, sessions do.
+        bool mayRepeat = message.Kind != MessageKind.Propose || options.Sessions;
+        if (!IsCalm && mayRepeat && random.Chance(options.DuplicateProbability))
         {
             Travel(from, message.To, group, bytes);
         }

@@ -14,7 +14,13 @@ internal sealed class HistoryEntry
     /// <summary>Position of the answer; <see cref="long.MaxValue"/> where the outcome is unknown.</summary>
     public long Returned { get; set; } = long.MaxValue;
 
+    /// <summary>When the answer came, in the run's time; <see cref="long.MaxValue"/> where none did.</summary>
+    public long ReturnedAt { get; set; } = long.MaxValue;
+
     public StoreResponse? Response { get; set; }
+
+    /// <summary>A read that was answered from the node's own state, with a word on how old that may be.</summary>
+    public bool MayBeStale => Response is RangeResponse { Staleness: { } staleness } && staleness > TimeSpan.Zero;
 
     /// <summary>The operation failed and is known to have had no effect.</summary>
     public bool HadNoEffect { get; set; }

@@ -34,14 +34,15 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         RaftNode raft = core.Node.Raft;
         Require(raft.IsRecovering || _lost == LogIndex.Zero, "comes back from a repair as if it had lost nothing");
         _isRecovering = raft.IsRecovering;
+        bool isReplaced = IsReplacedBySnapshot(raft);
         Require(raft.Term >= _promise.Term, $"came back in term {raft.Term}; it had promised term {_promise.Term}");
         Require(
             raft.Term != _promise.Term || _promise.Vote.IsNone || raft.Vote == _promise.Vote,
             $"came back with vote {raft.Vote} in term {raft.Term}; it had voted for {_promise.Vote}");
         Require(
-            raft.LastIndex >= _promise.Durable,
+            raft.LastIndex >= _promise.Durable || isReplaced,
             $"came back with a log that ends at {raft.LastIndex}; it had acknowledged {_promise.Durable} of term {_promise.DurableTerm}");
-        if (_promise.Durable > raft.SnapshotIndex)
+        if (_promise.Durable > raft.SnapshotIndex && !isReplaced)
         {
             Require(
                 raft.TermAt(_promise.Durable) == _promise.DurableTerm,
@@ -55,6 +56,13 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         _role = Role.Follower;
         AfterStep(core);
     }
+
+    /// <summary>
+    /// The node failed when it had received a snapshot and before its log heard of it; at the start the file was there. Terms never fall along a log, so a
+    /// snapshot of a higher term than the acknowledged end of the log conflicts with that end, which therefore was never committed.
+    /// </summary>
+    private bool IsReplacedBySnapshot(RaftNode raft) =>
+        raft.LastIndex == raft.SnapshotIndex && raft.TermAt(raft.SnapshotIndex) is Term term && term > _promise.DurableTerm;
 
     /// <summary>A message left the node. A granted vote must not be forgotten from here on, whatever happens to the node.</summary>
     public void Sent(Message message)

@@ -65,7 +65,7 @@ internal static class RegisterProjection
                     Seen = deleteResponse is null ? null : StateOf(deleteResponse.Previous.Count > 0 ? deleteResponse.Previous[0] : null),
                 });
                 break;
-            case RangeRequest { Serializable: false } range when range.Revision.Value == 0:
+            case RangeRequest { Serializable: false } range when range.Revision.Value == 0 && !entry.MayBeStale:
                 foreach ((long Key, RegisterOperation Operation) read in ProjectRange(entry, range))
                 {
                     yield return read;

@@ -10,17 +10,21 @@ namespace MetaStore.Simulation;
 internal static class RevisionWitness
 {
     private const int Deleted = 0;
+    private const double ClockErrorMax = 0.1;
 
     public static void Check(IReadOnlyList<HistoryEntry> entries)
     {
         Dictionary<long, List<Write>> writes = CollectWrites(entries);
         CheckRealTime(entries);
+        CheckStaleness(entries);
+        Dictionary<long, long> revisions = RevisionsOfValues(writes);
         foreach (HistoryEntry entry in entries)
         {
             if (entry is { Request: RangeRequest range, Response: RangeResponse response })
             {
                 long revision = range.Revision.Value > 0 ? range.Revision.Value : response.Header.Revision.Value;
                 CheckRead(range, response, revision, writes);
+                CheckOnce(response, revisions);
             }
         }
     }
@@ -82,9 +86,48 @@ internal static class RevisionWitness
         }
     }
 
+    /// <summary>
+    /// What a read said of its age is true: all that was acknowledged before that is in it. The age is by the node's own clock, which may be wrong by
+    /// as much as the leader's lease allows.
+    /// </summary>
+    private static void CheckStaleness(IReadOnlyList<HistoryEntry> entries)
+    {
+        HistoryEntry[] byTime = [.. entries.Where(e => e.Response is not null).OrderBy(e => e.ReturnedAt)];
+        var highest = new long[byTime.Length + 1];
+        for (int i = 0; i < byTime.Length; i++)
+        {
+            highest[i + 1] = Math.Max(highest[i], byTime[i].Response!.Header.Revision.Value);
+        }
+
+        long[] times = [.. byTime.Select(e => e.ReturnedAt)];
+        foreach (HistoryEntry entry in byTime)
+        {
+            if (entry is { MayBeStale: true, Request: RangeRequest range, Response: RangeResponse { Staleness: { } staleness } response })
+            {
+                if (!range.Serializable && staleness > range.StalenessMax)
+                {
+                    throw Broken($"a read that may be {range.StalenessMax} old says that it is {staleness} old");
+                }
+
+                long asOf = entry.ReturnedAt - (long)(staleness.TotalNanoseconds / (1 - ClockErrorMax));
+                int before = Array.BinarySearch(times, asOf);
+                before = before < 0 ? ~before : before;
+                while (before > 0 && times[before - 1] >= asOf)
+                {
+                    before--;
+                }
+
+                if (response.Header.Revision.Value < highest[before])
+                {
+                    throw Broken($"a read of revision {response.Header.Revision} says that it is at most {staleness} old; revision {highest[before]} had been answered before that");
+                }
+            }
+        }
+    }
+
     private static void CheckRealTime(IReadOnlyList<HistoryEntry> entries)
     {
-        var answered = entries.Where(e => e.Response is not null && e.Request is not RangeRequest { Serializable: true }).ToArray();
+        var answered = entries.Where(e => e.Response is not null && e.Request is not RangeRequest { Serializable: true } && !e.MayBeStale).ToArray();
         HistoryEntry[] byReturn = [.. answered.OrderBy(e => e.Returned)];
         long highest = 0;
         int ended = 0;
@@ -131,6 +174,22 @@ internal static class RevisionWitness
             if (present && item.ModRevision.Value == last.Revision && RegisterProjection.ValueNumber(item.Value) != last.Value)
             {
                 throw Broken($"key {key} of revision {last.Revision} holds {RegisterProjection.ValueNumber(item.Value)} where {last.Value} was written");
+            }
+        }
+    }
+
+    private static Dictionary<long, long> RevisionsOfValues(Dictionary<long, List<Write>> writes) =>
+        writes.Values.SelectMany(list => list).Where(write => write.Value != Deleted).ToDictionary(write => write.Value, write => write.Revision);
+
+    /// <summary>No value is written by two requests. One that shows at another revision than the one its writer was told was applied twice.</summary>
+    private static void CheckOnce(RangeResponse response, Dictionary<long, long> revisions)
+    {
+        foreach (KeyValue item in response.Items)
+        {
+            long value = RegisterProjection.ValueNumber(item.Value);
+            if (revisions.TryGetValue(value, out long revision) && revision != item.ModRevision.Value)
+            {
+                throw Broken($"value {value} was acknowledged with revision {revision} and shows at revision {item.ModRevision}: it was applied twice");
             }
         }
     }

@@ -86,6 +86,12 @@ internal sealed record RunOptions
     /// <summary>Whether the history is compacted up to the newest revision a client knows of, and often.</summary>
     public bool CompactToNewest { get; init; }
 
+    /// <summary>Clients write in sessions and repeat what got no answer, at any node; the network repeats proposals, too.</summary>
+    public bool Sessions { get; init; }
+
+    /// <summary>Sessions that the store keeps; fewer than there are clients: some are forgotten while they are used.</summary>
+    public int SessionsMax { get; init; }
+
     public static RunOptions Draw(ulong seed)
     {
         var random = new SimulationRandom(seed ^ 0x5EED);
@@ -129,6 +135,8 @@ internal sealed record RunOptions
             DiskStalls = random.Chance(0.25),
             ClockJumps = random.Chance(0.25),
             CompactToNewest = compactToNewest,
+            Sessions = random.Chance(0.4),
+            SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
     }

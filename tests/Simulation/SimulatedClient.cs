@@ -1,15 +1,24 @@
 using System.Buffers.Binary;
 using MetaStore.Engine;
+using MetaStore.Engine.Hosting;
 
 namespace MetaStore.Simulation;
 
-/// <summary>One client: a closed loop of operations on nodes of its choice. Each operation goes into the history.</summary>
+/// <summary>
+/// One client: a closed loop of operations on nodes of its choice. Each operation goes into the history. A client with a session repeats a write,
+/// at any node, until it is answered; without one it gives up what got no answer.
+/// </summary>
 internal sealed class SimulatedClient(World world, SimulationRandom random)
 {
     private Attempt? _current;
+    private HistoryEntry? _entry;
+    private ulong _session;
+    private ulong _sequence;
+    private ulong _acknowledgedBelow;
+    private bool _isUncertain;
 
     /// <summary>An operation is under way.</summary>
-    public bool IsBusy => _current is not null;
+    public bool IsBusy => _entry is not null;
 
     public void Start() => world.Time.After(random.NextInt64(world.Options.ThinkMax), Next);
 
@@ -19,11 +28,12 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         if (_current is not null && _current.Node == node)
         {
             // Whether it took effect is unknown.
-            world.History.Add(_current.Entry);
-            _current = null;
-            ThinkThenNext();
+            _isUncertain = true;
+            AgainOrEnd();
         }
     }
+
+    private bool IsNumbered => world.Options.Sessions && _entry!.Request is not RangeRequest;
 
     private void Next()
     {
@@ -32,23 +42,35 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             return;
         }
 
+        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent() };
+        _isUncertain = false;
+        _sequence++;
+        _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
+        Try();
+    }
+
+    private void Try()
+    {
         SimulatedNode node = world.Nodes[random.Next(world.Nodes.Count)];
         if (!node.IsUp)
         {
-            world.ReturnOperation();
-            world.Time.After(50 * VirtualTime.Millisecond, Next);
+            world.Time.After(50 * VirtualTime.Millisecond, Try);
             return;
         }
 
-        var entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent() };
-        _current = new Attempt(node, entry);
-        Ask(_current);
+        _current = new Attempt(node);
+        Ask(_current, node.Core!);
     }
 
-    private void Ask(Attempt attempt)
+    private void Ask(Attempt attempt, NodeCore store)
     {
-        IMetaStore store = attempt.Node.Core!;
-        switch (attempt.Entry.Request)
+        if (IsNumbered)
+        {
+            AskInSession(attempt, store);
+            return;
+        }
+
+        switch (_entry!.Request)
         {
             case PutRequest put:
                 Await(attempt, store.PutAsync(put));
@@ -66,6 +88,23 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
                 Await(attempt, store.CompactAsync(compact));
                 break;
         }
+    }
+
+    private void AskInSession(Attempt attempt, NodeCore store)
+    {
+        if (_session == 0)
+        {
+            Await(attempt, store.OpenSessionAsync());
+            return;
+        }
+
+        Await(attempt, store.ExecuteAsync(new SessionRequest
+        {
+            SessionId = _session,
+            Sequence = _sequence,
+            AcknowledgedBelow = _acknowledgedBelow,
+            Request = _entry!.Request,
+        }));
     }
 
     private void Await<TResponse>(Attempt attempt, ValueTask<TResponse> answer)
@@ -91,24 +130,81 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             StoreResponse response = answer();
             if (isCurrent)
             {
-                attempt.Entry.Response = response;
-                attempt.Entry.Returned = world.NextEvent();
-                world.Revision = Math.Max(world.Revision, response.Header.Revision.Value);
+                Take(response);
             }
         }
         catch (MetaStoreException error) when (isCurrent || error.Error == MetaStoreError.NodeFailed)
         {
-            attempt.Entry.HadNoEffect = error.Outcome == Outcome.NotApplied;
             world.Trace.Add(world.Time.Now, "error", (ulong)error.Error);
+            if (isCurrent)
+            {
+                Fail(error);
+            }
+        }
+    }
+
+    private void Take(StoreResponse response)
+    {
+        if (response is OpenSessionResponse opened)
+        {
+            _session = opened.SessionId;
+            _sequence = 1;
+            _acknowledgedBelow = 0;
+            _current = null;
+            Try();
+            return;
         }
 
-        if (isCurrent)
+        _entry!.Response = response is SessionResponse session ? session.Answer : response;
+        _entry.Returned = world.NextEvent();
+        _entry.ReturnedAt = world.Time.Now;
+        world.Revision = Math.Max(world.Revision, _entry.Response.Header.Revision.Value);
+        End();
+    }
+
+    private void Fail(MetaStoreException error)
+    {
+        _isUncertain |= error.Outcome == Outcome.Unknown;
+        if (error.IsTransient)
         {
-            world.History.Add(attempt.Entry);
-            world.Trace.Add(world.Time.Now, "answer", (ulong)attempt.Entry.Invoked, (ulong)world.Revision);
-            _current = null;
-            ThinkThenNext();
+            AgainOrEnd();
+            return;
         }
+
+        if (error.Error == MetaStoreError.SessionNotFound)
+        {
+            // Forgotten, as others used theirs; what came of the tries before this one nobody can say.
+            _session = 0;
+            _entry!.HadNoEffect = !_isUncertain;
+        }
+        else
+        {
+            _entry!.HadNoEffect = error.Outcome == Outcome.NotApplied;
+        }
+
+        End();
+    }
+
+    private void AgainOrEnd()
+    {
+        _current = null;
+        if (IsNumbered)
+        {
+            world.Time.After(random.Between(VirtualTime.Millisecond, 200 * VirtualTime.Millisecond), Try);
+            return;
+        }
+
+        _entry!.HadNoEffect = !_isUncertain;
+        End();
+    }
+
+    private void End()
+    {
+        world.History.Add(_entry!);
+        world.Trace.Add(world.Time.Now, "answer", (ulong)_entry!.Invoked, (ulong)world.Revision);
+        _current = null;
+        _entry = null;
+        ThinkThenNext();
     }
 
     private void ThinkThenNext() => world.Time.After(random.Between(10 * VirtualTime.Microsecond, world.Options.ThinkMax), Next);
@@ -161,12 +257,15 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             };
         }
 
+        bool isSerializable = random.Chance(0.3);
+        bool isBounded = !isSerializable && random.Chance(0.4);
         long revision = random.Chance(0.3) && world.Revision > 2 ? 1 + random.NextInt64(world.Revision) : 0;
         return new RangeRequest
         {
             Key = RegisterProjection.KeyOf(0),
             RangeEnd = RegisterProjection.KeyOf(world.Options.Keys),
-            Serializable = random.Chance(0.3),
+            Serializable = isSerializable,
+            StalenessMax = isBounded ? TimeSpan.FromMilliseconds(random.Next(1, 5000)) : TimeSpan.Zero,
             Revision = new Revision(revision),
         };
     }
@@ -179,5 +278,8 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         return value;
     }
 
-    private sealed record Attempt(SimulatedNode Node, HistoryEntry Entry);
+    private sealed class Attempt(SimulatedNode node)
+    {
+        public SimulatedNode Node { get; } = node;
+    }
 }

@@ -221,6 +221,7 @@ internal sealed class SimulatedNode
         },
         AppendBytesMax = _world.Options.AppendBytesMax,
         StateCheckEntries = 20,
+        SessionsMax = _world.Options.SessionsMax,
         ClockDriftMax = _world.Options.Lease ? 0.1 : 1,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),

@@ -89,6 +89,18 @@ public enum MetaStoreError : ushort
 
     /// <summary>Leadership cannot be handed to that member, or the hand-over failed.</summary>
     BadTransferee = 29,
+
+    /// <summary>The session has ended, was forgotten because others were used since, or never was.</summary>
+    SessionNotFound = 30,
+
+    /// <summary>The session has acknowledged a request with a higher number: this one is not applied (any more).</summary>
+    SessionSequenceTooOld = 31,
+
+    /// <summary>The session has as many requests without acknowledgement as it may have.</summary>
+    SessionFull = 32,
+
+    /// <summary>The request was applied before, once; its answer was too large to be kept.</summary>
+    AnswerNotKept = 33,
 }
 
 /// <summary>Whether a failed operation can have taken effect.</summary>
@@ -107,6 +119,10 @@ public sealed class MetaStoreException(MetaStoreError error, string message, Out
 {
     /// <summary>Why.</summary>
     public MetaStoreError Error { get; } = error;
+
+    /// <summary>Whether time or another node may mend it, so that asking again makes sense where it is safe.</summary>
+    public bool IsTransient => Error is MetaStoreError.ConnectionLost or MetaStoreError.NoLeader or MetaStoreError.Busy or MetaStoreError.Stopped
+        or MetaStoreError.Timeout or MetaStoreError.NodeFailed;
 
     /// <summary>Whether it can have taken effect; only after <see cref="Outcome.NotApplied"/> is a write safe to repeat.</summary>
     public Outcome Outcome { get; } = outcome;

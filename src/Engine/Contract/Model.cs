@@ -108,6 +108,9 @@ public enum SortOrder : byte
 /// <summary>Reads one key or a range.</summary>
 public sealed record RangeRequest : StoreRequest
 {
+    /// <summary>The largest <see cref="StalenessMax"/>: a day.</summary>
+    public static readonly TimeSpan StalenessLimit = TimeSpan.FromDays(1);
+
     /// <summary>The first key; not empty.</summary>
     public required ReadOnlyMemory<byte> Key { get; init; }
 
@@ -122,6 +125,12 @@ public sealed record RangeRequest : StoreRequest
 
     /// <summary>Read what this node has, without asking the cluster: may be old. Ignored inside a transaction.</summary>
     public bool Serializable { get; init; }
+
+    /// <summary>
+    /// Not zero: any node that knows its state to be at most so old may answer by itself; one that does not know asks the cluster, as for
+    /// a linearizable read. Ignored with <see cref="Serializable"/>, which takes any age, and inside a transaction.
+    /// </summary>
+    public TimeSpan StalenessMax { get; init; }
 
     /// <summary>Only count.</summary>
     public bool CountOnly { get; init; }
@@ -264,6 +273,12 @@ public sealed record RangeResponse : StoreResponse
 
     /// <summary>Keys in the range at that revision, whatever limit and filters say.</summary>
     public long Count { get; init; }
+
+    /// <summary>
+    /// How old the answer may be at most: every write that was acknowledged longer ago is in it. Measured on the answering node's clock. Zero for a
+    /// linearizable read; null where the node cannot say, or the read was part of a transaction.
+    /// </summary>
+    public TimeSpan? Staleness { get; init; }
 }
 
 /// <summary>Answer to a removal.</summary>

@@ -17,6 +17,9 @@ public sealed class RequestFormatException(string message) : Exception(message);
 /// delete (3)     flags:u8 (1 return previous)  key:bytes  end:bytes
 /// txn (4)        compares:u32 compare*  success:u32 request*  failure:u32 request*
 /// compact (5)    revision:i64
+/// session (6)    session:u64 sequence:u64 acknowledgedBelow:u64  request         (put, delete, txn or compact)
+/// open (7)       sessionsMax:u32
+/// close (8)      session:u64
 /// compare  := target:u8 relation:u8 number:i64 key:bytes end:bytes value:bytes
 /// </code>
 /// Part of the disk and wire format: never renumber a kind or a flag, never reorder fields.
@@ -28,6 +31,9 @@ public static class StoreRequestCodec
     private const byte Delete = 3;
     private const byte Txn = 4;
     private const byte Compact = 5;
+    private const byte Session = 6;
+    private const byte OpenSession = 7;
+    private const byte CloseSession = 8;
 
     // Far above what any limit allows; keeps a hostile encoding from exhausting the stack.
     private const int DepthMax = 64;
@@ -40,6 +46,9 @@ public static class StoreRequestCodec
         DeleteRangeRequest delete => 1 + 1 + Sized(delete.Key) + Sized(delete.RangeEnd),
         TxnRequest txn => 1 + CompareLength(txn.Compare) + BranchLength(txn.Success) + BranchLength(txn.Failure),
         CompactRequest => 1 + 8,
+        SessionRequest session => 1 + (3 * 8) + GetLength(session.Request),
+        OpenSessionRequest => 1 + 4,
+        CloseSessionRequest => 1 + 8,
         _ => throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request)),
     };
 
@@ -115,6 +124,21 @@ public static class StoreRequestCodec
                 writer.Byte(Compact);
                 writer.Int64(compact.Revision.Value);
                 break;
+            case SessionRequest session:
+                writer.Byte(Session);
+                writer.UInt64(session.SessionId);
+                writer.UInt64(session.Sequence);
+                writer.UInt64(session.AcknowledgedBelow);
+                WriteRequest(ref writer, session.Request);
+                break;
+            case OpenSessionRequest open:
+                writer.Byte(OpenSession);
+                writer.UInt32(open.SessionsMax);
+                break;
+            case CloseSessionRequest close:
+                writer.Byte(CloseSession);
+                writer.UInt64(close.SessionId);
+                break;
             default:
                 throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request));
         }
@@ -180,7 +204,24 @@ public static class StoreRequestCodec
                 Failure = ReadBranch(ref reader, depth),
             },
             Compact => new CompactRequest(new Revision(reader.Int64())),
-            _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 5"),
+            Session => ReadSession(ref reader, depth),
+            OpenSession => new OpenSessionRequest(reader.UInt32()),
+            CloseSession => new CloseSessionRequest(reader.UInt64()),
+            _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 8"),
+        };
+    }
+
+    private static SessionRequest ReadSession(ref LittleEndianReader reader, int depth)
+    {
+        ulong session = reader.UInt64();
+        ulong sequence = reader.UInt64();
+        ulong acknowledgedBelow = reader.UInt64();
+        return new SessionRequest
+        {
+            SessionId = session,
+            Sequence = sequence,
+            AcknowledgedBelow = acknowledgedBelow,
+            Request = ReadRequest(ref reader, depth + 1),
         };
     }
 

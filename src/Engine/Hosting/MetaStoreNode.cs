@@ -10,7 +10,7 @@ namespace MetaStore.Engine.Hosting;
 /// A node of the store inside this process. Opening it recovers the data directory and starts the loops; disposing it stops them.
 /// A single node needs nothing else; a member of a cluster needs a transport (MetaStore.Net has it).
 /// </summary>
-public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, INodeInfo
+public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, INodeInfo
 {
     private readonly NodeCore _core;
     private readonly List<LoopThread> _threads = [];
@@ -145,6 +145,15 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, INodeInfo
 
     /// <inheritdoc/>
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _core.HashAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) => _core.OpenSessionAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default) => _core.CloseSessionAsync(sessionId, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default) => _core.ExecuteAsync(request, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) => _core.MembersAsync(linearizable, cancellationToken);

@@ -28,7 +28,7 @@ internal sealed class NodeSeams
 /// A whole node without threads: its loops, joined, and the operations on them. <see cref="MetaStoreNode"/> gives each loop a
 /// thread; the simulator steps them itself.
 /// </summary>
-internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink, IDisposable
+internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, IPeerMessageSink, IDisposable
 {
     private static readonly string s_version = typeof(NodeCore).Assembly.GetName().Version!.ToString(3);
 
@@ -189,11 +189,31 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IPeerMessageSink
         return new ValueTask<TxnResponse>(operation, token);
     }
 
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(new OpenSessionRequest((uint)_settings.SessionsMax), cancellationToken, out short token);
+        return new ValueTask<OpenSessionResponse>(operation, token);
+    }
+
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(new CloseSessionRequest(sessionId), cancellationToken, out short token);
+        return new ValueTask<CloseSessionResponse>(operation, token);
+    }
+
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<SessionResponse>(operation, token);
+    }
+
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         _validator.Check(request);
-        await PassBarrierAsync(request.Serializable, cancellationToken).ConfigureAwait(false);
-        return _reader.Range(request);
+        TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
+        bool isLocal = request.Serializable || age <= request.StalenessMax;
+        await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero);
     }
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)

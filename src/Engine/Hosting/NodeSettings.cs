@@ -29,6 +29,9 @@ public sealed record NodeSettings
     /// <summary>Learners that the cluster may have at once.</summary>
     public int LearnersMax { get; init; } = 1;
 
+    /// <summary>Sessions (<see cref="IMetaStoreSessions"/>) that the store keeps; when one is opened beyond that, the one not used for longest is forgotten.</summary>
+    public int SessionsMax { get; init; } = 10_000;
+
     /// <summary>Where the node keeps its files.</summary>
     public required string DataDirectory { get; init; }
 
@@ -118,6 +121,11 @@ public sealed record NodeSettings
         if (LearnersMax < 1)
         {
             throw new ArgumentException($"LearnersMax is {LearnersMax}; it must be at least 1.");
+        }
+
+        if (SessionsMax < 1)
+        {
+            throw new ArgumentException($"SessionsMax is {SessionsMax}; it must be at least 1.");
         }
 
         if (AppendBytesMax < 1)

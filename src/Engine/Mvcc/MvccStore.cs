@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
 
 namespace MetaStore.Engine.Mvcc;
@@ -28,6 +29,7 @@ internal sealed class MvccStore
         Revision = view.Revision;
         CompactRevision = view.CompactRevision;
         Membership = view.Membership;
+        Sessions = view.Sessions;
     }
 
     /// <summary>The newest published version.</summary>
@@ -47,6 +49,9 @@ internal sealed class MvccStore
 
     /// <summary>Writer only: who belongs to the group, published or not.</summary>
     public Membership Membership { get; set; } = Membership.Empty;
+
+    /// <summary>Writer only: the sessions, published or not.</summary>
+    public SessionTable Sessions { get; private set; } = SessionTable.Empty;
 
     /// <summary>Writer only: the index with everything prepared so far.</summary>
     public KeyIndex Unpublished => _index.Unpublished;
@@ -108,6 +113,13 @@ internal sealed class MvccStore
         _digest = StateDigest.Add(_digest, (ulong)revision);
     }
 
+    /// <summary>Prepares a change of the sessions. The digest gets to know it by what tells it from others at this place of the log.</summary>
+    public void Change(SessionTable sessions, ulong mark, ReadOnlySpan<byte> answer = default)
+    {
+        Sessions = sessions;
+        _digest = StateDigest.Add(StateDigest.Add(_digest, mark), answer);
+    }
+
     /// <summary>Makes everything prepared visible, by one store.</summary>
     public void Publish(ulong appliedIndex, ulong appliedTerm)
     {
@@ -122,6 +134,7 @@ internal sealed class MvccStore
             AppliedTerm = appliedTerm,
             Digest = _digest,
             Membership = Membership,
+            Sessions = Sessions,
         });
     }
 
@@ -135,6 +148,7 @@ internal sealed class MvccStore
         AppliedTerm = _view.AppliedTerm,
         Digest = _digest,
         Membership = Membership,
+        Sessions = Sessions,
     });
 
     /// <summary>

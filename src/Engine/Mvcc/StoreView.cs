@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
 
 namespace MetaStore.Engine.Mvcc;
@@ -27,6 +28,9 @@ internal sealed class StoreView
 
     /// <summary>Who belongs to the group, as of <see cref="AppliedIndex"/>.</summary>
     public Membership Membership { get; init; } = Membership.Empty;
+
+    /// <summary>Sessions of clients and what came of their requests.</summary>
+    public SessionTable Sessions { get; init; } = SessionTable.Empty;
 
     public static StoreView Empty { get; } = new()
     {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Sessions;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Engine.Transactions;
 using MetaStore.Raft;
@@ -29,7 +30,7 @@ internal sealed class Applier : ILoop
     private readonly ulong _digestEvery;
     private readonly ulong _clusterId;
     private readonly ulong _nodeId;
-    private RequestApplier _requests;
+    private SessionApplier _requests;
     private ulong _prepared;
     private HistoryCutter _cutter;
     private Action? _applied;
@@ -45,7 +46,7 @@ internal sealed class Applier : ILoop
         _digestEvery = digestEvery;
         _clusterId = clusterId;
         _nodeId = nodeId;
-        _requests = new RequestApplier(stores.Current, clusterId, nodeId);
+        _requests = new SessionApplier(stores.Current, new RequestApplier(stores.Current, clusterId, nodeId));
         _cutter = new HistoryCutter(stores.Current);
     }
 
@@ -126,7 +127,7 @@ internal sealed class Applier : ILoop
         Invariant.Check(
             item.Waiters is null || item.Waiters.Length == requests.Length,
             $"a batch of {requests.Length} operations has {item.Waiters?.Length} waiters");
-        _requests.Term = item.Entry.Term.Value;
+        _requests.Begin(item.Entry.Index.Value, item.Entry.Term.Value);
         foreach (OperationRun run in OperationRuns.Split(requests))
         {
             PrepareRun(run, requests, item.Waiters);
@@ -191,7 +192,7 @@ internal sealed class Applier : ILoop
 
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
-        _requests = new RequestApplier(store, _clusterId, _nodeId);
+        _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId));
         _cutter = new HistoryCutter(store);
         _snapshotPolicy.Installed();
         _applied!();

@@ -50,7 +50,7 @@ internal static class CommandBatch
     {
         var reader = new LittleEndianReader(bytes);
         ReadHeader(ref reader);
-        var requests = new StoreRequest[reader.Count(smallest: 1 + 8)];
+        var requests = new StoreRequest[reader.Count(smallest: 1 + 4)];
         int position = reader.Position;
         for (int i = 0; i < requests.Length; i++)
         {

@@ -22,6 +22,9 @@ internal sealed class PendingOperation
         IValueTaskSource<TxnResponse>,
         IValueTaskSource<CompactResponse>,
         IValueTaskSource<MembersResponse>,
+        IValueTaskSource<OpenSessionResponse>,
+        IValueTaskSource<CloseSessionResponse>,
+        IValueTaskSource<SessionResponse>,
         IValueTaskSource
 {
     private const int Waiting = 0;
@@ -133,6 +136,12 @@ internal sealed class PendingOperation
     CompactResponse IValueTaskSource<CompactResponse>.GetResult(short token) => (CompactResponse)GetResult(token);
 
     MembersResponse IValueTaskSource<MembersResponse>.GetResult(short token) => (MembersResponse)GetResult(token);
+
+    OpenSessionResponse IValueTaskSource<OpenSessionResponse>.GetResult(short token) => (OpenSessionResponse)GetResult(token);
+
+    CloseSessionResponse IValueTaskSource<CloseSessionResponse>.GetResult(short token) => (CloseSessionResponse)GetResult(token);
+
+    SessionResponse IValueTaskSource<SessionResponse>.GetResult(short token) => (SessionResponse)GetResult(token);
 
     void IValueTaskSource.GetResult(short token) => GetResult(token);
 

@@ -7,13 +7,14 @@ namespace MetaStore.Engine.Replication;
 /// while a round is under way waits for the next, since that round may have been counted before the read began. Owned by the node
 /// loop.
 /// </summary>
-internal sealed class ReadBarrier(ulong origin, int retryTicks)
+internal sealed class ReadBarrier(ulong origin, int retryTicks, Freshness freshness)
 {
-    private readonly Queue<(LogIndex Index, List<PendingOperation> Reads)> _confirmed = new();
+    private readonly Queue<(LogIndex Index, List<PendingOperation> Reads, long AskedAt)> _confirmed = new();
     private List<PendingOperation> _waiting = [];
     private List<PendingOperation>? _asked;
     private ReadContext _context;
     private ulong _sequence;
+    private long _askedAt;
     private int _ticksLeft;
 
     /// <summary>Reads that no answer has reached yet.</summary>
@@ -25,7 +26,9 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks)
     public void Add(PendingOperation read) => _waiting.Add(read);
 
     /// <summary>Begins a round where reads wait and none is under way.</summary>
-    public void TryAsk(RaftNode raft)
+    /// <param name="raft">Who asks.</param>
+    /// <param name="now">A moment before the round begins.</param>
+    public void TryAsk(RaftNode raft, long now)
     {
         if (_asked is not null || _waiting.Count == 0)
         {
@@ -36,6 +39,7 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks)
         if (raft.RequestRead(context))
         {
             _context = context;
+            _askedAt = now;
             _asked = _waiting;
             _waiting = [];
             _ticksLeft = retryTicks;
@@ -50,7 +54,7 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks)
             return;
         }
 
-        _confirmed.Enqueue((state.Index, _asked));
+        _confirmed.Enqueue((state.Index, _asked, _askedAt));
         _asked = null;
         CompleteApplied(applied);
     }
@@ -74,9 +78,10 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks)
 
     public void CompleteApplied(LogIndex applied)
     {
-        while (_confirmed.TryPeek(out (LogIndex Index, List<PendingOperation> Reads) next) && (next.Index <= applied || KnownBugs.ReadOfHalfReplayedState))
+        while (_confirmed.TryPeek(out (LogIndex Index, List<PendingOperation> Reads, long AskedAt) next) && (next.Index <= applied || KnownBugs.ReadOfHalfReplayedState))
         {
             _confirmed.Dequeue();
+            freshness.Prove(next.AskedAt);
             foreach (PendingOperation read in next.Reads)
             {
                 read.TryComplete(BarrierPassed.Instance);
@@ -93,7 +98,7 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks)
             Expire(_asked, now);
         }
 
-        foreach ((_, List<PendingOperation> reads) in _confirmed)
+        foreach ((_, List<PendingOperation> reads, _) in _confirmed)
         {
             Expire(reads, now);
         }
@@ -102,7 +107,7 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks)
     public void Abandon(MetaStoreError error, string reason)
     {
         AskAgain();
-        while (_confirmed.TryDequeue(out (LogIndex Index, List<PendingOperation> Reads) next))
+        while (_confirmed.TryDequeue(out (LogIndex Index, List<PendingOperation> Reads, long AskedAt) next))
         {
             _waiting.AddRange(next.Reads);
         }

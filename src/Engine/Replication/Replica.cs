@@ -50,7 +50,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _parts = parts;
         _clock = new ReplicaClock(parts.Time, parts.TickLength);
         _proposer = new Proposer(parts.ProposerOptions, parts.Time, parts.ProposerId);
-        _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks);
+        Freshness = new Freshness(parts.Time);
+        _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks, Freshness);
         _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
         _removal.Committed(parts.Stores.Current.View.Membership);
@@ -65,6 +66,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     public event Action? HasRecovered;
 
     public string Name => "node";
+
+    /// <summary>How old this node's state may be.</summary>
+    public Freshness Freshness { get; }
 
     /// <summary>What other threads may know of the loop's state.</summary>
     public ReplicaStatus Status => _status;
@@ -310,9 +314,10 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeRequests()
     {
         bool worked = Gather();
-        _raft.SetTime(_parts.Time.GetTimestamp());
+        long now = _parts.Time.GetTimestamp();
+        _raft.SetTime(now);
         worked |= _desk.Run(_raft);
-        _barrier.TryAsk(_raft);
+        _barrier.TryAsk(_raft, now);
         if (_raft.Leader.IsNone)
         {
             return worked;

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
 
 namespace MetaStore.Engine.Snapshots;
@@ -44,6 +46,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             AppliedTerm = appliedTerm,
             Digest = digest,
             Membership = membership,
+            Sessions = ReadSessions(),
         };
         return new MvccStore(index, view);
     }
@@ -97,6 +100,41 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         }
 
         return head!;
+    }
+
+    private SessionTable ReadSessions()
+    {
+        ulong lastId = UInt64();
+        uint count = UInt32();
+        var sessions = new List<Session>();
+        for (uint i = 0; i < count; i++)
+        {
+            ulong id = UInt64();
+            Require(id <= lastId && (i == 0 || id > sessions[^1].Id), $"session {id} is out of order or beyond the last one, {lastId}");
+            sessions.Add(new Session(id, UInt64(), UInt64(), ReadAnswers()));
+        }
+
+        return SessionTable.Restore(sessions, lastId);
+    }
+
+    private ImmutableSortedDictionary<ulong, KeptAnswer> ReadAnswers()
+    {
+        ImmutableSortedDictionary<ulong, KeptAnswer>.Builder answers = ImmutableSortedDictionary.CreateBuilder<ulong, KeptAnswer>();
+        for (uint left = UInt32(); left > 0; left--)
+        {
+            ulong sequence = UInt64();
+            var error = (MetaStoreError)UInt16();
+            byte[] answer = Bytes(UInt32());
+            Require(answers.TryAdd(sequence, new KeptAnswer(answer.Length == 0 ? null : answer, error)), $"request {sequence} has two answers");
+        }
+
+        return answers.ToImmutable();
+    }
+
+    private ushort UInt16()
+    {
+        Fill(_number.AsSpan(0, sizeof(ushort)));
+        return BinaryPrimitives.ReadUInt16LittleEndian(_number);
     }
 
     private uint UInt32()

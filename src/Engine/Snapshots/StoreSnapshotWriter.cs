@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Sessions;
 
 namespace MetaStore.Engine.Snapshots;
 
@@ -12,15 +13,19 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// Streams one pinned view, slice by slice, while the store goes on. The bytes depend on replicated state only: two nodes at the
 /// same applied index write the same payload.
 /// <code>
-/// payload := format:u32 (1)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64  key*  end:u32 (FFFFFFFF)  keys:u64
+/// payload := format:u32 (2)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
+///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
 /// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
+/// sessions := lastId:u64 count:u32 session*
+/// session  := id:u64 lastUsed:u64 floor:u64 answers:u32 answer*
+/// answer   := sequence:u64 error:u16 answerLength:u32 answer    (see AnswerCodec; error and length 0: it was too large to keep)
 /// </code>
 /// Little-endian, part of the disk format: never reorder. Checksums are the file's business, below.
 /// </summary>
 internal sealed class StoreSnapshotWriter : IDisposable
 {
-    public const uint Format = 1;
+    public const uint Format = 2;
     public const uint EndOfKeys = uint.MaxValue;
 
     private readonly ViewPins.PinnedView _pin;
@@ -59,6 +64,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
         {
             UInt32(EndOfKeys);
             UInt64(_keys);
+            Add(View.Sessions);
         }
 
         _sink(_buffer.WrittenSpan);
@@ -88,6 +94,27 @@ internal sealed class StoreSnapshotWriter : IDisposable
             UInt64((ulong)version.LeaseId);
             UInt32((uint)version.Value.Length);
             _buffer.Write(version.Value);
+        }
+    }
+
+    private void Add(SessionTable sessions)
+    {
+        UInt64(sessions.LastId);
+        UInt32((uint)sessions.Count);
+        foreach (Session session in sessions.All)
+        {
+            UInt64(session.Id);
+            UInt64(session.LastUsed);
+            UInt64(session.Floor);
+            UInt32((uint)session.Answers.Count);
+            foreach ((ulong sequence, KeptAnswer kept) in session.Answers)
+            {
+                UInt64(sequence);
+                BinaryPrimitives.WriteUInt16LittleEndian(_buffer.GetSpan(sizeof(ushort)), (ushort)kept.Error);
+                _buffer.Advance(sizeof(ushort));
+                UInt32((uint)(kept.Answer?.Length ?? 0));
+                _buffer.Write(kept.Answer);
+            }
         }
     }
 

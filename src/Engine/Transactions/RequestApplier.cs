@@ -54,6 +54,9 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         return ApplyResult.Done(response);
     }
 
+    /// <summary>The header of an answer given now.</summary>
+    public ResponseHeader FullHeader() => FullHeader(store.Revision);
+
     private MvccStore Store => store;
 
     private ResponseHeader FullHeader(long revision) => new(clusterId, nodeId, new Revision(revision), Term);

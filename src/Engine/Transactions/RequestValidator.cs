@@ -26,6 +26,11 @@ internal sealed class RequestValidator(StoreLimits limits)
                 WriteSet.CheckOverlap(txn.Success);
                 WriteSet.CheckOverlap(txn.Failure);
                 break;
+            case SessionRequest session:
+                CheckSession(session);
+                break;
+            case OpenSessionRequest or CloseSessionRequest:
+                break;
             case CompactRequest compact:
                 if (compact.Revision.Value < 0)
                 {
@@ -42,6 +47,24 @@ internal sealed class RequestValidator(StoreLimits limits)
         {
             throw new MetaStoreException(MetaStoreError.RequestTooLarge, $"the request is {size} bytes; at most {limits.RequestBytesMax} are taken");
         }
+    }
+
+    private void CheckSession(SessionRequest session)
+    {
+        if (session.SessionId == 0 || session.Sequence == 0 || session.AcknowledgedBelow > session.Sequence)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument,
+                $"session {session.SessionId}, request {session.Sequence}, acknowledged below {session.AcknowledgedBelow}: sessions and requests count from 1, and no request is acknowledged by itself");
+        }
+
+        if (session.Request is not (PutRequest or DeleteRangeRequest or TxnRequest or CompactRequest))
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"{session.Request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions and compactions can");
+        }
+
+        Check(session.Request);
     }
 
     private static void CheckKey(ReadOnlyMemory<byte> key)
@@ -69,6 +92,12 @@ internal sealed class RequestValidator(StoreLimits limits)
     private static void CheckRange(RangeRequest range)
     {
         CheckKey(range.Key);
+        if (range.StalenessMax < TimeSpan.Zero || range.StalenessMax > RangeRequest.StalenessLimit)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"StalenessMax is {range.StalenessMax}; it must be from zero to {RangeRequest.StalenessLimit}");
+        }
+
         if (range.SortTarget > SortTarget.Value || range.SortOrder > SortOrder.Descending)
         {
             throw new MetaStoreException(MetaStoreError.InvalidSortOption, "invalid sort option");

@@ -3,12 +3,18 @@ namespace MetaStore.Engine.Transactions;
 /// <summary>The exceptions for what can go wrong with a request at the store, with etcd's texts.</summary>
 internal static class StoreErrors
 {
-    public static MetaStoreException ToException(MetaStoreError error) => new(error, error switch
+    public static MetaStoreException ToException(MetaStoreError error) => new(error, TextOf(error), error == MetaStoreError.AnswerNotKept ? Outcome.Unknown : Outcome.NotApplied);
+
+    private static string TextOf(MetaStoreError error) => error switch
     {
         MetaStoreError.KeyNotFound => "key not found",
         MetaStoreError.Compacted => "required revision has been compacted",
         MetaStoreError.FutureRevision => "required revision is a future revision",
         MetaStoreError.LeaseNotFound => "requested lease not found",
+        MetaStoreError.SessionNotFound => "requested session not found; open a new one",
+        MetaStoreError.SessionSequenceTooOld => "the session has acknowledged a later request; this one is not applied",
+        MetaStoreError.SessionFull => $"the session has {SessionRequest.UnacknowledgedMax} requests without acknowledgement",
+        MetaStoreError.AnswerNotKept => $"the request was applied before, once; its answer exceeded {SessionRequest.KeptAnswerBytesMax} bytes and was not kept",
         _ => error.ToString(),
-    });
+    };
 }

@@ -8,13 +8,13 @@ namespace MetaStore.Engine.Transactions;
 /// </summary>
 internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term)
 {
-    public RangeResponse Range(RangeRequest request)
+    public RangeResponse Range(RangeRequest request, TimeSpan? staleness)
     {
         StoreView view = stores.Current.View;
         long revision = Resolve(request.Revision.Value, view);
         RangeResponse response = RangeReader.Read(view.Index, view.Revision, revision, request);
         CheckStillReadable(revision);
-        return response with { Header = Header(view) };
+        return response with { Header = Header(view), Staleness = staleness };
     }
 
     /// <summary>Whether the transaction writes nothing, whichever branch it takes. As in etcd, one that nests is never read-only.</summary>

@@ -13,7 +13,7 @@ namespace MetaStore.Net;
 /// safe: reads always, writes only when they have certainly not been applied. A write that may have been applied fails with
 /// <see cref="Outcome.Unknown"/>. One instance serves a whole program; all members may be called from any thread.
 /// </summary>
-public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
+public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreSessions
 {
     private readonly MetaStoreClientOptions _options;
     private readonly TimeProvider _time;
@@ -63,7 +63,7 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return ExecuteAsync<RangeResponse>(FrameKind.Range, request, isReadOnly: true, preferLeader: !request.Serializable, cancellationToken);
+        return ExecuteAsync<RangeResponse>(FrameKind.Range, request, isReadOnly: true, preferLeader: !request.Serializable && request.StalenessMax == TimeSpan.Zero, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -98,6 +98,21 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
     {
         ArgumentNullException.ThrowIfNull(request);
         return ExecuteAsync<HashResponse>(FrameKind.Hash, request, isReadOnly: true, preferLeader: false, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) =>
+        ExecuteAsync<OpenSessionResponse>(FrameKind.OpenSession, request: null, isReadOnly: false, preferLeader: true, cancellationToken, isRepeatable: true);
+
+    /// <inheritdoc/>
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default) =>
+        ExecuteAsync<CloseSessionResponse>(FrameKind.CloseSession, new SessionEnd(sessionId), isReadOnly: false, preferLeader: true, cancellationToken, isRepeatable: true);
+
+    /// <inheritdoc/>
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return ExecuteAsync<SessionResponse>(FrameKind.Session, request, isReadOnly: false, preferLeader: true, cancellationToken, isRepeatable: true);
     }
 
     /// <inheritdoc/>
@@ -141,13 +156,14 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<T> ExecuteAsync<T>(
-        FrameKind kind, object? request, bool isReadOnly, bool preferLeader, CancellationToken cancellationToken)
+        FrameKind kind, object? request, bool isReadOnly, bool preferLeader, CancellationToken cancellationToken, bool isRepeatable = false)
         where T : class
     {
         int bodyLength = RequestCodec.GetLength(kind, request);
         long start = _time.GetTimestamp();
         long deadline = start + (long)(_options.RequestTimeout.TotalSeconds * _time.TimestampFrequency);
         string? avoid = null;
+        Outcome outcome = Outcome.NotApplied;
         for (int tries = 1; ; tries++)
         {
             MetaStoreException failure;
@@ -160,9 +176,15 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
                 var content = new RequestContent(kind, request, bodyLength, isReadOnly, _time.GetTimestamp(), deadline);
                 return (T)(await connection.SendAsync(content, cancellationToken).ConfigureAwait(false))!;
             }
-            catch (MetaStoreException e) when (RetryPolicy.MayRetry(e, isReadOnly) && !_stopping.IsCancellationRequested)
+            catch (MetaStoreException e) when (RetryPolicy.MayRetry(e, isReadOnly || isRepeatable) && !_stopping.IsCancellationRequested)
             {
                 failure = e;
+                outcome = e.Outcome == Outcome.Unknown ? Outcome.Unknown : outcome;
+            }
+            catch (MetaStoreException e) when (e.Error == MetaStoreError.SessionNotFound && outcome == Outcome.Unknown)
+            {
+                // This try did nothing; one before it may have, before the session went.
+                throw new MetaStoreException(e.Error, e.Message, outcome, e);
             }
 
             avoid = RetryPolicy.IsOfOneNode(failure) ? connection?.Endpoint : null;
@@ -170,7 +192,7 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster
             TimeSpan pause = isImmediate ? TimeSpan.Zero : _backoff.Next(tries - 1);
             if (_time.GetElapsedTime(start) + pause >= _options.RequestTimeout)
             {
-                throw RetryPolicy.GiveUp(failure, tries, _options.RequestTimeout);
+                throw RetryPolicy.GiveUp(failure, tries, _options.RequestTimeout, outcome);
             }
 
             if (!isImmediate)

@@ -6,19 +6,13 @@ namespace MetaStore.Net.Client;
 internal static class RetryPolicy
 {
     /// <summary>
-    /// Reads may always be repeated; a write only when it is certain that it has not been applied. And only after errors that time or another
-    /// node can mend.
+    /// What does no harm when done twice may always be repeated; a write only when it is certain that it has not been applied. And only after
+    /// errors that time or another node can mend.
     /// </summary>
-    public static bool MayRetry(MetaStoreException failure, bool isReadOnly)
+    public static bool MayRetry(MetaStoreException failure, bool isRepeatable)
     {
-        bool isSafe = isReadOnly || failure.Outcome == Outcome.NotApplied || KnownBugs.UncertainWriteRepeated;
-        bool canMend = failure.Error switch
-        {
-            MetaStoreError.ConnectionLost or MetaStoreError.NoLeader or MetaStoreError.Busy or MetaStoreError.Stopped
-                or MetaStoreError.Timeout or MetaStoreError.NodeFailed => true,
-            _ => false,
-        };
-        return isSafe && canMend;
+        bool isSafe = isRepeatable || failure.Outcome == Outcome.NotApplied || KnownBugs.UncertainWriteRepeated;
+        return isSafe && failure.IsTransient;
     }
 
     /// <summary>Whether another node may do better at once, without a pause.</summary>
@@ -26,8 +20,12 @@ internal static class RetryPolicy
         failure.Error is MetaStoreError.ConnectionLost or MetaStoreError.Stopped or MetaStoreError.NodeFailed;
 
     /// <summary>What the caller gets when the time is up.</summary>
-    public static MetaStoreException GiveUp(MetaStoreException last, int tries, TimeSpan timeout) => tries == 1
+    /// <param name="last">The failure of the last try.</param>
+    /// <param name="tries">How many there were.</param>
+    /// <param name="timeout">How long.</param>
+    /// <param name="outcome">Of all tries: the last may have done nothing, and one before it something.</param>
+    public static MetaStoreException GiveUp(MetaStoreException last, int tries, TimeSpan timeout, Outcome outcome) => tries == 1
         ? last
         : new MetaStoreException(
-            last.Error, $"Given up after {tries} tries within {timeout.TotalMilliseconds} ms; the last failed with: {last.Message}", last.Outcome, last);
+            last.Error, $"Given up after {tries} tries within {timeout.TotalMilliseconds} ms; the last failed with: {last.Message}", outcome, last);
 }

@@ -19,11 +19,15 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
     private readonly PendingAnswer<StatusResponse>.Pool _statuses = new(new StoreFailures(logger));
     private readonly PendingAnswer<HashResponse>.Pool _hashes = new(new StoreFailures(logger));
     private readonly PendingAnswer<MembersResponse>.Pool _members = new(new StoreFailures(logger));
+    private readonly PendingAnswer<SessionResponse>.Pool _sessions = new(new StoreFailures(logger));
+    private readonly PendingAnswer<OpenSessionResponse>.Pool _opened = new(new StoreFailures(logger));
+    private readonly PendingAnswer<CloseSessionResponse>.Pool _closed = new(new StoreFailures(logger));
 
     /// <summary>Pooled handles that are out.</summary>
     public long Outstanding =>
         _puts.Outstanding + _ranges.Outstanding + _deletes.Outstanding + _txns.Outstanding
-        + _compacts.Outstanding + _statuses.Outstanding + _hashes.Outstanding + _members.Outstanding;
+        + _compacts.Outstanding + _statuses.Outstanding + _hashes.Outstanding + _members.Outstanding
+        + _sessions.Outstanding + _opened.Outstanding + _closed.Outstanding;
 
     /// <summary>
     /// Handles one request. True: <paramref name="answer"/> is there already. False: it goes to <paramref name="target"/>, later or
@@ -61,10 +65,16 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
         DeleteRangeRequest delete => TryTake(store.DeleteRangeAsync(delete, deadline), _deletes, request, target, ref answer),
         CompactRequest compact => TryTake(store.CompactAsync(compact, deadline), _compacts, request, target, ref answer),
         HashRequest hash => TryTake(store.HashAsync(hash, deadline), _hashes, request, target, ref answer),
+        SessionRequest session => TryTake(Sessions.ExecuteAsync(session, deadline), _sessions, request, target, ref answer),
+        SessionEnd end => TryTake(Sessions.CloseSessionAsync(end.SessionId, deadline), _closed, request, target, ref answer),
+        _ when answer.Kind == FrameKind.OpenSession => TryTake(Sessions.OpenSessionAsync(deadline), _opened, request, target, ref answer),
         ClusterCall call => TryTake(Ask(call, deadline), _members, request, target, ref answer),
         _ when answer.Kind == FrameKind.Status => TryTake(store.StatusAsync(deadline), _statuses, request, target, ref answer),
         _ => true, // a ping: its kind says all
     };
+
+    private IMetaStoreSessions Sessions => store as IMetaStoreSessions
+        ?? throw new MetaStoreException(MetaStoreError.InvalidArgument, "This store has no sessions.");
 
     private ValueTask<MembersResponse> Ask(ClusterCall call, CancellationToken deadline)
     {

@@ -33,6 +33,15 @@ internal enum FrameKind : byte
     /// <summary>Request: about the members; <see cref="ClusterCodec"/>.</summary>
     Members = 0x09,
 
+    /// <summary>Request: a write with its number in a session.</summary>
+    Session = 0x0A,
+
+    /// <summary>Request: open a session.</summary>
+    OpenSession = 0x0B,
+
+    /// <summary>Request: end a session.</summary>
+    CloseSession = 0x0C,
+
     /// <summary>Between peers: a Raft message with its group.</summary>
     RaftMessage = 0x20,
 
@@ -62,6 +71,15 @@ internal enum FrameKind : byte
 
     /// <summary>Answer to <see cref="Members"/>; also sent, once, to a member that asks before its first start.</summary>
     MembersAnswer = 0x49,
+
+    /// <summary>Answer to <see cref="Session"/>.</summary>
+    SessionAnswer = 0x4A,
+
+    /// <summary>Answer to <see cref="OpenSession"/>.</summary>
+    OpenSessionAnswer = 0x4B,
+
+    /// <summary>Answer to <see cref="CloseSession"/>.</summary>
+    CloseSessionAnswer = 0x4C,
 
     /// <summary>Answer to any request that failed; with correlation 0, the reason why the server is closing the connection.</summary>
     Error = 0x60,

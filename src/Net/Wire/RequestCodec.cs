@@ -10,15 +10,18 @@ namespace MetaStore.Net.Wire;
 ///                     flags: 1 return previous, 2 ignore value, 4 ignore lease
 ///  Range            | flags u8 | sort target u8 | sort order u8 | limit i64 | revision i64 |
 ///                     with flag 8: min mod i64 | max mod i64 | min create i64 | max create i64 |
+///                     with flag 16: staleness u32: milliseconds |
 ///                     key bytes | range end bytes
-///                     flags: 1 serializable, 2 count only, 4 keys only, 8 bounds follow
+///                     flags: 1 serializable, 2 count only, 4 keys only, 8 bounds follow, 16 a bound on the staleness follows
 ///  DeleteRange      | flags u8 | key bytes | range end bytes
 ///                     flags: 1 return previous
 ///  Txn              | compares u32 | successes u32 | failures u32 | compare... | success... | failure...
 ///    a compare      | target u8 | relation u8 | number i64 | key bytes | range end bytes | value bytes
 ///    an operation   | kind u8 (Put, Range, DeleteRange, Txn) | its fields, without a deadline
 ///  Compact, Hash    | revision i64
-///  Status, Ping     | nothing
+///  Status, Ping, OpenSession | nothing
+///  Session          | session u64 | sequence u64 | acknowledged below u64 | kind u8 (Put, DeleteRange, Txn, Compact) | its fields, without a deadline
+///  CloseSession     | session u64
 ///  Members          | see ClusterCodec
 /// </code>
 /// </summary>
@@ -31,7 +34,7 @@ internal static class RequestCodec
     public const int DeadlineSize = sizeof(uint);
 
     private const byte PutReturnPrevious = 1, PutIgnoreValue = 2, PutIgnoreLease = 4;
-    private const byte RangeSerializable = 1, RangeCountOnly = 2, RangeKeysOnly = 4, RangeBounds = 8;
+    private const byte RangeSerializable = 1, RangeCountOnly = 2, RangeKeysOnly = 4, RangeBounds = 8, RangeStaleness = 16;
     private const byte DeleteReturnPrevious = 1;
 
     private const int CompareBytesMin = 1 + 1 + 8 + 4 + 4 + 4;
@@ -44,6 +47,8 @@ internal static class RequestCodec
         FrameKind.Put or FrameKind.Range or FrameKind.DeleteRange or FrameKind.Txn => GetLength((StoreRequest)request!, depth: 1),
         FrameKind.Compact or FrameKind.Hash => sizeof(long),
         FrameKind.Members => ClusterCodec.GetLength((ClusterCall)request!),
+        FrameKind.Session => (3 * sizeof(ulong)) + 1 + GetSessionLength(((SessionRequest)request!).Request),
+        FrameKind.CloseSession => sizeof(ulong),
         _ => 0,
     };
 
@@ -54,11 +59,11 @@ internal static class RequestCodec
         writer.WriteUInt32(deadlineMilliseconds);
         switch (request)
         {
-            case CompactRequest compact:
-                writer.WriteInt64(compact.Revision.Value);
-                break;
             case StoreRequest operation:
                 WriteFields(ref writer, operation);
+                break;
+            case SessionEnd end:
+                writer.WriteUInt64(end.SessionId);
                 break;
             case ClusterCall call:
                 ClusterCodec.Write(ref writer, call);
@@ -67,7 +72,7 @@ internal static class RequestCodec
                 writer.WriteInt64(hash.Revision.Value);
                 break;
             default:
-                Invariant.Check(request is null && kind is FrameKind.Status or FrameKind.Ping, $"A request of kind {kind} without its body.");
+                Invariant.Check(request is null && kind is FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession, $"A request of kind {kind} without its body.");
                 break;
         }
 
@@ -92,7 +97,9 @@ internal static class RequestCodec
             FrameKind.Compact => new CompactRequest(new Revision(reader.ReadInt64("compact.revision"))),
             FrameKind.Hash => new HashRequest(new Revision(reader.ReadInt64("hash.revision"))),
             FrameKind.Members => ClusterCodec.Read(ref reader),
-            FrameKind.Status or FrameKind.Ping => null,
+            FrameKind.Session => ReadSession(ref reader, ref operationsLeft),
+            FrameKind.CloseSession => new SessionEnd(reader.ReadUInt64("session")),
+            FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession => null,
             _ => throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not a request that this server knows."),
         };
         reader.End();
@@ -120,10 +127,19 @@ internal static class RequestCodec
         return true;
     }
 
+    private static int GetSessionLength(StoreRequest request) => request switch
+    {
+        CompactRequest => sizeof(long),
+        PutRequest or DeleteRangeRequest or TxnRequest => GetLength(request, depth: 1),
+        _ => throw new MetaStoreException(
+            MetaStoreError.InvalidArgument,
+            $"{request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions and compactions can."),
+    };
+
     private static int GetLength(StoreRequest request, int depth) => request switch
     {
         PutRequest put => 1 + sizeof(long) + WireWriter.GetLength(put.Key) + WireWriter.GetLength(put.Value),
-        RangeRequest range => 3 + (2 * sizeof(long)) + (HasBounds(range) ? 4 * sizeof(long) : 0)
+        RangeRequest range => 3 + (2 * sizeof(long)) + (HasBounds(range) ? 4 * sizeof(long) : 0) + (StalenessOf(range) > 0 ? sizeof(uint) : 0)
             + WireWriter.GetLength(range.Key) + WireWriter.GetLength(range.RangeEnd),
         DeleteRangeRequest delete => 1 + WireWriter.GetLength(delete.Key) + WireWriter.GetLength(delete.RangeEnd),
         TxnRequest txn => GetLength(txn, depth),
@@ -189,18 +205,32 @@ internal static class RequestCodec
             case TxnRequest txn:
                 WriteTxn(ref writer, txn);
                 break;
+            case CompactRequest compact:
+                writer.WriteInt64(compact.Revision.Value);
+                break;
+            case SessionRequest session:
+                writer.WriteUInt64(session.SessionId);
+                writer.WriteUInt64(session.Sequence);
+                writer.WriteUInt64(session.AcknowledgedBelow);
+                writer.WriteByte((byte)KindOf(session.Request));
+                WriteFields(ref writer, session.Request);
+                break;
             default:
                 Invariant.Fail($"A request of type {request.GetType().Name} was measured but cannot be written.");
                 break;
         }
     }
 
+    /// <summary>In milliseconds, rounded down: nobody is served what is older than was asked for.</summary>
+    private static uint StalenessOf(RangeRequest range) => (uint)Math.Clamp(range.StalenessMax.TotalMilliseconds, 0, RangeRequest.StalenessLimit.TotalMilliseconds);
+
     private static void WriteRange(ref WireWriter writer, RangeRequest range)
     {
         bool bounds = HasBounds(range);
+        uint staleness = StalenessOf(range);
         writer.WriteByte((byte)(
             (range.Serializable ? RangeSerializable : 0) | (range.CountOnly ? RangeCountOnly : 0)
-            | (range.KeysOnly ? RangeKeysOnly : 0) | (bounds ? RangeBounds : 0)));
+            | (range.KeysOnly ? RangeKeysOnly : 0) | (bounds ? RangeBounds : 0) | (staleness > 0 ? RangeStaleness : 0)));
         writer.WriteByte((byte)range.SortTarget);
         writer.WriteByte((byte)range.SortOrder);
         writer.WriteInt64(range.Limit);
@@ -211,6 +241,11 @@ internal static class RequestCodec
             writer.WriteInt64(range.MaxModRevision.Value);
             writer.WriteInt64(range.MinCreateRevision.Value);
             writer.WriteInt64(range.MaxCreateRevision.Value);
+        }
+
+        if (staleness > 0)
+        {
+            writer.WriteUInt32(staleness);
         }
 
         writer.WriteBytes(range.Key);
@@ -252,6 +287,7 @@ internal static class RequestCodec
         PutRequest => FrameKind.Put,
         RangeRequest => FrameKind.Range,
         DeleteRangeRequest => FrameKind.DeleteRange,
+        CompactRequest => FrameKind.Compact,
         _ => FrameKind.Txn,
     };
 
@@ -272,7 +308,7 @@ internal static class RequestCodec
 
     private static RangeRequest ReadRange(ref WireReader reader)
     {
-        byte flags = reader.ReadFlags(RangeSerializable | RangeCountOnly | RangeKeysOnly | RangeBounds, "range.flags");
+        byte flags = reader.ReadFlags(RangeSerializable | RangeCountOnly | RangeKeysOnly | RangeBounds | RangeStaleness, "range.flags");
         // The store answers an unknown sort with its own error; here the number is only carried.
         var target = (SortTarget)reader.ReadByte("range.sort target");
         var order = (SortOrder)reader.ReadByte("range.sort order");
@@ -292,6 +328,7 @@ internal static class RequestCodec
             MaxModRevision = bounds ? new Revision(reader.ReadInt64("range.max mod")) : default,
             MinCreateRevision = bounds ? new Revision(reader.ReadInt64("range.min create")) : default,
             MaxCreateRevision = bounds ? new Revision(reader.ReadInt64("range.max create")) : default,
+            StalenessMax = (flags & RangeStaleness) != 0 ? TimeSpan.FromMilliseconds(reader.ReadUInt32("range.staleness")) : TimeSpan.Zero,
             Key = reader.ReadBytes("range.key"),
             RangeEnd = reader.ReadBytes("range.range end"),
         };
@@ -340,6 +377,28 @@ internal static class RequestCodec
         };
     }
 
+    private static SessionRequest ReadSession(ref WireReader reader, ref int operationsLeft)
+    {
+        ulong session = reader.ReadUInt64("session");
+        ulong sequence = reader.ReadUInt64("session.sequence");
+        ulong acknowledgedBelow = reader.ReadUInt64("session.acknowledged below");
+        var kind = (FrameKind)reader.ReadByte("session.kind");
+        return new SessionRequest
+        {
+            SessionId = session,
+            Sequence = sequence,
+            AcknowledgedBelow = acknowledgedBelow,
+            Request = kind switch
+            {
+                FrameKind.Put => ReadPut(ref reader),
+                FrameKind.DeleteRange => ReadDeleteRange(ref reader),
+                FrameKind.Txn => ReadTxn(ref reader, depth: 1, ref operationsLeft),
+                FrameKind.Compact => new CompactRequest(new Revision(reader.ReadInt64("compact.revision"))),
+                _ => throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} cannot stand in a session; 0x01, 0x03, 0x04 and 0x05 can."),
+            },
+        };
+    }
+
     private static Compare ReadCompare(ref WireReader reader)
     {
         var target = (CompareTarget)reader.ReadChoice((byte)CompareTarget.Lease, "compare.target");
@@ -375,3 +434,6 @@ internal static class RequestCodec
         return operations;
     }
 }
+
+/// <summary>The body of a CloseSession request.</summary>
+internal sealed record SessionEnd(ulong SessionId);

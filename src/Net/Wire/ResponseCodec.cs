@@ -9,7 +9,8 @@ namespace MetaStore.Net.Wire;
 ///  header             | cluster u64 | node u64 | revision i64 | term u64      (inside a transaction: revision i64 alone)
 ///  key value          | create i64 | mod i64 | version i64 | lease i64 | key bytes | value bytes
 ///  PutAnswer          | header | flags u8 (1 a previous follows) | key value
-///  RangeAnswer        | header | flags u8 (1 more) | count i64 | items u32 | key value...
+///  RangeAnswer        | header | flags u8 (1 more, 2 staleness follows, 4 not stale) | count i64 |
+///                       with flag 2: staleness i64: microseconds | items u32 | key value...
 ///  DeleteRangeAnswer  | header | deleted i64 | items u32 | key value...
 ///  TxnAnswer          | header | flags u8 (1 succeeded) | answers u32 | answer...
 ///    an answer        | kind u8 (PutAnswer .. TxnAnswer) | its fields, with the short header
@@ -18,6 +19,9 @@ namespace MetaStore.Net.Wire;
 ///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner) | members (see ClusterCodec)
 ///  HashAnswer         | header | hash u32 | hash revision i64 | compact revision i64
 ///  MembersAnswer      | header | member u64 | members (see ClusterCodec)
+///  SessionAnswer      | header | flags u8 (1 repeated) | kind u8 (PutAnswer .. CompactAnswer) | its fields, with the header in full
+///  OpenSessionAnswer  | header | session u64
+///  CloseSessionAnswer | header
 ///  PingAnswer         | nothing
 ///  Error              | error u16 (MetaStoreError) | outcome u8 | 0 u8 | message text
 ///  LeaderChanged      | leader u64 (0 for none)
@@ -30,6 +34,8 @@ internal static class ResponseCodec
     public const int TextBytesMax = 4096;
 
     private const byte Flag = 1;
+    private const byte StalenessFlag = 2;
+    private const byte NotStaleFlag = 4;
     private const int HeaderSize = 4 * sizeof(ulong);
     private const int NestedHeaderSize = sizeof(long);
     private const int KeyValueBytesMin = (4 * sizeof(long)) + (2 * sizeof(uint));
@@ -49,6 +55,9 @@ internal static class ResponseCodec
         StatusResponse => FrameKind.StatusAnswer,
         HashResponse => FrameKind.HashAnswer,
         MembersResponse => FrameKind.MembersAnswer,
+        SessionResponse => FrameKind.SessionAnswer,
+        OpenSessionResponse => FrameKind.OpenSessionAnswer,
+        CloseSessionResponse => FrameKind.CloseSessionAnswer,
         _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
     };
 
@@ -75,7 +84,7 @@ internal static class ResponseCodec
     {
         FrameKind.PutAnswer => bodyLength == HeaderSize + 1,
         FrameKind.DeleteRangeAnswer => bodyLength == HeaderSize + sizeof(long) + sizeof(uint),
-        FrameKind.RangeAnswer => bodyLength == HeaderSize + 1 + sizeof(long) + sizeof(uint),
+        FrameKind.RangeAnswer => bodyLength <= HeaderSize + 1 + (2 * sizeof(long)) + sizeof(uint),
         FrameKind.CompactAnswer or FrameKind.HashAnswer or FrameKind.LeaderChanged => true,
         _ => false,
     };
@@ -86,13 +95,16 @@ internal static class ResponseCodec
         return header + response switch
         {
             PutResponse put => 1 + (put.Previous is { } previous ? GetLength(previous) : 0),
-            RangeResponse range => 1 + sizeof(long) + GetLength(range.Items),
+            RangeResponse range => 1 + sizeof(long) + (StalenessFlagOf(range) == StalenessFlag ? sizeof(ulong) : 0) + GetLength(range.Items),
             DeleteRangeResponse delete => sizeof(long) + GetLength(delete.Previous),
             TxnResponse txn => 1 + sizeof(uint) + GetLength(txn.Responses),
             CompactResponse => 0,
             StatusResponse status => GetLength(status),
             HashResponse => sizeof(uint) + (2 * sizeof(long)),
             MembersResponse members => sizeof(ulong) + ClusterCodec.GetLength(members.Members),
+            SessionResponse session => 2 + GetLength(session.Answer, nested: false),
+            OpenSessionResponse => sizeof(ulong),
+            CloseSessionResponse => 0,
             _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
         };
     }
@@ -142,9 +154,7 @@ internal static class ResponseCodec
 
                 break;
             case RangeResponse range:
-                writer.WriteByte(range.More ? Flag : (byte)0);
-                writer.WriteInt64(range.Count);
-                WriteKeyValues(ref writer, range.Items);
+                WriteRange(ref writer, range);
                 break;
             case DeleteRangeResponse delete:
                 writer.WriteInt64(delete.Deleted);
@@ -165,6 +175,14 @@ internal static class ResponseCodec
                 writer.WriteUInt64(members.MemberId);
                 ClusterCodec.WriteMembers(ref writer, members.Members);
                 break;
+            case SessionResponse session:
+                writer.WriteByte(session.IsRepeated ? Flag : (byte)0);
+                writer.WriteByte((byte)KindOf(session.Answer));
+                Write(ref writer, session.Answer, nested: false);
+                break;
+            case OpenSessionResponse opened:
+                writer.WriteUInt64(opened.SessionId);
+                break;
         }
     }
 
@@ -180,6 +198,26 @@ internal static class ResponseCodec
         writer.WriteUInt64(header.NodeId);
         writer.WriteInt64(header.Revision.Value);
         writer.WriteUInt64(header.Term);
+    }
+
+    private static byte StalenessFlagOf(RangeResponse range) => range.Staleness switch
+    {
+        null => 0,
+        { } staleness => staleness == TimeSpan.Zero ? NotStaleFlag : StalenessFlag,
+    };
+
+    private static void WriteRange(ref WireWriter writer, RangeResponse range)
+    {
+        byte staleness = StalenessFlagOf(range);
+        writer.WriteByte((byte)((range.More ? Flag : 0) | staleness));
+        writer.WriteInt64(range.Count);
+        if (staleness == StalenessFlag)
+        {
+            // Rounded up: an answer is never said to be younger than it is.
+            writer.WriteInt64((long)Math.Ceiling(range.Staleness!.Value.TotalMicroseconds));
+        }
+
+        WriteKeyValues(ref writer, range.Items);
     }
 
     private static void WriteTxn(ref WireWriter writer, TxnResponse txn)
@@ -231,7 +269,8 @@ internal static class ResponseCodec
     private static StoreResponse Read(ref WireReader reader, FrameKind kind, bool nested, int depth)
     {
         bool fits = kind is >= FrameKind.PutAnswer and <= FrameKind.TxnAnswer
-            || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer or FrameKind.MembersAnswer);
+            || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer or FrameKind.MembersAnswer
+                or FrameKind.SessionAnswer or FrameKind.OpenSessionAnswer or FrameKind.CloseSessionAnswer);
         if (!fits)
         {
             throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not an answer that can stand here.");
@@ -250,6 +289,9 @@ internal static class ResponseCodec
             },
             FrameKind.TxnAnswer => ReadTxn(ref reader, header, depth),
             FrameKind.CompactAnswer => new CompactResponse { Header = header },
+            FrameKind.SessionAnswer => ReadSession(ref reader, header),
+            FrameKind.OpenSessionAnswer => new OpenSessionResponse { Header = header, SessionId = reader.ReadUInt64("session") },
+            FrameKind.CloseSessionAnswer => new CloseSessionResponse { Header = header },
             FrameKind.StatusAnswer => ReadStatus(ref reader, header),
             FrameKind.MembersAnswer => new MembersResponse
             {
@@ -281,13 +323,31 @@ internal static class ResponseCodec
         return new PutResponse { Header = header, Previous = hasPrevious ? ReadKeyValue(ref reader) : null };
     }
 
-    private static RangeResponse ReadRange(ref WireReader reader, ResponseHeader header) => new()
+    private static RangeResponse ReadRange(ref WireReader reader, ResponseHeader header)
     {
-        Header = header,
-        More = reader.ReadFlags(Flag, "range.flags") != 0,
-        Count = reader.ReadInt64("range.count"),
-        Items = ReadKeyValues(ref reader),
-    };
+        byte flags = reader.ReadFlags(Flag | StalenessFlag | NotStaleFlag, "range.flags");
+        return new RangeResponse
+        {
+            Header = header,
+            More = (flags & Flag) != 0,
+            Count = reader.ReadInt64("range.count"),
+            Staleness = ReadStaleness(ref reader, flags),
+            Items = ReadKeyValues(ref reader),
+        };
+    }
+
+    private static TimeSpan? ReadStaleness(ref WireReader reader, byte flags)
+    {
+        if ((flags & StalenessFlag) == 0)
+        {
+            return (flags & NotStaleFlag) != 0 ? TimeSpan.Zero : null;
+        }
+
+        long microseconds = reader.ReadInt64("range.staleness");
+        return microseconds is > 0 and <= long.MaxValue / TimeSpan.TicksPerMicrosecond
+            ? new TimeSpan(microseconds * TimeSpan.TicksPerMicrosecond)
+            : throw new WireFormatException($"range.staleness: {microseconds} microseconds are no age.");
+    }
 
     private static TxnResponse ReadTxn(ref WireReader reader, ResponseHeader header, int depth)
     {
@@ -305,6 +365,15 @@ internal static class ResponseCodec
         }
 
         return new TxnResponse { Header = header, Succeeded = succeeded, Responses = responses };
+    }
+
+    private static SessionResponse ReadSession(ref WireReader reader, ResponseHeader header)
+    {
+        bool isRepeated = reader.ReadFlags(Flag, "session.flags") != 0;
+        var kind = (FrameKind)reader.ReadByte("session.kind");
+        return kind is >= FrameKind.PutAnswer and <= FrameKind.CompactAnswer
+            ? new SessionResponse { Header = header, IsRepeated = isRepeated, Answer = Read(ref reader, kind, nested: false, depth: 1) }
+            : throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} is no answer to a request of a session.");
     }
 
     private static KeyValue[] ReadKeyValues(ref WireReader reader)

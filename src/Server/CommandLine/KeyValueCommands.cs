@@ -43,10 +43,11 @@ internal static class KeyValueCommands
         Option<bool> countOnly = Flags.Switch("--count-only", "print only how many there are");
         Option<bool> valueOnly = Flags.Switch("--print-value-only", "leave the keys out (simple output)");
         Option<bool> serializable = Flags.Switch("--serializable", "what the asked node has, which may be old");
+        Option<TimeSpan> staleness = Flags.Time("--max-staleness", "what any node has, if it is at most so old; 0s: the newest", TimeSpan.Zero);
         Option<SortTarget> sortBy = Flags.Choice("--sort-by", "what to sort by", SortText.Targets);
         Option<SortOrder> order = Flags.Choice("--order", "which way", SortText.Orders);
         var command = new Command("get", "read a key, or a range of keys") { key, end };
-        foreach (Option option in (Option[])[prefix, fromKey, limit, revision, keysOnly, countOnly, valueOnly, serializable, sortBy, order])
+        foreach (Option option in (Option[])[prefix, fromKey, limit, revision, keysOnly, countOnly, valueOnly, serializable, staleness, sortBy, order])
         {
             command.Options.Add(option);
         }
@@ -64,6 +65,7 @@ internal static class KeyValueCommands
                 KeysOnly = result.GetValue(keysOnly),
                 CountOnly = result.GetValue(countOnly),
                 Serializable = result.GetValue(serializable),
+                StalenessMax = result.GetValue(staleness),
                 SortTarget = result.GetValue(sortBy),
                 SortOrder = result.GetValue(order),
             };

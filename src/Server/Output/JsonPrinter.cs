@@ -81,6 +81,11 @@ internal sealed class JsonPrinter : IAnswerPrinter
         }
 
         Number(json, "count", answer.Count);
+        if (answer.Staleness > TimeSpan.Zero)
+        {
+            Number(json, "staleness_us", (long)Math.Ceiling(answer.Staleness.Value.TotalMicroseconds));
+        }
+
         json.WriteEndObject();
     }
 

@@ -1,0 +1,81 @@
+namespace MetaStore.Engine;
+
+/// <summary>
+/// Exactly-once writes (Raft thesis, 6.3): a session numbers its requests, the replicated state remembers what came of each, and a request that
+/// comes again under its number is answered from there instead of being applied a second time. So a write whose answer was lost may be repeated, at any
+/// node. <see cref="MetaStoreSession"/> does the numbering and the repeating; this is what it asks of the store. The embedded node and the remote
+/// client both implement it.
+/// </summary>
+public interface IMetaStoreSessions
+{
+    /// <summary>Opens a session. Repeated without need it leaves a session behind that nobody uses, which does no harm.</summary>
+    ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Ends a session and forgets its answers. One that is not there any more is no error.</summary>
+    ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Carries out a request of a session, or answers what came of it when it was carried out before. Whatever the failure says about its
+    /// outcome, the same request may be sent again. An error that the store itself gave (<see cref="MetaStoreError.KeyNotFound"/>, say)
+    /// is an answer like others and is given again.
+    /// </summary>
+    ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default);
+}
+
+/// <summary>
+/// A write with its number in a session. Numbers begin at 1, each is used for one request only, and requests may be under way side by side: up to
+/// <see cref="UnacknowledgedMax"/> of them.
+/// </summary>
+public sealed record SessionRequest : StoreRequest
+{
+    /// <summary>Requests of one session whose answers are kept at most: those not below <see cref="AcknowledgedBelow"/>.</summary>
+    public const int UnacknowledgedMax = 1024;
+
+    /// <summary>Bytes of an answer that is kept at most. What exceeds it is applied once as well, but its answer cannot be given twice.</summary>
+    public const int KeptAnswerBytesMax = 64 << 10;
+
+    /// <summary>The session.</summary>
+    public required ulong SessionId { get; init; }
+
+    /// <summary>The request's number in the session, from 1.</summary>
+    public required ulong Sequence { get; init; }
+
+    /// <summary>
+    /// All requests with lower numbers will not be sent again: their answers are forgotten, and should one of them still be on its way, it will not be
+    /// applied. At most <see cref="Sequence"/>.
+    /// </summary>
+    public required ulong AcknowledgedBelow { get; init; }
+
+    /// <summary>What to do: a put, a removal, a transaction or a compaction.</summary>
+    public required StoreRequest Request { get; init; }
+}
+
+/// <summary>Opens a session.</summary>
+/// <param name="SessionsMax">
+/// How many sessions the store keeps; the one that was not used for longest goes. Written into the log, so that all members forget the same ones.
+/// </param>
+internal sealed record OpenSessionRequest(uint SessionsMax) : StoreRequest;
+
+/// <summary>Ends a session.</summary>
+/// <param name="SessionId">The session.</param>
+internal sealed record CloseSessionRequest(ulong SessionId) : StoreRequest;
+
+/// <summary>Answer to the opening of a session.</summary>
+public sealed record OpenSessionResponse : StoreResponse
+{
+    /// <summary>The session's id; never given out again by this cluster.</summary>
+    public required ulong SessionId { get; init; }
+}
+
+/// <summary>Answer to the end of a session.</summary>
+public sealed record CloseSessionResponse : StoreResponse;
+
+/// <summary>Answer to a request of a session.</summary>
+public sealed record SessionResponse : StoreResponse
+{
+    /// <summary>What the request came to when it was applied. Its header names that revision; the node is the one that answers now.</summary>
+    public required StoreResponse Answer { get; init; }
+
+    /// <summary>The request had been applied before; this is the answer that was kept.</summary>
+    public bool IsRepeated { get; init; }
+}

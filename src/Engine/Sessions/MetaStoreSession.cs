@@ -1,0 +1,211 @@
+namespace MetaStore.Engine;
+
+/// <summary>How a session repeats what got no answer.</summary>
+public sealed record MetaStoreSessionOptions
+{
+    /// <summary>How long one operation is repeated at most, from its first try.</summary>
+    public TimeSpan RepeatFor { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The pause before the second try; it doubles with each further one.</summary>
+    public TimeSpan PauseMin { get; init; } = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>The longest pause.</summary>
+    public TimeSpan PauseMax { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Writes of the session that are under way at most; the next one waits. From 1 to <see cref="SessionRequest.UnacknowledgedMax"/>.</summary>
+    public int WritesMax { get; init; } = 256;
+
+    /// <summary>The clock.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>Checks the settings.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range; the message says which and what would be right.</exception>
+    public void Validate()
+    {
+        if (WritesMax is < 1 or > SessionRequest.UnacknowledgedMax)
+        {
+            throw new ArgumentException($"WritesMax is {WritesMax}; it must be from 1 to {SessionRequest.UnacknowledgedMax}.");
+        }
+
+        if (RepeatFor < TimeSpan.Zero || PauseMin <= TimeSpan.Zero || PauseMax < PauseMin)
+        {
+            throw new ArgumentException($"RepeatFor ({RepeatFor}) must not be negative, PauseMin ({PauseMin}) be above zero and PauseMax ({PauseMax}) not below PauseMin.");
+        }
+    }
+}
+
+/// <summary>
+/// A store whose writes are applied exactly once, however often they must be sent (see <see cref="IMetaStoreSessions"/>): a write whose answer was lost
+/// is sent again under its number until it is answered. Around the embedded node or the remote client, which stay the caller's. A failed write has
+/// <see cref="Outcome.Unknown"/> only where no answer came for <see cref="MetaStoreSessionOptions.RepeatFor"/>, or the session was lost meanwhile: a session
+/// that others outnumber is forgotten (<see cref="MetaStoreError.SessionNotFound"/>), and a new one must be opened. All members may be called from any thread.
+/// </summary>
+public sealed class MetaStoreSession : IMetaStore
+{
+    private readonly Lock _gate = new();
+    private readonly SortedSet<ulong> _underWay = [];
+    private readonly IMetaStore _store;
+    private readonly IMetaStoreSessions _sessions;
+    private readonly MetaStoreSessionOptions _options;
+    private readonly SemaphoreSlim _slots;
+    private ulong _lastSequence;
+    private bool _closed;
+
+    private MetaStoreSession(IMetaStore store, IMetaStoreSessions sessions, ulong id, MetaStoreSessionOptions options)
+    {
+        _store = store;
+        _sessions = sessions;
+        _options = options;
+        _slots = new SemaphoreSlim(options.WritesMax, options.WritesMax);
+        Id = id;
+    }
+
+    /// <summary>The session's id.</summary>
+    public ulong Id { get; }
+
+    /// <summary>Opens a session on a store.</summary>
+    /// <param name="store">The embedded node or the remote client.</param>
+    /// <param name="options">How to repeat.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    public static async ValueTask<MetaStoreSession> OpenAsync<TStore>(
+        TStore store, MetaStoreSessionOptions? options = null, CancellationToken cancellationToken = default)
+        where TStore : IMetaStore, IMetaStoreSessions
+    {
+        options ??= new MetaStoreSessionOptions();
+        options.Validate();
+        OpenSessionResponse opened = await RepeatAsync(options, () => store.OpenSessionAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
+        return new MetaStoreSession(store, store, opened.SessionId, options);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<PutResponse> PutAsync(PutRequest request, CancellationToken cancellationToken = default) =>
+        WriteAsync<PutResponse>(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default) =>
+        WriteAsync<DeleteRangeResponse>(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<TxnResponse> TxnAsync(TxnRequest request, CancellationToken cancellationToken = default) =>
+        WriteAsync<TxnResponse>(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default) =>
+        WriteAsync<CompactResponse>(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) => _store.RangeAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _store.StatusAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _store.HashAsync(request, cancellationToken);
+
+    /// <summary>Ends the session, if the store can be reached now; where not, the store forgets it in time. The store itself stays open.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _closed = true;
+        }
+
+        try
+        {
+            await _sessions.CloseSessionAsync(Id, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MetaStoreException)
+        {
+            // It will be forgotten when others need its place.
+        }
+    }
+
+    private async ValueTask<T> WriteAsync<T>(StoreRequest request, CancellationToken cancellationToken)
+        where T : StoreResponse
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+        ulong sequence = Begin();
+        try
+        {
+            SessionResponse response = await RepeatAsync(_options, () => _sessions.ExecuteAsync(Number(request, sequence), cancellationToken), cancellationToken)
+                .ConfigureAwait(false);
+            return (T)response.Answer;
+        }
+        finally
+        {
+            End(sequence);
+            _slots.Release();
+        }
+    }
+
+    private ulong Begin()
+    {
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                _slots.Release();
+                throw new MetaStoreException(MetaStoreError.Stopped, "the session is closed");
+            }
+
+            _underWay.Add(++_lastSequence);
+            return _lastSequence;
+        }
+    }
+
+    private void End(ulong sequence)
+    {
+        lock (_gate)
+        {
+            _underWay.Remove(sequence);
+        }
+    }
+
+    private SessionRequest Number(StoreRequest request, ulong sequence)
+    {
+        lock (_gate)
+        {
+            return new SessionRequest { SessionId = Id, Sequence = sequence, AcknowledgedBelow = _underWay.Min, Request = request };
+        }
+    }
+
+    private static async ValueTask<T> RepeatAsync<T>(MetaStoreSessionOptions options, Func<ValueTask<T>> attempt, CancellationToken cancellationToken)
+    {
+        long start = options.TimeProvider.GetTimestamp();
+        TimeSpan pause = options.PauseMin;
+        bool isUncertain = false;
+        while (true)
+        {
+            try
+            {
+                return await attempt().ConfigureAwait(false);
+            }
+            catch (MetaStoreException failure)
+            {
+                isUncertain |= failure.Outcome == Outcome.Unknown;
+                bool isLost = failure.Error == MetaStoreError.SessionNotFound;
+                bool mayRepeat = failure.IsTransient && options.TimeProvider.GetElapsedTime(start) + pause < options.RepeatFor;
+                if (!mayRepeat && isUncertain && failure.Outcome == Outcome.NotApplied && (failure.IsTransient || isLost))
+                {
+                    // The last try did nothing; one before it may have.
+                    throw new MetaStoreException(failure.Error, failure.Message, Outcome.Unknown, failure);
+                }
+
+                if (!mayRepeat)
+                {
+                    throw;
+                }
+            }
+
+            await Task.Delay(pause, options.TimeProvider, cancellationToken).ConfigureAwait(false);
+            pause = pause * 2 < options.PauseMax ? pause * 2 : options.PauseMax;
+        }
+    }
+}
