@@ -12,8 +12,13 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// Whoever votes may stand; and whoever voted before a membership that is not known to be committed: it may be the only one that has the
     /// log which the others need (thesis, 4.2.2, figure 4.6). Its own vote counts only where it is a voter.
     /// </summary>
-    private bool MayStand => MayVote && (state.Membership.IsVoter(state.Id)
-        || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id)));
+    private bool MayStand => !IsWitness
+        && MayVote
+        && (state.Membership.IsVoter(state.Id)
+            || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id)));
+
+    /// <summary>It has nothing to lead with, by whichever membership still names it.</summary>
+    private bool IsWitness => state.Membership.IsWitness(state.Id) || state.Log.Memberships.Previous.IsWitness(state.Id);
 
     /// <summary>Whoever has lost what it acknowledged could elect somebody who lacks it as well.</summary>
     private bool MayVote => !state.Recovery.IsActive || KnownBugs.MendedMemberVotesAtOnce;
@@ -25,7 +30,8 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
 
         // A voter alone has nobody to wait for: no leader can exist that it might disturb.
         bool isAlone = state.Role == Role.Follower && state.Quorum.IsSingle;
-        if (isAlone || state.ElectionElapsed >= state.ElectionTimeout)
+        int timeout = state.ElectionTimeout + Precedence.ExtraTicks(state.Membership, state.Id, state.Options.ElectionTicks);
+        if (isAlone || state.ElectionElapsed >= timeout)
         {
             Campaign();
         }
@@ -63,6 +69,19 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     {
         if (MayStand && state.Role == Role.Follower)
         {
+            Stand(isTransfer: true);
+        }
+    }
+
+    /// <summary>
+    /// The leader begins another term, to be rid of what hangs over this one: it asks for the election itself, so a live leader is no reason to
+    /// ignore it.
+    /// </summary>
+    public void StandAgain()
+    {
+        if (MayStand)
+        {
+            roles.BecomeFollower(state.Term, NodeId.None);
             Stand(isTransfer: true);
         }
     }

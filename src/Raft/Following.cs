@@ -60,6 +60,12 @@ internal sealed class Following(NodeState state)
             return;
         }
 
+        bool holdsData = state.Membership.Contains(state.Id) && !state.Membership.IsWitness(state.Id);
+        if (chunk.SnapshotLength == 0 && holdsData)
+        {
+            return; // An empty snapshot is a witness's: it would take the data's place.
+        }
+
         state.Outbox.PassOnSnapshotTraffic(chunk);
     }
 

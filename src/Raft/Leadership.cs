@@ -1,10 +1,29 @@
 namespace MetaStore.Raft;
 
+/// <summary>How a leader stands after a tick.</summary>
+internal enum OfficeState
+{
+    /// <summary>It goes on.</summary>
+    Held,
+
+    /// <summary>
+    /// It must step down: no majority was heard of for an election timeout (thesis, 6.2), or its own disk has taken nothing for that long: it
+    /// would hold an office that others could fill better, and could not be elected itself.
+    /// </summary>
+    Lost,
+
+    /// <summary>
+    /// It led on after a hand-over that failed, and whoever was asked may still stand in the next term; so there is no lease in this one. It is to
+    /// take the next term itself: whoever stands in that later finds the votes given.
+    /// </summary>
+    ToRenew,
+}
+
 /// <summary>
 /// What a leader does beside replication: heartbeats, the quorum check, the reads of everybody, proposals. Works on a node
 /// whose role is leader; <see cref="RoleSwitch"/> opens and closes a term of office.
 /// </summary>
-internal sealed class Leadership(NodeState state, Replication replication, LeaderReads reads, LeaderLease lease)
+internal sealed class Leadership(NodeState state, Replication replication, LeaderReads reads, LeaderLease lease, Succession succession)
 {
     private int _heartbeatElapsed;
     private int _transferElapsed;
@@ -43,15 +62,12 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         Transferee = NodeId.None;
     }
 
-    /// <summary>
-    /// One tick of a leader. False: it must step down, for no majority was heard of for an election timeout (thesis, 6.2), or its own disk
-    /// has taken nothing for that long: it would hold an office that others could fill better, and could not be elected itself.
-    /// </summary>
-    public bool Tick()
+    /// <summary>One tick of a leader, and what it is to do then.</summary>
+    public OfficeState Tick()
     {
         if (OwnDiskIsStalled())
         {
-            return false;
+            return OfficeState.Lost;
         }
 
         state.ElectionElapsed++;
@@ -60,11 +76,12 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             state.ElectionElapsed = 0;
             if (!replication.TakeQuorumActive())
             {
-                return false;
+                return OfficeState.Lost;
             }
         }
 
-        if (!Transferee.IsNone && ++_transferElapsed >= state.Options.ElectionTicks)
+        bool wasRefused = !Transferee.IsNone && ++_transferElapsed >= state.Options.ElectionTicks;
+        if (wasRefused)
         {
             Transferee = NodeId.None; // It did not answer in time: this node goes on.
         }
@@ -75,7 +92,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             BroadcastHeartbeats();
         }
 
-        return true;
+        return wasRefused && state.Options.LeaseDuration > 0 ? OfficeState.ToRenew : OfficeState.Held;
     }
 
     /// <summary>Appends commands, all or none.</summary>
@@ -112,8 +129,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         // A change begins only when the one before is committed, or two majorities could miss each other; and only once an entry
         // of this term is, since a former leader may have begun one that this node does not know of (Ongaro's note on the
         // single-server change, raft-dev 2015).
-        bool isSettled = state.Log.Memberships.CurrentIndex <= state.Log.Commit && HasCommittedInTerm && !state.Membership.IsJoint;
-        if (!isSettled && !KnownBugs.MembershipChangesOverlap)
+        if (!MembershipIsSettled && !KnownBugs.MembershipChangesOverlap)
         {
             return MembershipResult.InProgress;
         }
@@ -130,7 +146,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     /// <summary>Begins to hand leadership over (thesis, 3.10): no proposals from now on; once the other has the whole log it stands at once.</summary>
     public bool Transfer(NodeId to)
     {
-        bool canLead = to != state.Id && state.Membership.Voters.Contains(to);
+        bool canLead = to != state.Id && state.Membership.Voters.Contains(to) && !state.Membership.IsWitness(to);
         if (!canLead || replication.Find(to) is not { } peer)
         {
             return false;
@@ -184,6 +200,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         {
             StartReadRound();
         }
+
+        if (MembershipIsSettled && Transferee.IsNone && succession.TakeDue(reply.From))
+        {
+            Transfer(reply.From);
+        }
     }
 
     public void HandleAppendReply(Message reply)
@@ -215,6 +236,9 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         _durableSeen = state.Writes.DurableIndex;
         return _stalledTicks > state.Options.ElectionTicks && !state.Quorum.IsSingle && !KnownBugs.LeaderIgnoresItsStalledDisk;
     }
+
+    private bool MembershipIsSettled =>
+        state.Log.Memberships.CurrentIndex <= state.Log.Commit && HasCommittedInTerm && !state.Membership.IsJoint;
 
     private bool HasCommittedInTerm => state.Log.TermAt(state.Log.Commit) == state.Term;
 

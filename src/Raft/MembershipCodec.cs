@@ -7,39 +7,54 @@ namespace MetaStore.Raft;
 /// reorder; a change is a new version. Numbers are unsigned and little-endian.
 /// <code>
 ///   offset  length
-///   0       4       version, 1
+///   0       4       version, 2
 ///   4       4       number of voters, V
 ///   8       4       number of outgoing voters, O
 ///   12      4       number of learners, L
-///   16      8 × V   voters, rising
+///   16      4       number of members whose traits are not the default (priority 100, no witness), T
+///   20      8 × V   voters, rising
 ///           8 × O   outgoing voters, rising
 ///           8 × L   learners, rising
+///           10 × T  +-----------+-------------+------------------------+  by rising id
+///                   | member, 8 | priority, 1 | flags, 1: bit 0 witness|
+///                   +-----------+-------------+------------------------+
 ///                   attributes, to the end
 /// </code>
 /// </summary>
 public static class MembershipCodec
 {
     /// <summary>The version that is written, and the only one that is read.</summary>
-    public const uint Version = 1;
+    public const uint Version = 2;
 
-    private const int HeaderBytes = 16;
+    private const int HeaderBytes = 20;
     private const int IdBytes = 8;
+    private const int TraitsBytes = IdBytes + 2;
+    private const byte WitnessFlag = 1;
 
     /// <summary>The bytes of a membership.</summary>
     public static byte[] Encode(Membership membership)
     {
         ArgumentNullException.ThrowIfNull(membership);
         int count = membership.Voters.Count + membership.Outgoing.Count + membership.Learners.Count;
-        var bytes = new byte[HeaderBytes + (count * IdBytes) + membership.Attributes.Length];
+        var bytes = new byte[HeaderBytes + (count * IdBytes) + (membership.Traits.Count * TraitsBytes) + membership.Attributes.Length];
         BinaryPrimitives.WriteUInt32LittleEndian(bytes, Version);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(4), (uint)membership.Voters.Count);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), (uint)membership.Outgoing.Count);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(12), (uint)membership.Learners.Count);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(16), (uint)membership.Traits.Count);
         Span<byte> rest = bytes.AsSpan(HeaderBytes);
         foreach (NodeId id in membership.Voters.Concat(membership.Outgoing).Concat(membership.Learners))
         {
             BinaryPrimitives.WriteUInt64LittleEndian(rest, id.Value);
             rest = rest[IdBytes..];
+        }
+
+        foreach ((NodeId id, MemberTraits traits) in membership.Traits)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(rest, id.Value);
+            rest[8] = traits.Priority;
+            rest[9] = traits.IsWitness ? WitnessFlag : (byte)0;
+            rest = rest[TraitsBytes..];
         }
 
         membership.Attributes.Span.CopyTo(rest);
@@ -66,9 +81,10 @@ public static class MembershipCodec
         NodeId[] voters = ReadIds(BinaryPrimitives.ReadUInt32LittleEndian(header[4..]), ref rest);
         NodeId[] outgoing = ReadIds(BinaryPrimitives.ReadUInt32LittleEndian(header[8..]), ref rest);
         NodeId[] learners = ReadIds(BinaryPrimitives.ReadUInt32LittleEndian(header[12..]), ref rest);
+        KeyValuePair<NodeId, MemberTraits>[] traits = ReadTraits(BinaryPrimitives.ReadUInt32LittleEndian(header[16..]), ref rest);
         try
         {
-            return new Membership(voters, outgoing, learners, rest);
+            return new Membership(voters, outgoing, learners, rest, traits);
         }
         catch (ArgumentException error)
         {
@@ -92,5 +108,31 @@ public static class MembershipCodec
 
         rest = rest[(ids.Length * IdBytes)..];
         return ids;
+    }
+
+    private static KeyValuePair<NodeId, MemberTraits>[] ReadTraits(uint count, ref ReadOnlyMemory<byte> rest)
+    {
+        if (count > Membership.MembersMax || count > (uint)rest.Length / TraitsBytes)
+        {
+            throw new MessageFormatException($"The traits of {count} members do not fit into the {rest.Length} bytes that are left, or are more than {Membership.MembersMax}.");
+        }
+
+        var members = new KeyValuePair<NodeId, MemberTraits>[count];
+        for (int i = 0; i < members.Length; i++)
+        {
+            ReadOnlySpan<byte> bytes = rest.Span[(i * TraitsBytes)..];
+            var traits = new MemberTraits(bytes[8], (bytes[9] & WitnessFlag) != 0);
+            bool isCanonical = (bytes[9] & ~WitnessFlag) == 0 && traits != MemberTraits.Default;
+            var id = new NodeId(BinaryPrimitives.ReadUInt64LittleEndian(bytes));
+            if (!isCanonical || (i > 0 && id.CompareTo(members[i - 1].Key) <= 0))
+            {
+                throw new MessageFormatException($"The traits of member {id} are the default, out of order, or have flags {bytes[9]:x2} that mean nothing.");
+            }
+
+            members[i] = new KeyValuePair<NodeId, MemberTraits>(id, traits);
+        }
+
+        rest = rest[(members.Length * TraitsBytes)..];
+        return members;
     }
 }

@@ -125,7 +125,7 @@ public sealed record Message
     /// <summary>SnapshotChunk: byte offset of the piece. SnapshotChunkReply: bytes held without a gap.</summary>
     public ulong ChunkOffset { get; init; }
 
-    /// <summary>SnapshotChunk: the whole snapshot's size in bytes.</summary>
+    /// <summary>SnapshotChunk: the whole snapshot's size in bytes; 0 for a witness, which is told where the log stands and no more.</summary>
     public ulong SnapshotLength { get; init; }
 
     /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply, StateReport: the payload.</summary>

@@ -33,6 +33,7 @@ internal sealed class Progress(NodeId id, RaftOptions options)
 {
     private bool _wasActive;
     private ReadContext _recovery;
+    private LogIndex _toKeepUp;
 
     public NodeId Id { get; } = id;
 
@@ -56,6 +57,12 @@ internal sealed class Progress(NodeId id, RaftOptions options)
     /// <summary>Heard from since the quorum check before the last one.</summary>
     public bool IsActive => RecentActive || _wasActive;
 
+    /// <summary>
+    /// The peer lives, and has all that the leader had when the time since the last quorum check began, or the one before: its copy is worth waiting
+    /// for. A peer whose disk stands still, or that has far to catch up, answers heartbeats as well and does not count.
+    /// </summary>
+    public bool KeepsUp { get; private set; }
+
     /// <summary>The commit index the peer was last told in an Append.</summary>
     public LogIndex SentCommit { get; private set; }
 
@@ -67,17 +74,21 @@ internal sealed class Progress(NodeId id, RaftOptions options)
 
     public bool IsPaused => State == ProgressState.Snapshot || IsWaiting;
 
-    /// <summary>Begins the time until the next quorum check.</summary>
-    public void BeginActivityPeriod()
+    /// <summary>Begins the time until the next quorum check; the leader's log ends at <paramref name="lastIndex"/>.</summary>
+    public void BeginActivityPeriod(LogIndex lastIndex)
     {
         _wasActive = RecentActive;
+        KeepsUp = RecentActive && Match >= _toKeepUp;
+        _toKeepUp = lastIndex;
         RecentActive = false;
     }
 
-    /// <summary>Begins anew, as for every peer when a leader takes office.</summary>
-    public void Reset(LogIndex next)
+    /// <summary>Begins anew, as for every peer when a leader takes office, whose log ends at <paramref name="lastIndex"/>.</summary>
+    public void Reset(LogIndex next, LogIndex lastIndex)
     {
         Match = LogIndex.Zero;
+        KeepsUp = false;
+        _toKeepUp = lastIndex;
         RecentActive = false;
         SentCommit = LogIndex.Zero;
         Enter(ProgressState.Probe, next);
@@ -123,6 +134,7 @@ internal sealed class Progress(NodeId id, RaftOptions options)
         }
 
         Match = index;
+        KeepsUp |= Match >= _toKeepUp;
         if (Next <= Match)
         {
             Next = Match.Next;

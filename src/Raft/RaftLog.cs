@@ -65,6 +65,9 @@ internal sealed class RaftLog
     /// <summary>Bytes of the entries behind <see cref="Commit"/>.</summary>
     public long UncommittedBytes => Bytes(Commit, LastIndex);
 
+    /// <summary>Bytes of the entries behind a position that is held, or the one before the first.</summary>
+    public long BytesBehind(LogIndex index) => Bytes(index, LastIndex);
+
     /// <summary>The term of the entry at a position, or null where this log cannot tell: never a term that could be mistaken for one.</summary>
     public Term? TermAt(LogIndex index)
     {

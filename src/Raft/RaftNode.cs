@@ -27,7 +27,7 @@ namespace MetaStore.Raft;
 /// </para>
 /// <para>
 /// <b>Parts.</b> <c>TermGate</c> (which messages pass), <c>Election</c>, <c>Following</c>, <c>Leadership</c> with
-/// <c>Replication</c> and <c>LeaderReads</c>, <c>ForwardedReads</c>; <c>RoleSwitch</c> alone changes roles and terms;
+/// <c>Replication</c>, <c>LeaderReads</c>, <c>LeaderLease</c> and <c>Succession</c>, <c>ForwardedReads</c>; <c>RoleSwitch</c> alone changes roles and terms;
 /// <c>RaftLog</c> and <c>WriteLedger</c> hold the log and what of it is durable.
 /// </para>
 /// </summary>
@@ -39,6 +39,7 @@ public sealed class RaftNode
     private readonly Replication _replication;
     private readonly LeaderReads _leaderReads;
     private readonly ForwardedReads _forwardedReads;
+    private readonly Succession _succession;
     private readonly Leadership _leadership;
     private readonly RoleSwitch _roles;
     private readonly Election _election;
@@ -54,7 +55,8 @@ public sealed class RaftNode
         _replication = new Replication(_state);
         _leaderReads = new LeaderReads(_state);
         _forwardedReads = new ForwardedReads(_state);
-        _leadership = new Leadership(_state, _replication, _leaderReads, new LeaderLease(_state));
+        _succession = new Succession(_state, _replication);
+        _leadership = new Leadership(_state, _replication, _leaderReads, new LeaderLease(_state), _succession);
         _roles = new RoleSwitch(_state, _leadership, _forwardedReads);
         _election = new Election(_state, _roles);
         _following = new Following(_state);
@@ -141,13 +143,23 @@ public sealed class RaftNode
     {
         _state.SilenceLeft = Math.Max(0, _state.SilenceLeft - 1);
         _forwardedReads.Tick();
+        _succession.Tick();
         if (_state.Role != Role.Leader)
         {
             _election.Tick();
+            return;
         }
-        else if (!_leadership.Tick())
+
+        switch (_leadership.Tick())
         {
-            _roles.BecomeFollower(_state.Term, NodeId.None);
+            case OfficeState.Lost:
+                _roles.BecomeFollower(_state.Term, NodeId.None);
+                break;
+            case OfficeState.ToRenew:
+                _election.StandAgain();
+                break;
+            default:
+                break;
         }
     }
 
@@ -156,7 +168,7 @@ public sealed class RaftNode
     /// when it comes out of <see cref="Ready.Committed"/> as a <see cref="EntryKind.Membership"/> entry that is not joint. Changes of
     /// one voter go in one step, others by way of a joint membership, which a leader leaves by itself (thesis, 4.1 and 4.3).
     /// </summary>
-    /// <param name="target">The membership to come to; not joint, and with a voter.</param>
+    /// <param name="target">The membership to come to; not joint, and with a voter. Nobody in it becomes a witness or ceases to be one.</param>
     public MembershipResult ChangeMembership(Membership target)
     {
         ArgumentNullException.ThrowIfNull(target);
@@ -165,14 +177,21 @@ public sealed class RaftNode
             throw new ArgumentException($"A membership to come to is not joint and has a voter; this one is {target}.", nameof(target));
         }
 
+        NodeId[] changed = [.. target.All.Where(id => Membership.Contains(id) && Membership.IsWitness(id) != target.IsWitness(id))];
+        if (changed.Length > 0)
+        {
+            throw new ArgumentException($"{changed[0]} would become a witness or cease to be one; it must be removed, and another member added.", nameof(target));
+        }
+
         return _state.Role == Role.Leader ? _leadership.ChangeMembership(target) : MembershipResult.NotLeader;
     }
 
     /// <summary>
     /// Hands leadership to another voter (thesis, 3.10), which takes about a round trip. Until it has happened, or an election
-    /// timeout has passed, this leader takes no proposals.
+    /// timeout has passed, this leader takes no proposals. Where the other does not take over in time, a leader that has a lease begins
+    /// another term, for there can be none in this one any more.
     /// </summary>
-    /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter; nothing was done.</returns>
+    /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter, or a witness; nothing was done.</returns>
     public bool TransferLeadership(NodeId to) => _state.Role == Role.Leader && _leadership.Transfer(to);
 
     /// <summary>How far a peer's log is known to match the leader's; null where this member does not lead or the peer is a stranger.</summary>
@@ -267,7 +286,11 @@ public sealed class RaftNode
     /// </summary>
     /// <param name="snapshot">What it covers; applied (<see cref="AdvanceApplied"/>) before.</param>
     /// <param name="keepFrom">The first entry to keep in memory for slow followers; null: as <see cref="RaftOptions.CompactionTailEntries"/> says.</param>
-    public void Compact(SnapshotMetadata snapshot, LogIndex? keepFrom = null)
+    /// <param name="catchUpBytes">
+    /// For a peer that is active and further behind than that: what it needs next is kept as well, where all of it is no more than so many bytes.
+    /// Beyond that it needs a snapshot anyhow.
+    /// </param>
+    public void Compact(SnapshotMetadata snapshot, LogIndex? keepFrom = null, long catchUpBytes = 0)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         if (snapshot.Index <= _state.Log.SnapshotIndex)
@@ -277,7 +300,8 @@ public sealed class RaftNode
 
         ulong tail = (ulong)_state.Options.CompactionTailEntries;
         ulong tailFrom = snapshot.Index.Value >= tail ? snapshot.Index.Value - tail + 1 : 0;
-        _state.Log.Compact(snapshot, keepFrom ?? new LogIndex(tailFrom));
+        ulong neededFrom = _state.Role == Role.Leader ? _replication.NeededFrom(catchUpBytes).Value : tailFrom;
+        _state.Log.Compact(snapshot, keepFrom ?? new LogIndex(Math.Min(tailFrom, neededFrom)));
     }
 
     /// <summary>
@@ -307,7 +331,7 @@ public sealed class RaftNode
     /// <param name="to">The peer that <see cref="Ready.SnapshotsToSend"/> named.</param>
     /// <param name="snapshot">The snapshot the piece is of; committed.</param>
     /// <param name="offset">Where the piece begins, in bytes.</param>
-    /// <param name="length">The whole snapshot's size in bytes.</param>
+    /// <param name="length">The whole snapshot's size in bytes; 0 for a witness.</param>
     /// <param name="chunk">The bytes; not copied.</param>
     public Message? MakeSnapshotChunk(NodeId to, SnapshotMetadata snapshot, ulong offset, ulong length, ReadOnlyMemory<byte> chunk)
     {

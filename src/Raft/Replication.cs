@@ -84,8 +84,10 @@ internal sealed class Replication(NodeState state)
         bool active = state.Quorum.IsMajority(voter => voter == state.Id || Find(voter)!.RecentActive);
         foreach (Progress peer in _peers)
         {
-            peer.BeginActivityPeriod();
+            peer.BeginActivityPeriod(state.Log.LastIndex);
         }
+
+        ScheduleFlushForWitnesses(); // Who keeps up no longer is waited for no longer.
 
         return active;
     }
@@ -176,6 +178,7 @@ internal sealed class Replication(NodeState state)
     /// </summary>
     public bool TryCommit()
     {
+        ScheduleFlushForWitnesses(); // What has come to a voter's disk meanwhile, this one or another, may be sent to them.
         var held = new LogIndex(state.Quorum.HeldByMajority(voter => MatchOf(voter).Value));
         bool mayCount = state.Log.Matches(held, state.Term) || KnownBugs.OlderTermCommitsByCount;
         if (!mayCount || !state.Log.CommitThrough(held))
@@ -213,19 +216,37 @@ internal sealed class Replication(NodeState state)
         peer.Wait();
     }
 
-    /// <summary>The voter that has most of the log; none where this node is the only one.</summary>
+    /// <summary>The voter that has most of the log and may lead; none where this node is the only one.</summary>
     public NodeId BestVoter()
     {
         Progress? best = null;
         foreach (Progress peer in _peers)
         {
-            if (state.Membership.Voters.Contains(peer.Id) && (best is null || peer.Match > best.Match))
+            bool mayLead = state.Membership.Voters.Contains(peer.Id) && !state.Membership.IsWitness(peer.Id);
+            if (mayLead && (best is null || peer.Match > best.Match))
             {
                 best = peer;
             }
         }
 
         return best?.Id ?? NodeId.None;
+    }
+
+    /// <summary>
+    /// The first entry that an active peer still needs, of those that need no more than so many bytes of the log; behind the log's end where there
+    /// is none. A peer that is sent a snapshot needs what comes after it.
+    /// </summary>
+    public LogIndex NeededFrom(long bytesMax)
+    {
+        LogIndex needed = state.Log.LastIndex.Next;
+        foreach (Progress peer in _peers.Where(peer => peer.IsActive))
+        {
+            LogIndex held = peer.Match > peer.PendingSnapshot ? peer.Match : peer.PendingSnapshot;
+            bool isWithin = held.Next >= state.Log.FirstIndex && held <= state.Log.LastIndex && state.Log.BytesBehind(held) <= bytesMax;
+            needed = isWithin && held.Next < needed ? held.Next : needed;
+        }
+
+        return needed;
     }
 
     private IEnumerable<NodeId> Others() => state.Membership.All.Where(member => member != state.Id);
@@ -236,11 +257,9 @@ internal sealed class Replication(NodeState state)
 
         // A newcomer is sent the last entry, the membership that lets it in, and so found out about at once. It had no chance yet to be
         // heard of: it must not fail the next quorum check.
-        progress.Reset(isNewcomer ? state.Log.LastIndex : state.Log.LastIndex.Next);
-        if (KnownBugs.NewcomerBeginsAtZero && isNewcomer)
-        {
-            progress.Reset(LogIndex.Zero);
-        }
+        LogIndex last = state.Log.LastIndex;
+        LogIndex next = isNewcomer ? last : last.Next;
+        progress.Reset(KnownBugs.NewcomerBeginsAtZero && isNewcomer ? LogIndex.Zero : next, last);
 
         progress.RecentActive = isNewcomer;
         return progress;
@@ -275,7 +294,7 @@ internal sealed class Replication(NodeState state)
         }
 
         bool windowIsFull = (peer.State == ProgressState.Replicate && peer.Inflights.IsFull) || previousTerm is null;
-        Entry[] entries = windowIsFull ? [] : state.Log.Slice(peer.Next, state.Options.AppendBytesMax);
+        Entry[] entries = windowIsFull ? [] : EntriesFor(peer);
         if (entries.Length == 0 && !evenIfEmpty)
         {
             return false;
@@ -294,6 +313,23 @@ internal sealed class Replication(NodeState state)
         });
         peer.Sent(new LogIndex(previous.Value + (ulong)entries.Length), EntrySize.Of(entries), state.Log.Commit);
         return entries.Length > 0;
+    }
+
+    /// <summary>A witness gets no more than <see cref="WitnessShare"/> says, and nothing of what commands carry.</summary>
+    private Entry[] EntriesFor(Progress peer)
+    {
+        Entry[] entries = state.Log.Slice(peer.Next, state.Options.AppendBytesMax);
+        return state.Membership.IsWitness(peer.Id)
+            ? WitnessShare.Of(entries, WitnessShare.Limit(state.Membership, MatchOf, voter => voter == state.Id || Find(voter)!.KeepsUp))
+            : entries;
+    }
+
+    private void ScheduleFlushForWitnesses()
+    {
+        if (state.Membership.HasWitness)
+        {
+            ScheduleFlush();
+        }
     }
 
     private void AskForSnapshot(Progress peer)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using MetaStore.Engine;
 using MetaStore.Simulation;
 
@@ -15,6 +16,8 @@ internal sealed class Recorder
     private long _events;
     private long _values;
 
+    private static long Now => (long)Stopwatch.GetElapsedTime(0).TotalNanoseconds;
+
     /// <summary>A value that nobody else writes: its number, then random bytes.</summary>
     public byte[] NewValue(SimulationRandom random, int paddingMax)
     {
@@ -27,11 +30,12 @@ internal sealed class Recorder
     /// <summary>Null where no answer came; whether the operation had an effect is then known only if the failure says so.</summary>
     public async Task<StoreResponse?> AskAsync(IMetaStore store, StoreRequest request)
     {
-        var entry = new HistoryEntry { Request = request, Invoked = Interlocked.Increment(ref _events) };
+        var entry = new HistoryEntry { Request = request, Invoked = Interlocked.Increment(ref _events), InvokedAt = Now };
         try
         {
             entry.Response = await SendAsync(store, request);
             entry.Returned = Interlocked.Increment(ref _events);
+            entry.ReturnedAt = Now;
         }
         catch (MetaStoreException e) when (e.Error is MetaStoreError.NoLeader or MetaStoreError.Timeout or MetaStoreError.ConnectionLost or MetaStoreError.Busy or MetaStoreError.Stopped)
         {

@@ -84,6 +84,54 @@ public sealed class MemberRulesTests
         Assert.Equal(refusal, Assert.Throws<MetaStoreException>(() => _rules.Apply(table, asked, knowledge)).Error);
     }
 
+    [Fact]
+    public void APriority_IsChangedAlone_AndKept()
+    {
+        MemberTable table = Apply(Three(), new UpdateMember(2, [], Priority: 0));
+        table = Apply(table, new UpdateMember(2, ["http://10.0.0.22:2380"]));
+        table = Apply(table, new UpdateMember(3, ["http://10.0.0.33:2380"], Priority: 200));
+
+        Member[] members = [.. MemberTable.From(table.ToMembership()).Members];
+        Assert.Equal([(100, "http://10.0.0.1:2380"), (0, "http://10.0.0.22:2380"), (200, "http://10.0.0.33:2380")], members.Select(member => ((int)member.Priority, member.PeerUrls[0])));
+        Assert.Equal(MetaStoreError.InvalidArgument, Refusal(table, new UpdateMember(2, [])));
+    }
+
+    [Fact]
+    public void AWitness_StaysOne_BeginsWithoutAVote_AndHasNoPriority()
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsWitness: true, Priority: 7));
+        table = Apply(table, new PublishMember(Newcomer, "w", [], DirectoryId: 5));
+        table = Apply(table, new UpdateMember(Newcomer, ["http://10.0.0.10:2380"]));
+        Assert.Equal(MetaStoreError.InvalidArgument, Refusal(table, new UpdateMember(Newcomer, [], Priority: 200)));
+        Member learner = MemberTable.From(table.ToMembership()).Find(Newcomer)!;
+        Assert.Equal((true, true, true, MetaStore.Raft.MemberTraits.DefaultPriority), (learner.IsWitness, learner.IsLearner, learner.PromoteWhenReady, learner.Priority));
+
+        table = Apply(table, new PromoteMember(Newcomer));
+
+        Member voter = MemberTable.From(table.ToMembership()).Find(Newcomer)!;
+        Assert.Equal((true, false), (voter.IsWitness, voter.IsLearner));
+    }
+
+    /// <summary>Any majority has a member with data: witnesses are half of the voters at most, however the voters came to be these.</summary>
+    [Fact]
+    public void WitnessesAreHalfOfTheVotersAtMost()
+    {
+        MemberTable two = Apply(Apply(Three(), new RemoveMember(3)), new AddMember(["http://10.0.0.9:2380"], IsWitness: true));
+        two = Apply(Apply(two, new PublishMember(Newcomer, "w", [], DirectoryId: 5)), new PromoteMember(Newcomer));
+
+        MemberTable oneOfEach = Apply(two, new RemoveMember(2)); // To put another in the place of one that is lost.
+
+        Assert.Equal(MetaStoreError.TooManyWitnesses, Refusal(oneOfEach, new AddMember(["http://10.0.0.10:2380"], IsWitness: true)));
+        Assert.Equal(MetaStoreError.TooManyWitnesses, Refusal(oneOfEach, new RemoveMember(1)));
+        Assert.Equal([1], Apply(oneOfEach, new RemoveMember(Newcomer)).Voters.Select(voter => (int)voter.Id));
+        MemberTable waiting = Apply(two, new AddMember(["http://10.0.0.10:2380"], IsWitness: true));
+        waiting = Apply(Apply(waiting, new PublishMember(Newcomer + 1, "v", [], DirectoryId: 6)), new RemoveMember(2));
+        Assert.Equal(MetaStoreError.TooManyWitnesses, Refusal(waiting, new PromoteMember(Newcomer + 1)));
+    }
+
+    private MetaStoreError Refusal(MemberTable table, MemberChange change) =>
+        Assert.Throws<MetaStoreException>(() => _rules.Apply(table, change, AllUp())).Error;
+
     private MemberTable Apply(MemberTable table, MemberChange change) => _rules.Apply(table, change, AllUp()).Table;
 
     private static LeaderKnowledge AllUp() => new(1, _ => true, _ => 100, 100);

@@ -23,6 +23,19 @@ public sealed class StateCheckTests
     }
 
     [Fact]
+    public void AWitness_IsInNoState()
+    {
+        var witness = new Dictionary<NodeId, MemberTraits> { [new(3)] = MemberTraits.Default with { IsWitness = true } };
+        var twoAndOne = new Membership([new NodeId(1), new NodeId(2), new NodeId(3)], traits: witness);
+        var tally = new StateTally();
+
+        Assert.Null(tally.Add(1, new StateCheck(100, 7), twoAndOne));
+        Assert.Null(tally.Add(3, new StateCheck(100, 7), twoAndOne));
+        Assert.Equal(new StateCheck(100, 7), tally.Add(2, new StateCheck(100, 7), twoAndOne));
+        Assert.Null(new StateTally().Add(1, new StateCheck(100, 7), new Membership([new NodeId(1), new NodeId(3)], traits: witness)));
+    }
+
+    [Fact]
     public void ALoneVoter_HasNobodyToCompareWith() =>
         Assert.Null(new StateTally().Add(1, new StateCheck(100, 7), new Membership([new NodeId(1)])));
 

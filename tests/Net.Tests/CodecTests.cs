@@ -33,6 +33,26 @@ public sealed class CodecTests
         Assert.Equal(new HashRequest(new Revision(9)), RequestCodec.Read(FrameKind.Hash, compact, 1, out _));
     }
 
+    [Theory]
+    [InlineData(false, false, 100)]
+    [InlineData(true, false, 0)]
+    [InlineData(false, true, 255)]
+    public void AChangeOfTheMembersComesBackAsItWent(bool isLearner, bool isWitness, byte priority)
+    {
+        foreach (MemberChange change in (MemberChange[])[
+            new AddMember(["http://h:1", "http://h:2"], isLearner, isWitness, priority),
+            new UpdateMember(9, ["http://h:1"], isLearner ? priority : null),
+            new UpdateMember(9, [], priority),
+            new PromoteMember(9),
+            new RemoveMember(9)])
+        {
+            var call = new ClusterCall(change, 0, false);
+            var body = new byte[RequestCodec.GetLength(FrameKind.Members, call)];
+            RequestCodec.Write(body, FrameKind.Members, call, 0);
+            Assert.Equal(Samples.Show(call), Samples.Show(RequestCodec.Read(FrameKind.Members, body, OperationsMax, out _)));
+        }
+    }
+
     [Fact]
     public void EveryAnswerComesBackAsItWent()
     {

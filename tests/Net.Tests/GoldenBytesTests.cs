@@ -42,8 +42,12 @@ public sealed class GoldenBytesTests
         FrameOutput.WriteResponse(output, 1, new PutResponse { Header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3) }, 1 << 20)));
 
     [Fact]
-    public void AddOfALearner() =>
-        Same("ADD", CodecTests.Frame(FrameKind.Members, new ClusterCall(new AddMember(["http://h:1"], IsLearner: true), 0, false), correlation: 1));
+    public void AddOfALearnerThatIsAWitness() =>
+        Same("ADD", CodecTests.Frame(FrameKind.Members, new ClusterCall(new AddMember(["http://h:1"], IsLearner: true, IsWitness: true, 7), 0, false), correlation: 1));
+
+    [Fact]
+    public void UpdateOfAPriority() =>
+        Same("UPDATE", CodecTests.Frame(FrameKind.Members, new ClusterCall(new UpdateMember(5, ["http://h:1"], 7), 0, false), correlation: 1));
 
     [Fact]
     public void TheMembers() => Same("MEMBERS", Written(output => FrameOutput.WriteResponse(
@@ -53,7 +57,7 @@ public sealed class GoldenBytesTests
         {
             Header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3),
             MemberId = 5,
-            Members = [new Member(5, "n", ["http://h:1"], ["http://h:2"], IsLearner: true, PromoteWhenReady: true, DirectoryId: 7)],
+            Members = [new Member(5, "n", ["http://h:1"], ["http://h:2"], IsLearner: true, PromoteWhenReady: true, DirectoryId: 7, Priority: 9, IsWitness: true)],
         },
         1 << 20)));
 
@@ -96,7 +100,7 @@ public sealed class GoldenBytesTests
     {
         Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 32 65 66 67 68 69 70 71 72 73 74 75 76 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
         Assert.Equal("0 1 2 3 4 5 6 7 8 9 10 11", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
-        Assert.Equal(Enumerable.Range(1, 33), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
+        Assert.Equal(Enumerable.Range(1, 35), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
 
     [Fact]
@@ -133,8 +137,9 @@ public sealed class GoldenBytesTests
         ["PUT"] = "170000005b7287dc010000000000000001000000d0070000000000000000000000010000006b0100000076",
         ["PUTANSWER"] = "210000005c14da28010000000000000041000000887766554433221101000000000000000200000000000000030000000000000000",
         ["ERROR"] = "110000000b7d8b0d0100000000000000600000000e000000090000006e6f206c6561646572",
-        ["ADD"] = "18000000ab170456010000000000000009000000d00700000201010000000a000000687474703a2f2f683a31",
-        ["MEMBERS"] = "660000007220497701000000000000004900000088776655443322110100000000000000020000000000000003000000000000000500000000000000010000000500000000000000070000000000000003010000006e010000000a000000687474703a2f2f683a31010000000a000000687474703a2f2f683a32",
+        ["ADD"] = "190000003681949b010000000000000009000000d0070000020307010000000a000000687474703a2f2f683a31",
+        ["UPDATE"] = "21000000b79e168c010000000000000009000000d00700000405000000000000000107010000000a000000687474703a2f2f683a31",
+        ["MEMBERS"] = "67000000ad81a5a50100000000000000490000008877665544332211010000000000000002000000000000000300000000000000050000000000000001000000050000000000000007000000000000000709010000006e010000000a000000687474703a2f2f683a31010000000a000000687474703a2f2f683a32",
         ["SESSION"] = "300000009a5058f501000000000000000a000000d007000005000000000000000300000000000000020000000000000001000000000000000000010000006b0100000076",
         ["SESSIONANSWER"] = "430000008a06d06501000000000000004a00000088776655443322110100000000000000090000000000000003000000000000000141887766554433221101000000000000000200000000000000030000000000000000",
         ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",

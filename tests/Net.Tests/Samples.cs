@@ -82,13 +82,15 @@ internal sealed class Samples(int seed)
             KeyCount = Number(),
             DiskBytes = Number(),
             IsLearner = _random.Next(2) == 0,
+            IsWitness = _random.Next(2) == 0,
             Members = Many(Member),
         },
         _ => Nested(1) with { Header = Header() },
     };
 
     private Member Member() =>
-        new((ulong)Number(), Text(), Many(Text), Many(Text), _random.Next(2) == 0, _random.Next(2) == 0, (ulong)Number());
+        new(
+            (ulong)Number(), Text(), Many(Text), Many(Text), _random.Next(2) == 0, _random.Next(2) == 0, (ulong)Number(), (byte)_random.Next(256), _random.Next(2) == 0);
 
     /// <summary>Everything of a request or answer, bytes included, as text: records compare memory by reference.</summary>
     public static string Show(object? value) => value switch

@@ -78,13 +78,38 @@ public sealed class LeaderLeaseTests
         Assert.True(leader.TransferLeadership(new NodeId(2)));
 
         AssertAsks(leader);
-        for (int i = 0; i < 9; i++)
+        for (int i = 0; i < 8; i++)
         {
-            leader.Tick(); // Given up: but the one that was asked may stand at any later time.
+            leader.Tick();
         }
 
         Confirm(leader, sentAt: 1050, from: 3);
         AssertAsks(leader);
+    }
+
+    /// <summary>The one that was asked may stand at any later time, in the next term: so the leader takes that term itself, and asks nobody whether it may.</summary>
+    [Fact]
+    public void AHandOverThatFailed_EndsTheTerm_AndTheNextHasALease()
+    {
+        RaftNode leader = Leader(3);
+        Confirm(leader, sentAt: 1000, from: 2);
+        Assert.True(leader.TransferLeadership(new NodeId(2)));
+        for (int i = 0; i < 10; i++)
+        {
+            leader.Step(NodeBench.From(3, MessageKind.HeartbeatReply, 1));
+            leader.Tick();
+        }
+
+        Assert.Equal((Role.Candidate, new Term(2)), (leader.Role, leader.Term));
+        PendingAppend vote = leader.TakeReady().Append!;
+        leader.Advance(new WriteReceipt(vote.WriteId));
+        Assert.All(Drain(leader).Where(message => message.Kind == MessageKind.Vote), message => Assert.True(message.IsTransfer));
+        leader.Step(NodeBench.From(3, MessageKind.VoteReply, 2));
+        Sync(leader);
+        leader.Step(NodeBench.From(3, MessageKind.AppendReply, 2) with { Index = leader.LastIndex });
+        Confirm(leader, sentAt: 2000, from: 3);
+
+        AssertAnswers(leader);
     }
 
     [Fact]

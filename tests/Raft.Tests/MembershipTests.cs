@@ -9,13 +9,16 @@ public sealed class MembershipTests
     [Fact]
     public void GoldenBytes_NeverChange()
     {
-        var membership = new Membership(Ids(1, 2), Ids(2, 3), Ids(4), new byte[] { 0xAA });
+        var traits = new Dictionary<NodeId, MemberTraits> { [new(4)] = new(Priority: 7, IsWitness: true), [new(2)] = MemberTraits.Default };
+        var membership = new Membership(Ids(1, 2), Ids(2, 3), Ids(4), new byte[] { 0xAA }, traits);
 
         byte[] bytes = MembershipCodec.Encode(membership);
 
         const string golden =
-            "01000000" + "02000000" + "02000000" + "01000000"
-            + "0100000000000000" + "0200000000000000" + "0200000000000000" + "0300000000000000" + "0400000000000000" + "AA";
+            "02000000" + "02000000" + "02000000" + "01000000" + "01000000"
+            + "0100000000000000" + "0200000000000000" + "0200000000000000" + "0300000000000000" + "0400000000000000"
+            + "0400000000000000" + "07" + "01"
+            + "AA";
         Assert.Equal(golden, Convert.ToHexString(bytes));
         Assert.Equal(membership, MembershipCodec.Decode(bytes));
     }
@@ -23,7 +26,7 @@ public sealed class MembershipTests
     [Fact]
     public void EveryTruncation_IsRefused()
     {
-        byte[] bytes = MembershipCodec.Encode(new Membership(Ids(1, 2, 3), Ids(4)));
+        byte[] bytes = MembershipCodec.Encode(new Membership(Ids(1, 2, 3), Ids(4), traits: Traits((4, new(5)))));
         for (int length = 0; length < bytes.Length; length++)
         {
             Assert.Throws<MessageFormatException>(() => MembershipCodec.Decode(bytes.AsMemory(0, length)));
@@ -31,13 +34,18 @@ public sealed class MembershipTests
     }
 
     [Theory]
-    [InlineData(0, "version 2")]
+    [InlineData(0, "version 200")]
     [InlineData(4, "do not fit")]
-    [InlineData(16, "named twice")]
+    [InlineData(16, "do not fit")]
+    [InlineData(20, "is no member")]
+    [InlineData(28, "named twice")]
+    [InlineData(36, "is no member")]
+    [InlineData(44, "flags")]
+    [InlineData(45, "flags")]
     public void WhatIsWrong_IsSaid(int offset, string expected)
     {
-        byte[] bytes = MembershipCodec.Encode(new Membership(Ids(1, 2)));
-        bytes[offset] = offset == 4 ? (byte)200 : (byte)2;
+        byte[] bytes = MembershipCodec.Encode(new Membership(Ids(1, 2), traits: Traits((1, new(200)))));
+        bytes[offset] = offset switch { 28 => 1, 44 => MemberTraits.DefaultPriority, _ => 200 };
 
         var refused = Assert.Throws<MessageFormatException>(() => MembershipCodec.Decode(bytes));
 
@@ -51,6 +59,8 @@ public sealed class MembershipTests
         Assert.Throws<ArgumentException>(() => new Membership(Ids(1, 1)));
         Assert.Throws<ArgumentException>(() => new Membership(Ids(0)));
         Assert.Throws<ArgumentException>(() => new Membership([], Ids(1)));
+        Assert.Throws<ArgumentException>(() => new Membership(Ids(1), traits: Traits((2, new(5)))));
+        Assert.Throws<ArgumentException>(() => new Membership(Ids(1), Ids(2), traits: Traits((1, new(5, IsWitness: true)))));
     }
 
     /// <summary>After a restart the commit index may be far behind, so that the end of the log that is cut away has several memberships.</summary>
@@ -135,6 +145,21 @@ public sealed class MembershipTests
         }
     }
 
+    /// <summary>Whoever still votes while the configuration is joint is still what it was; then it is forgotten.</summary>
+    [Fact]
+    public void Traits_AreKept_UntilTheLastVote()
+    {
+        var before = new Membership(Ids(1, 2, 3), traits: Traits((3, new(9, IsWitness: true)), (1, new(7))));
+        var target = new Membership(Ids(1, 4, 5), traits: Traits((1, new(8)), (5, new(200))));
+
+        Membership joint = before.StepTo(target);
+
+        Assert.Equal((8, 200, true), (joint.TraitsOf(new(1)).Priority, joint.TraitsOf(new(5)).Priority, joint.IsWitness(new(3))));
+        Assert.Equal(joint, MembershipCodec.Decode(MembershipCodec.Encode(joint)));
+        Assert.Equal(target, joint.LeaveJoint());
+        Assert.NotEqual(new Membership(Ids(1, 4, 5)), joint.LeaveJoint());
+    }
+
     private static bool AlwaysMeet(Membership one, Membership other)
     {
         var left = new Quorum(one);
@@ -155,6 +180,9 @@ public sealed class MembershipTests
     private static bool IsIn(int set, NodeId id) => (set & (1 << ((int)id.Value - 1))) != 0;
 
     private static IEnumerable<NodeId> Bits(int set) => Ids(1, 2, 3, 4, 5).Where(id => IsIn(set, id));
+
+    private static IEnumerable<KeyValuePair<NodeId, MemberTraits>> Traits(params (ulong Id, MemberTraits Traits)[] members) =>
+        members.Select(member => KeyValuePair.Create(new NodeId(member.Id), member.Traits));
 
     private static NodeId[] Ids(params ulong[] ids) => [.. ids.Select(id => new NodeId(id))];
 

@@ -48,13 +48,16 @@ public sealed class RandomNetworkTests
     [InlineData(3, 200, 4000, false)]
     [InlineData(5, 150, 6000, false)]
     [InlineData(5, 200, 4000, true)]
-    public void AClusterWhoseMembersChange_StaysSafe_AndAgreesOnceTheFaultsEnd(int size, int seeds, int steps, bool storm)
+    [InlineData(3, 200, 4000, false, 1)]
+    [InlineData(5, 100, 6000, false, 2)]
+    [InlineData(5, 150, 4000, true, 3)]
+    public void AClusterWhoseMembersChange_StaysSafe_AndAgreesOnceTheFaultsEnd(int size, int seeds, int steps, bool storm, int witnesses = 0)
     {
         int commits = 0;
         int changes = 0;
         for (int seed = 1; seed <= seeds; seed++)
         {
-            var network = new RandomNetwork(seed, size, storm, membershipChanges: true);
+            var network = new RandomNetwork(seed, size, storm, membershipChanges: true, witnesses);
             try
             {
                 network.Run(steps);
@@ -63,7 +66,7 @@ public sealed class RandomNetworkTests
             }
             catch (Exception failure)
             {
-                throw new InvalidOperationException($"{size} members, seed {seed}: {failure.Message}", failure);
+                throw new InvalidOperationException($"{size} members ({witnesses} witnesses), seed {seed}: {failure.Message}", failure);
             }
 
             commits += (int)network.Checker.Commit.Value;

@@ -29,7 +29,16 @@ public sealed class OutputTests
         AssertPrinted(new SimplePrinter(), "7\n", p => p.Get(new RangeResponse { Count = 7 }, new GetView(CountOnly: true, false)));
         AssertPrinted(new SimplePrinter(), "compacted revision 3\n", p => p.Compact(new Revision(3), new CompactResponse()));
         AssertPrinted(new SimplePrinter(), "FAILURE\n\nOK\n\nfoo\nbar\n\n\n2\n", p => p.Txn(Txn(succeeded: false)));
-        AssertPrinted(new SimplePrinter(), "h:1, ffeeddccbbaa9988, n, 1.2.3, 67 MB, false, 2, 9, 8, 5, 4\n", p => p.Status([new("h:1", Status())]));
+        AssertPrinted(new SimplePrinter(), "h:1, ffeeddccbbaa9988, n, 1.2.3, 67 MB, false, 2, 9, 8, 5, 4, yes\n", p => p.Status([new("h:1", Status())]));
+        AssertPrinted(new SimplePrinter(), "h:1, ffeeddccbbaa9988, n, 1.2.3, 67 MB, false, 2, 9, 8, 5, 4, no: witness\n", p => p.Status([new("h:1", Status() with { IsWitness = true })]));
+        AssertPrinted(
+            new SimplePrinter(),
+            """
+            0000000000000001, started, a, http://a:2380, http://a:2379, false, false, 0
+            000000000000000b, unstarted, , http://b:2380, , true, true, -
+
+            """,
+            p => p.Members(Members()));
         AssertPrinted(new SimplePrinter(), "h:1, 77, 5, 3\n", p => p.Hash([new("h:1", Hash())]));
     }
 
@@ -48,6 +57,11 @@ public sealed class OutputTests
             new JsonPrinter(),
             $"{{{Header},\"succeeded\":true,\"responses\":[{{\"Response\":{{\"response_put\":{{\"header\":{{\"revision\":5}}}}}}}},{{\"Response\":{{\"response_range\":{{\"header\":{{\"revision\":5}},\"kvs\":[{Foo}],\"count\":1}}}}}},{{\"Response\":{{\"response_delete_range\":{{\"header\":{{\"revision\":5}},\"deleted\":2}}}}}}]}}\n",
             p => p.Txn(Txn(succeeded: true)));
+        AssertPrinted(
+            new JsonPrinter(),
+            $"{{{Header},\"members\":[{{\"ID\":1,\"name\":\"a\",\"peerURLs\":[\"http://a:2380\"],\"clientURLs\":[\"http://a:2379\"],\"priority\":0}},"
+                + "{\"ID\":11,\"name\":\"\",\"peerURLs\":[\"http://b:2380\"],\"clientURLs\":[],\"isLearner\":true,\"isWitness\":true}]}\n",
+            p => p.Members(Members()));
         AssertPrinted(new JsonPrinter(), $"[{{\"Endpoint\":\"h:1\",\"HashKV\":{{{Header},\"hash\":77,\"compact_revision\":3,\"hash_revision\":5}}}}]\n", p => p.Hash([new("h:1", Hash())]));
     }
 
@@ -112,6 +126,16 @@ public sealed class OutputTests
         CommitIndex = 8,
         KeyCount = 4,
         DiskBytes = 64 << 20,
+    };
+
+    private static MembersResponse Members() => new()
+    {
+        Header = s_header,
+        Members =
+        [
+            new Member(1, "a", ["http://a:2380"], ["http://a:2379"], DirectoryId: 1, Priority: 0),
+            new Member(11, "", ["http://b:2380"], [], IsLearner: true, IsWitness: true),
+        ],
     };
 
     private static HashResponse Hash() => new() { Header = s_header, Hash = 77, HashRevision = new Revision(5), CompactRevision = new Revision(3) };

@@ -15,6 +15,7 @@ internal sealed record Arguments
           --until-failure   end at the first failure
           --minimize        take away from a failing run whatever it fails without, and say what is left
           --with A=1,B=2    other options than the seed draws; a failure prints their names
+          --reads           short runs that are all about reads under the leader's lease, with clocks as wrong as they may be
           --drift P         each clock runs P percent fast or slow, in every run; beyond 10 the leader's lease is not safe
         exit code: 0 clean, 1 wrong answer or broken invariant, 2 no progress, 3 crash, 64 wrong arguments
         """;
@@ -37,6 +38,9 @@ internal sealed record Arguments
     public int Jobs { get; init; } = Environment.ProcessorCount;
 
     public ulong RepeatCheck { get; init; } = 100;
+
+    /// <summary>Whether options are drawn by <see cref="RunOptions.DrawReads"/>.</summary>
+    public bool Reads { get; init; }
 
     /// <summary>Percent by which clocks may be wrong; null: as the seed draws.</summary>
     public ulong? Drift { get; init; }
@@ -94,6 +98,9 @@ internal sealed record Arguments
                     break;
                 case "--trace":
                     arguments = arguments with { Trace = true };
+                    break;
+                case "--reads":
+                    arguments = arguments with { Reads = true };
                     break;
                 case "--minimize":
                     arguments = arguments with { Minimize = true };

@@ -10,9 +10,10 @@ namespace MetaStore.Simulation;
 internal sealed class ClusterInvariants
 {
     private readonly Dictionary<Term, NodeId> _leaders = [];
-    private readonly Dictionary<(LogIndex Index, Term Term), (Term? Previous, ulong Data)> _entries = [];
-    private readonly Dictionary<LogIndex, (Term Term, ulong Data)> _committed = [];
-    private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted, ulong Members)> _states = [];
+    private readonly Dictionary<(LogIndex Index, Term Term), (Term? Previous, EntryKind Kind, ulong Data)> _entries = [];
+    private readonly Dictionary<LogIndex, (Term Term, EntryKind Kind, ulong Data)> _committed = [];
+    private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted)> _states = [];
+    private readonly Dictionary<ulong, ulong> _members = [];
     private LogIndex _committedMax;
 
     public LogIndex CommittedMax => _committedMax;
@@ -25,17 +26,27 @@ internal sealed class ClusterInvariants
         }
     }
 
-    /// <summary>Log matching: an entry of one index and term is one entry, and has one predecessor. False where it was known already.</summary>
+    /// <summary>
+    /// Log matching: an entry of one index and term is one entry, and has one predecessor. False where it was known already. What a witness holds has
+    /// no data to compare, and is no entry that nobody had before.
+    /// </summary>
     public bool Appended(NodeId node, in Entry entry, Term? previous)
     {
         ulong data = DataHash(entry);
-        if (_entries.TryAdd((entry.Index, entry.Term), (previous, data)))
+        bool isStripped = IsStripped(entry);
+        if (isStripped && !_entries.ContainsKey((entry.Index, entry.Term)))
+        {
+            throw Broken($"{node} holds an entry without its data at {entry.Index} of term {entry.Term}, and nobody has had it with");
+        }
+
+        if (_entries.TryAdd((entry.Index, entry.Term), (previous, entry.Kind, data)))
         {
             return true;
         }
 
-        (Term? Previous, ulong Data) known = _entries[(entry.Index, entry.Term)];
-        if (known.Data != data || (known.Previous is not null && previous is not null && known.Previous != previous))
+        (Term? Previous, EntryKind Kind, ulong Data) known = _entries[(entry.Index, entry.Term)];
+        bool isSame = known.Kind == entry.Kind && (known.Data == data || isStripped);
+        if (!isSame || (known.Previous is not null && previous is not null && known.Previous != previous))
         {
             throw Broken($"{node} holds another entry at {entry.Index} of term {entry.Term} than was seen before (previous term {previous}, was {known.Previous})");
         }
@@ -45,8 +56,8 @@ internal sealed class ClusterInvariants
 
     public void Committed(NodeId node, in Entry entry)
     {
-        ulong data = DataHash(entry);
-        if (!_committed.TryAdd(entry.Index, (entry.Term, data)) && _committed[entry.Index] != (entry.Term, data))
+        ulong data = IsStripped(entry) && _committed.TryGetValue(entry.Index, out (Term Term, EntryKind Kind, ulong Data) known) ? known.Data : DataHash(entry);
+        if (!_committed.TryAdd(entry.Index, (entry.Term, entry.Kind, data)) && _committed[entry.Index] != (entry.Term, entry.Kind, data))
         {
             throw Broken($"{node} commits an entry of term {entry.Term} at {entry.Index}, where one of term {_committed[entry.Index].Term} was committed");
         }
@@ -65,7 +76,7 @@ internal sealed class ClusterInvariants
 
         for (LogIndex index = raft.FirstIndex; index <= through; index = index.Next)
         {
-            if (_committed.TryGetValue(index, out (Term Term, ulong Data) entry) && raft.TermAt(index) != entry.Term)
+            if (_committed.TryGetValue(index, out (Term Term, EntryKind Kind, ulong Data) entry) && raft.TermAt(index) != entry.Term)
             {
                 throw Broken($"{node} takes itself for recovered with term {raft.TermAt(index)} at {index}; term {entry.Term} is committed there");
             }
@@ -81,7 +92,7 @@ internal sealed class ClusterInvariants
 
         for (LogIndex index = raft.FirstIndex; index <= _committedMax; index = index.Next)
         {
-            if (_committed.TryGetValue(index, out (Term Term, ulong Data) entry) && raft.TermAt(index) != entry.Term)
+            if (_committed.TryGetValue(index, out (Term Term, EntryKind Kind, ulong Data) entry) && raft.TermAt(index) != entry.Term)
             {
                 throw Broken($"{node} leads term {raft.Term} with term {raft.TermAt(index)} at {index}; term {entry.Term} is committed there");
             }
@@ -91,12 +102,25 @@ internal sealed class ClusterInvariants
     public void Applied(NodeId node, StoreView view)
     {
         ulong members = StateDigest.Add(0, MembershipCodec.Encode(view.Membership));
-        (ulong Digest, long Revision, long Compacted, ulong Members) state = (view.Digest, view.Revision, view.CompactRevision, members);
+        if (!_members.TryAdd(view.AppliedIndex, members) && _members[view.AppliedIndex] != members)
+        {
+            throw Broken($"{node} knows other members at applied index {view.AppliedIndex} than were known before: {view.Membership}");
+        }
+
+        if (view.IsHollow)
+        {
+            return; // In no state.
+        }
+
+        (ulong Digest, long Revision, long Compacted) state = (view.Digest, view.Revision, view.CompactRevision);
         if (!_states.TryAdd(view.AppliedIndex, state) && _states[view.AppliedIndex] != state)
         {
             throw Broken($"{node} at applied index {view.AppliedIndex} is in state {state}; it was {_states[view.AppliedIndex]} before");
         }
     }
+
+    /// <summary>As witnesses have it: whatever has a body has lost it.</summary>
+    public static bool IsStripped(in Entry entry) => entry.Kind is EntryKind.Command or EntryKind.StateCheck && entry.Data.IsEmpty;
 
     private static ulong DataHash(in Entry entry) => StateDigest.Add((ulong)entry.Kind, entry.Data.Span);
 

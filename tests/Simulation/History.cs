@@ -14,13 +14,17 @@ internal sealed class HistoryEntry
     /// <summary>Position of the answer; <see cref="long.MaxValue"/> where the outcome is unknown.</summary>
     public long Returned { get; set; } = long.MaxValue;
 
-    /// <summary>When the answer came, in the run's time; <see cref="long.MaxValue"/> where none did.</summary>
+    /// <summary>When it was called, in nanoseconds of the run's time.</summary>
+    public required long InvokedAt { get; init; }
+
+    /// <summary>When the answer came; <see cref="long.MaxValue"/> where none did.</summary>
     public long ReturnedAt { get; set; } = long.MaxValue;
 
     public StoreResponse? Response { get; set; }
 
-    /// <summary>A read that was answered from the node's own state, with a word on how old that may be.</summary>
-    public bool MayBeStale => Response is RangeResponse { Staleness: { } staleness } && staleness > TimeSpan.Zero;
+    /// <summary>A read that asked for no more than the node's own state, and was answered from it, with a word on how old that may be.</summary>
+    public bool MayBeStale => Request is RangeRequest range && (range.Serializable || range.StalenessMax > TimeSpan.Zero)
+        && Response is RangeResponse { Staleness: { } staleness } && staleness > TimeSpan.Zero;
 
     /// <summary>The operation failed and is known to have had no effect.</summary>
     public bool HadNoEffect { get; set; }
@@ -41,8 +45,9 @@ internal sealed class History
 
     public void Add(HistoryEntry entry) => _entries.Add(entry);
 
+    /// <param name="clockError">By how much clocks may be wrong, as a share: what a read says of its own age is measured on one.</param>
     /// <exception cref="SimulationFailure">The history is not what a linearizable store could have answered.</exception>
-    public void Check()
+    public void Check(double clockError)
     {
         HistoryEntry[] relevant = [.. _entries.Where(e => !e.HadNoEffect)];
         Dictionary<long, List<RegisterOperation>> keys = RegisterProjection.ByKey(relevant);
@@ -58,6 +63,6 @@ internal sealed class History
             Undecided += verdict == LinearizabilityChecker.Verdict.Undecided ? 1 : 0;
         }
 
-        RevisionWitness.Check(relevant);
+        RevisionWitness.Check(relevant, clockError);
     }
 }

@@ -47,13 +47,18 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         switch (random.Next(5))
         {
             case 0 or 1 when members.Length < MembersMax && world.Nodes.Count < NodesMax:
-                Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], IsLearner: random.Chance(0.3))));
+                bool isLearner = random.Chance(0.3);
+                bool isWitness = world.Options.Witnesses && random.Chance(0.5);
+                Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], isLearner, isWitness)));
                 break;
             case 2:
                 Ask(asked, core.ChangeMembersAsync(new RemoveMember(any.Id)));
                 break;
             case 3:
                 Ask(asked, core.ChangeMembersAsync(new PromoteMember(members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id)));
+                break;
+            case 4 when world.Options.Priorities && random.Chance(0.7):
+                Ask(asked, core.ChangeMembersAsync(new UpdateMember(any.Id, [], Priority: (byte)(50 * random.Next(6)))));
                 break;
             default:
                 Ask(asked, core.MoveLeaderAsync(any.Id));

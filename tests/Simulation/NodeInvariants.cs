@@ -91,6 +91,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         }
 
         _commit = raft.CommitIndex;
+        Require(raft.Role == Role.Follower || !raft.Membership.IsWitness(id), $"is a witness, and {raft.Role} of term {raft.Term}");
         if (raft.Role == Role.Leader)
         {
             cluster.Leads(id, raft.Term);
@@ -143,6 +144,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
 
         for (LogIndex index = raft.LastIndex; index >= raft.FirstIndex && index > LogIndex.Zero; index = new LogIndex(index.Value - 1))
         {
+            CheckBody(raft, raft.EntryAt(index)!.Value);
             bool isNew = cluster.Appended(id, raft.EntryAt(index)!.Value, raft.TermAt(new LogIndex(index.Value - 1)));
             if (!isNew && index <= _seenLast)
             {
@@ -152,6 +154,16 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
 
         _seenLast = raft.LastIndex;
         _seenLastTerm = raft.TermAt(raft.LastIndex) ?? default;
+    }
+
+    /// <summary>Whoever knows what it is holds what it should: a witness no data, everybody else all of it.</summary>
+    private void CheckBody(RaftNode raft, in Entry entry)
+    {
+        bool hasBody = entry.Kind is EntryKind.Command or EntryKind.StateCheck;
+        if (hasBody && raft.Membership.Contains(id))
+        {
+            Require(ClusterInvariants.IsStripped(entry) == raft.Membership.IsWitness(id), $"(witness: {raft.Membership.IsWitness(id)}) holds {entry.Data.Length} bytes at {entry.Index}");
+        }
     }
 
     private void Require(bool holds, string broken)

@@ -10,13 +10,12 @@ namespace MetaStore.Simulation;
 internal static class RevisionWitness
 {
     private const int Deleted = 0;
-    private const double ClockErrorMax = 0.1;
 
-    public static void Check(IReadOnlyList<HistoryEntry> entries)
+    public static void Check(IReadOnlyList<HistoryEntry> entries, double clockError)
     {
         Dictionary<long, List<Write>> writes = CollectWrites(entries);
         CheckRealTime(entries);
-        CheckStaleness(entries);
+        CheckStaleness(entries, clockError);
         Dictionary<long, long> revisions = RevisionsOfValues(writes);
         foreach (HistoryEntry entry in entries)
         {
@@ -87,10 +86,9 @@ internal static class RevisionWitness
     }
 
     /// <summary>
-    /// What a read said of its age is true: all that was acknowledged before that is in it. The age is by the node's own clock, which may be wrong by
-    /// as much as the leader's lease allows.
+    /// What a read said of its age is true: all that was acknowledged before that is in it. The age is by the node's own clock.
     /// </summary>
-    private static void CheckStaleness(IReadOnlyList<HistoryEntry> entries)
+    private static void CheckStaleness(IReadOnlyList<HistoryEntry> entries, double clockError)
     {
         HistoryEntry[] byTime = [.. entries.Where(e => e.Response is not null).OrderBy(e => e.ReturnedAt)];
         var highest = new long[byTime.Length + 1];
@@ -109,7 +107,7 @@ internal static class RevisionWitness
                     throw Broken($"a read that may be {range.StalenessMax} old says that it is {staleness} old");
                 }
 
-                long asOf = entry.ReturnedAt - (long)(staleness.TotalNanoseconds / (1 - ClockErrorMax));
+                long asOf = entry.InvokedAt - (long)(staleness.TotalNanoseconds / (1 - clockError));
                 int before = Array.BinarySearch(times, asOf);
                 before = before < 0 ? ~before : before;
                 while (before > 0 && times[before - 1] >= asOf)

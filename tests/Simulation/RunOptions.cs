@@ -92,6 +92,48 @@ internal sealed record RunOptions
     /// <summary>Sessions that the store keeps; fewer than there are clients: some are forgotten while they are used.</summary>
     public int SessionsMax { get; init; }
 
+    /// <summary>Members have priorities, and these change where members do: leadership is handed over of itself.</summary>
+    public bool Priorities { get; init; }
+
+    /// <summary>Some of the founders hold no data, and so do some of the members that are added.</summary>
+    public bool Witnesses { get; init; }
+
+    /// <summary>Share of the operations that are linearizable reads of one key, over those that come up anyway.</summary>
+    public double ReadShare { get; init; }
+
+    /// <summary>
+    /// Short runs that are all about the leader's lease: reads, clocks at the ends of what they may be, leaders cut off and paused. What makes a run long and
+    /// has no part in it (failing disks, snapshots) is rare or left out, so that many can be run.
+    /// </summary>
+    public static RunOptions DrawReads(ulong seed)
+    {
+        var random = new SimulationRandom(seed ^ 0x6EAD);
+        return Draw(seed) with
+        {
+            Nodes = random.Chance(0.9) ? 3 : 5,
+            Clients = random.Next(3, 9),
+            Keys = random.Next(1, 3),
+            Operations = 200 + random.Next(200),
+            ReadShare = random.NextDouble(),
+            LossProbability = random.Chance(0.3) ? random.NextDouble() * 0.2 : 0,
+            DelayMax = random.Between(VirtualTime.Millisecond, 60 * VirtualTime.Millisecond),
+            Partitions = true,
+            Pauses = random.Chance(0.5),
+            Crashes = random.Chance(0.3),
+            DiskErrors = false,
+            BitRot = false,
+            ClockDriftMax = 0.1,
+            ClocksAtExtremes = random.Chance(0.8),
+            DiskDelayMax = random.Between(VirtualTime.Millisecond, 20 * VirtualTime.Millisecond),
+            FaultIntervalMax = random.Between(300 * VirtualTime.Millisecond, 1500 * VirtualTime.Millisecond),
+            ThinkMax = random.Between(5 * VirtualTime.Millisecond, 100 * VirtualTime.Millisecond),
+            MembershipChanges = random.Chance(0.15),
+            LeaderHunt = random.Chance(0.1),
+            Lease = true,
+            Sessions = false,
+        };
+    }
+
     public static RunOptions Draw(ulong seed)
     {
         var random = new SimulationRandom(seed ^ 0x5EED);
@@ -100,7 +142,7 @@ internal sealed record RunOptions
             Nodes = random.Chance(0.1) ? 1 : random.Chance(0.7) ? 3 : 5,
             Clients = random.Next(2, 9),
             Keys = random.Next(1, 9),
-            Operations = 1000 + random.Next(1000),
+            Operations = 2000 + random.Next(1000),
             LossProbability = random.Chance(0.5) ? random.NextDouble() * 0.3 : 0,
             DuplicateProbability = random.Chance(0.5) ? random.NextDouble() * 0.5 : 0,
             DelayMax = random.Between(1 * VirtualTime.Millisecond, 300 * VirtualTime.Millisecond),
@@ -125,13 +167,19 @@ internal sealed record RunOptions
         };
         bool compactToNewest = random.Chance(0.2);
         bool membershipChanges = random.Chance(0.4);
+        var latest = new SimulationRandom(seed ^ 0xFACE); // Of its own, so that what was drawn before them stays what it was.
+        bool witnesses = options.Nodes > 1 && latest.Chance(0.25);
         return options with
         {
+            Witnesses = witnesses,
+            Priorities = latest.Chance(0.3),
             MembershipChanges = membershipChanges,
             Lease = random.Chance(0.5),
 
-            MisdirectedWrites = random.Chance(0.25),
-            Reformats = random.Chance(0.15),
+            // Damage takes data away: with witnesses the one that is hit may be the only one to have the data of what a witness knows of.
+            BitRot = options.BitRot && !witnesses,
+            MisdirectedWrites = random.Chance(0.25) && !witnesses,
+            Reformats = random.Chance(0.15) && !witnesses,
             DiskStalls = random.Chance(0.25),
             ClockJumps = random.Chance(0.25),
             CompactToNewest = compactToNewest,

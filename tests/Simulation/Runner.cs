@@ -69,7 +69,7 @@ internal sealed class Runner(Arguments arguments)
 
     private RunOptions OptionsOf(ulong seed)
     {
-        RunOptions options = RunOptions.Draw(seed);
+        RunOptions options = Drawn(seed);
         if (arguments.Drift is { } percent)
         {
             options = options with { ClockDriftMax = percent / 100.0, ClocksAtExtremes = true };
@@ -77,6 +77,13 @@ internal sealed class Runner(Arguments arguments)
 
         return arguments.With is null ? options : options.Override(arguments.With);
     }
+
+    private RunOptions Drawn(ulong seed) => arguments.Reads ? RunOptions.DrawReads(seed) : RunOptions.Draw(seed);
+
+    /// <summary>What is needed besides the seed to run it again.</summary>
+    private string Replay => (arguments.Reads ? " --reads" : string.Empty)
+        + (arguments.Drift is { } percent ? $" --drift {percent}" : string.Empty)
+        + (arguments.With is { } with ? $" --with {with}" : string.Empty);
 
     private static Outcome Run(ulong seed, RunOptions options, TextWriter? output)
     {
@@ -130,7 +137,7 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"FAILED seed={seed} kind={failure.Kind} at {outcome.Time / 1e9:F3} s: {failure.Message}");
         Console.WriteLine($"  commit: {BuildInfo.Commit}");
         Console.WriteLine($"  options: {outcome.Options}");
-        Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace");
+        Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{Replay}");
         if (failure.InnerException is not null && (arguments.Single || failure.Kind == FailureKind.Crash))
         {
             Console.WriteLine($"  {failure.InnerException}");
@@ -142,12 +149,12 @@ internal sealed class Runner(Arguments arguments)
         }
     }
 
-    private static void Minimize(ulong seed, Outcome outcome, SimulationFailure failure)
+    private void Minimize(ulong seed, Outcome outcome, SimulationFailure failure)
     {
         var minimizer = new Minimizer(outcome.Options, failure.Kind, options => Run(seed, options, null).Failure);
         RunOptions smallest = minimizer.Shrink();
         Console.WriteLine($"  smallest after {minimizer.Runs} runs: {(minimizer.Failure ?? failure).Message}");
-        Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace --with {smallest.DifferencesFrom(RunOptions.Draw(seed))}");
+        Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
     private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, int Repairs, long Time, SimulationFailure? Failure);

@@ -42,7 +42,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             return;
         }
 
-        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent() };
+        _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent(), InvokedAt = world.Time.Now };
         _isUncertain = false;
         _sequence++;
         _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
@@ -59,7 +59,14 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         }
 
         _current = new Attempt(node);
-        Ask(_current, node.Core!);
+        try
+        {
+            Ask(_current, node.Core!);
+        }
+        catch (MetaStoreException refusal) when (refusal.Error == MetaStoreError.WitnessMember)
+        {
+            Fail(refusal); // Before anything was begun.
+        }
     }
 
     private void Ask(Attempt attempt, NodeCore store)
@@ -165,7 +172,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
     private void Fail(MetaStoreException error)
     {
         _isUncertain |= error.Outcome == Outcome.Unknown;
-        if (error.IsTransient)
+        if (error.IsTransient || error.Error == MetaStoreError.WitnessMember)
         {
             AgainOrEnd();
             return;
@@ -212,6 +219,11 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
     private StoreRequest Draw()
     {
         long key = random.NextInt64(world.Options.Keys);
+        if (random.Chance(world.Options.ReadShare))
+        {
+            return new RangeRequest { Key = RegisterProjection.KeyOf(key) };
+        }
+
         double kind = random.NextDouble();
         if (random.Chance(world.Options.CompactProbability) && world.Revision > 2)
         {

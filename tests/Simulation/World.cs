@@ -29,7 +29,7 @@ internal sealed class World
         Trace = trace;
         _random = new SimulationRandom(seed);
         _operationsLeft = options.Operations;
-        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => new Member((ulong)i, $"n{i}", [$"http://n{i}:2380"], []))];
+        Members = [.. Enumerable.Range(1, options.Nodes).Select(i => Founder(i, new SimulationRandom(seed ^ ((ulong)i << 32))))];
         Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, trace);
         _nodes = [.. Members.Select(m => new SimulatedNode(this, new NodeId(m.Id), _random.Branch(), isFounder: true))];
         _nemesis = new Nemesis(this, _random.Branch());
@@ -100,7 +100,7 @@ internal sealed class World
         ReadAndWriteOnce();
         RunUntil(Agree, HealTimeMax, orFail: true);
         CheckHandles();
-        History.Check();
+        History.Check(Options.ClockDriftMax);
     }
 
     public void NodeDied(SimulatedNode node)
@@ -123,6 +123,14 @@ internal sealed class World
         {
             node.Start(faults);
         }
+    }
+
+    /// <summary>The last ones are witnesses, as many as leave most of the voters with data.</summary>
+    private Member Founder(int number, SimulationRandom random)
+    {
+        bool isWitness = Options.Witnesses && number > (Options.Nodes / 2) + 1;
+        byte priority = Options.Priorities && !isWitness ? (byte)(50 * random.Next(6)) : MemberTraits.DefaultPriority;
+        return new Member((ulong)number, $"n{number}", [$"http://n{number}:2380"], [], Priority: priority, IsWitness: isWitness);
     }
 
     public SimulatedNode? Find(NodeId id) => _nodes.Find(node => node.Id == id);

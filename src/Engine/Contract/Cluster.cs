@@ -1,3 +1,5 @@
+using MetaStore.Raft;
+
 namespace MetaStore.Engine;
 
 /// <summary>
@@ -31,6 +33,11 @@ public interface IMetaStoreCluster
 /// <param name="IsLearner">Whether it gets the log but has no vote.</param>
 /// <param name="PromoteWhenReady">Whether the leader makes the learner a voter as soon as it has caught up.</param>
 /// <param name="DirectoryId">Names the data directory that it first started on; 0 until it has. On another one it is not the same member.</param>
+/// <param name="Priority">
+/// Who is to lead: voters of a higher number stand for election first, and a leader hands over to one. 0 stands last of all. A preference:
+/// whoever alone can lead does.
+/// </param>
+/// <param name="IsWitness">Whether it votes without holding data: it makes majorities, serves nothing and never leads.</param>
 public sealed record Member(
     ulong Id,
     string Name,
@@ -38,7 +45,9 @@ public sealed record Member(
     IReadOnlyList<string> ClientUrls,
     bool IsLearner = false,
     bool PromoteWhenReady = false,
-    ulong DirectoryId = 0)
+    ulong DirectoryId = 0,
+    byte Priority = MemberTraits.DefaultPriority,
+    bool IsWitness = false)
 {
     /// <inheritdoc/>
     public bool Equals(Member? other) =>
@@ -49,7 +58,9 @@ public sealed record Member(
         && ClientUrls.SequenceEqual(other.ClientUrls)
         && IsLearner == other.IsLearner
         && PromoteWhenReady == other.PromoteWhenReady
-        && DirectoryId == other.DirectoryId;
+        && DirectoryId == other.DirectoryId
+        && Priority == other.Priority
+        && IsWitness == other.IsWitness;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Id, Name, IsLearner);
@@ -64,16 +75,23 @@ public abstract record MemberChange;
 /// </summary>
 /// <param name="PeerUrls">Where its peers will reach it; used by no other member.</param>
 /// <param name="IsLearner">It stays without a vote until somebody promotes it.</param>
-public sealed record AddMember(IReadOnlyList<string> PeerUrls, bool IsLearner = false) : MemberChange;
+/// <param name="IsWitness">
+/// It will vote without holding data, and stays a witness for as long as it is a member. Refused (<see cref="MetaStoreError.TooManyWitnesses"/>)
+/// where the voters would have more witnesses than members with data.
+/// </param>
+/// <param name="Priority">Who is to lead; see <see cref="Member"/>. Of a witness it means nothing.</param>
+public sealed record AddMember(
+    IReadOnlyList<string> PeerUrls, bool IsLearner = false, bool IsWitness = false, byte Priority = MemberTraits.DefaultPriority) : MemberChange;
 
 /// <summary>Removes a member, the leader itself included.</summary>
 /// <param name="Id">The member.</param>
 public sealed record RemoveMember(ulong Id) : MemberChange;
 
-/// <summary>Changes where a member's peers reach it, and nothing else.</summary>
+/// <summary>Changes where a member's peers reach it, or its priority, or both, and nothing else.</summary>
 /// <param name="Id">The member.</param>
-/// <param name="PeerUrls">The new addresses.</param>
-public sealed record UpdateMember(ulong Id, IReadOnlyList<string> PeerUrls) : MemberChange;
+/// <param name="PeerUrls">The new addresses; none, where a priority is given: as they are.</param>
+/// <param name="Priority">Who is to lead; see <see cref="Member"/>. Null: as it is.</param>
+public sealed record UpdateMember(ulong Id, IReadOnlyList<string> PeerUrls, byte? Priority = null) : MemberChange;
 
 /// <summary>Makes a voter of a learner that has caught up with the leader.</summary>
 /// <param name="Id">The learner.</param>

@@ -101,6 +101,12 @@ public enum MetaStoreError : ushort
 
     /// <summary>The request was applied before, once; its answer was too large to be kept.</summary>
     AnswerNotKept = 33,
+
+    /// <summary>The member is a witness: it holds no data. Ask another.</summary>
+    WitnessMember = 34,
+
+    /// <summary>The voters would have more witnesses than members with data.</summary>
+    TooManyWitnesses = 35,
 }
 
 /// <summary>Whether a failed operation can have taken effect.</summary>

@@ -342,6 +342,9 @@ public sealed record StatusResponse : StoreResponse
 
     /// <summary>Whether the node is a learner.</summary>
     public bool IsLearner { get; init; }
+
+    /// <summary>Whether the node is a witness: it holds no data, and its revision and keys say nothing.</summary>
+    public bool IsWitness { get; init; }
 }
 
 /// <summary>Answer to a hash request.</summary>

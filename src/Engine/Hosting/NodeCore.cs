@@ -91,7 +91,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
             Rules = new MemberRules(settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(_storage.Snapshots, Group.Value, settings.Snapshots, _snapshotPolicy, Failure, seams.Signals("snapshot"), Node.Report);
+        Snapshot = new SnapshotLoop(
+            _storage.Snapshots, Group.Value, settings.Snapshots, _snapshotPolicy, Failure, seams.Time, seams.Signals("snapshot"), Node.Report);
         Log = new LogLoop(_storage.Log, Node, seams.Signals("log"));
         parts.Log = Log.Writer;
         parts.Snapshots = Snapshot;
@@ -210,6 +211,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
     {
         _validator.Check(request);
+        _reader.CheckHoldsData(View);
         TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
         bool isLocal = request.Serializable || age <= request.StalenessMax;
         await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
@@ -242,6 +244,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
             DiskBytes = _storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
             Members = [.. MemberTable.From(view.Membership).Members],
             IsLearner = view.Membership.Learners.Contains(_settings.NodeId),
+            IsWitness = view.IsHollow || view.Membership.IsWitness(_settings.NodeId),
         });
     }
 
@@ -273,6 +276,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     private async ValueTask<TxnResponse> ReadTxnAsync(TxnRequest request, CancellationToken cancellationToken)
     {
+        _reader.CheckHoldsData(View);
         await PassBarrierAsync(StoreReader.IsSerializable(request), cancellationToken).ConfigureAwait(false);
         return _reader.Txn(request);
     }
@@ -317,6 +321,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     {
         _validator.Check(request);
         ThrowIfDown();
+        _reader.CheckHoldsData(View); // Its answer would never come out of this member's log.
         PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), queued: true, cancellationToken);
         token = operation.Token;
         Node.Submit(operation);

@@ -134,6 +134,7 @@ public sealed record NodeSettings
         }
 
         Proposer.Validate();
+        Snapshots.Validate();
         Wal.Validate();
     }
 }

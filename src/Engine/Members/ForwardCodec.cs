@@ -10,8 +10,8 @@ internal sealed record ClusterReply(ulong Index, ulong MemberId, MetaStoreExcept
 /// Requests about the members on their way to the leader, and the answers. Part of the wire format: never renumber. Little-endian.
 /// <code>
 /// request := id:u64 kind:u8 fields        kind: 1 add, 2 remove, 3 update, 4 promote, 5 publish, 6 move the leader
-///   add     := flags:u8 (1 learner) peerUrls:u32 text*
-///   update  := member:u64 peerUrls:u32 text*
+///   add     := flags:u8 (1 learner, 2 witness) priority:u8 peerUrls:u32 text*
+///   update  := member:u64 flags:u8 (1 a priority is given) priority:u8 peerUrls:u32 text*
 ///   publish := member:u64 directory:u64 name:text clientUrls:u32 text*
 ///   others  := member:u64
 /// reply   := id:u64 error:u16 (0: none) outcome:u8 index:u64 member:u64 message:text
@@ -20,7 +20,8 @@ internal sealed record ClusterReply(ulong Index, ulong MemberId, MetaStoreExcept
 internal static class ForwardCodec
 {
     private const byte Add = 1, Remove = 2, Update = 3, Promote = 4, Publish = 5, MoveLeader = 6;
-    private const byte Learner = 1;
+    private const byte Learner = 1, Witness = 2;
+    private const byte WithPriority = 1;
 
     public static byte[] EncodeRequest(ulong id, ClusterRequest request)
     {
@@ -31,7 +32,8 @@ internal static class ForwardCodec
         {
             case AddMember add:
                 writer.Byte(Add);
-                writer.Byte(add.IsLearner ? Learner : (byte)0);
+                writer.Byte((byte)((add.IsLearner ? Learner : 0) | (add.IsWitness ? Witness : 0)));
+                writer.Byte(add.Priority);
                 MemberTableCodec.WriteTexts(ref writer, add.PeerUrls);
                 break;
             case RemoveMember remove:
@@ -39,6 +41,8 @@ internal static class ForwardCodec
                 break;
             case UpdateMember update:
                 WriteMember(ref writer, Update, update.Id);
+                writer.Byte(update.Priority is null ? (byte)0 : WithPriority);
+                writer.Byte(update.Priority ?? 0);
                 MemberTableCodec.WriteTexts(ref writer, update.PeerUrls);
                 break;
             case PromoteMember promote:
@@ -67,16 +71,17 @@ internal static class ForwardCodec
         byte kind = reader.Byte();
         if (kind == Add)
         {
-            byte flags = reader.Flags(Learner);
+            byte flags = reader.Flags(Learner | Witness);
+            byte priority = reader.Byte();
             string[] urls = MemberTableCodec.ReadTexts(ref reader);
-            return (id, new ClusterRequest(new AddMember(urls, flags != 0), 0));
+            return (id, new ClusterRequest(new AddMember(urls, (flags & Learner) != 0, (flags & Witness) != 0, priority), 0));
         }
 
         ulong member = reader.UInt64();
         return (id, kind switch
         {
             Remove => new ClusterRequest(new RemoveMember(member), 0),
-            Update => new ClusterRequest(new UpdateMember(member, MemberTableCodec.ReadTexts(ref reader)), 0),
+            Update => new ClusterRequest(ReadUpdate(member, ref reader), 0),
             Promote => new ClusterRequest(new PromoteMember(member), 0),
             Publish => new ClusterRequest(ReadPublish(member, ref reader), 0),
             MoveLeader => new ClusterRequest(null, member),
@@ -113,6 +118,13 @@ internal static class ForwardCodec
         return (id, new ClusterReply(index, member, error == 0 ? null : new MetaStoreException((MetaStoreError)error, message, outcome)));
     }
 
+    private static UpdateMember ReadUpdate(ulong member, ref LittleEndianReader reader)
+    {
+        bool hasPriority = reader.Flags(WithPriority) != 0;
+        byte priority = reader.Byte();
+        return new UpdateMember(member, MemberTableCodec.ReadTexts(ref reader), hasPriority ? priority : null);
+    }
+
     private static PublishMember ReadPublish(ulong member, ref LittleEndianReader reader)
     {
         ulong directory = reader.UInt64();
@@ -122,8 +134,8 @@ internal static class ForwardCodec
 
     private static int LengthOf(ClusterRequest request) => request.Change switch
     {
-        AddMember add => 1 + MemberTableCodec.LengthOf(add.PeerUrls),
-        UpdateMember update => sizeof(ulong) + MemberTableCodec.LengthOf(update.PeerUrls),
+        AddMember add => 2 + MemberTableCodec.LengthOf(add.PeerUrls),
+        UpdateMember update => sizeof(ulong) + 2 + MemberTableCodec.LengthOf(update.PeerUrls),
         PublishMember publish => (2 * sizeof(ulong)) + MemberTableCodec.LengthOf(publish.Name) + MemberTableCodec.LengthOf(publish.ClientUrls),
         _ => sizeof(ulong),
     };

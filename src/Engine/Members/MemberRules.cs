@@ -1,3 +1,5 @@
+using MetaStore.Raft;
+
 namespace MetaStore.Engine.Members;
 
 /// <summary>What the leader knows of the members beside the table.</summary>
@@ -12,7 +14,8 @@ internal readonly record struct LeaderKnowledge(ulong Leader, Func<ulong, bool> 
 
 /// <summary>
 /// What a change makes of the members, and which changes are refused: those that mean nothing, and those that would leave the cluster
-/// without a majority of members that are up (etcd's strict reconfiguration check, applied to who is up now).
+/// without a majority of members that are up (etcd's strict reconfiguration check, applied to who is up now), or without enough members that
+/// hold data. A witness stays one: no change makes a member with data of it, or the reverse.
 /// </summary>
 internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
 {
@@ -62,13 +65,21 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
             throw new MetaStoreException(MetaStoreError.TooManyLearners, $"too many learner members in cluster; at most {learnersMax}, promote or remove one first");
         }
 
+        if (add.IsWitness)
+        {
+            // Refused now rather than when it has caught up and asks for its vote.
+            CheckWitnesses([.. table.Members, new Member(0, string.Empty, add.PeerUrls, [], IsWitness: true)]);
+        }
+
         ulong id = drawId();
         while (id == 0 || table.Find(id) is not null || table.WasRemoved(id))
         {
             id = drawId();
         }
 
-        var member = new Member(id, string.Empty, add.PeerUrls, [], IsLearner: true, PromoteWhenReady: !add.IsLearner);
+        byte priority = add.IsWitness ? MemberTraits.DefaultPriority : add.Priority;
+        var member = new Member(
+            id, string.Empty, add.PeerUrls, [], IsLearner: true, PromoteWhenReady: !add.IsLearner, Priority: priority, IsWitness: add.IsWitness);
         return (table.With(member), id);
     }
 
@@ -83,6 +94,7 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
                 throw new MetaStoreException(MetaStoreError.UnhealthyCluster, $"member {id:x} is the last voter; a cluster cannot be without one");
             }
 
+            CheckWitnesses(rest);
             CheckMajorityIsUp(rest, knowledge);
         }
 
@@ -92,9 +104,20 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
     private static MemberTable Update(MemberTable table, UpdateMember update)
     {
         Member member = Get(table, update.Id);
-        CheckUrls(update.PeerUrls);
-        CheckUrlsAreFree(table, update.Id, update.PeerUrls);
-        return table.With(member with { PeerUrls = update.PeerUrls, IsLearner = member.IsLearner && !KnownBugs.UpdateMakesLearnerVoter });
+        if (update.Priority is not null && member.IsWitness)
+        {
+            throw new MetaStoreException(MetaStoreError.InvalidArgument, $"member {update.Id:x} is a witness: it never leads, so it has no priority");
+        }
+
+        IReadOnlyList<string> urls = update is { Priority: not null, PeerUrls.Count: 0 } ? member.PeerUrls : update.PeerUrls;
+        CheckUrls(urls);
+        CheckUrlsAreFree(table, update.Id, urls);
+        return table.With(member with
+        {
+            PeerUrls = urls,
+            Priority = update.Priority ?? member.Priority,
+            IsLearner = member.IsLearner && !KnownBugs.UpdateMakesLearnerVoter,
+        });
     }
 
     private static MemberTable Promote(MemberTable table, ulong id, in LeaderKnowledge knowledge)
@@ -113,6 +136,7 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
         }
 
         Member promoted = member with { IsLearner = false, PromoteWhenReady = false };
+        CheckWitnesses([.. table.Voters, promoted]);
         CheckMajorityIsUp([.. table.Voters, promoted], knowledge);
         return table.With(promoted);
     }
@@ -138,6 +162,20 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
         if (owner is not null)
         {
             throw new MetaStoreException(MetaStoreError.PeerUrlsExist, $"Peer URLs already exists: member {owner.Id:x} has {string.Join(",", owner.PeerUrls)}");
+        }
+    }
+
+    /// <summary>
+    /// Witnesses are half of the voters at most: so any majority has a member with data in it, and none can be made of witnesses alone.
+    /// </summary>
+    private static void CheckWitnesses(IReadOnlyCollection<Member> voters)
+    {
+        int witnesses = voters.Count(member => member.IsWitness);
+        if (2 * witnesses > voters.Count)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.TooManyWitnesses,
+                $"{witnesses} of {voters.Count} voters would be witnesses, and at most half may be: a majority must have a member with data; remove a witness or add a member first");
         }
     }
 

@@ -3,8 +3,8 @@ using MetaStore.Raft;
 namespace MetaStore.Engine.Members;
 
 /// <summary>
-/// The members with their names and addresses, and the ids that were removed: what the attributes of a Raft membership hold. Who votes is
-/// said by the Raft membership alone, so the two cannot differ. Immutable.
+/// The members with their names and addresses, and the ids that were removed: what the attributes of a Raft membership hold. Who votes, and
+/// with what priority, and who is a witness, is said by the Raft membership alone, so the two cannot differ. Immutable.
 /// </summary>
 internal sealed class MemberTable
 {
@@ -46,7 +46,9 @@ internal sealed class MemberTable
         var table = new SortedDictionary<ulong, Member>();
         foreach (Member member in members)
         {
-            table[member.Id] = member with { IsLearner = membership.Learners.Contains(new NodeId(member.Id)) };
+            var id = new NodeId(member.Id);
+            MemberTraits traits = membership.TraitsOf(id);
+            table[member.Id] = member with { IsLearner = membership.Learners.Contains(id), Priority = traits.Priority, IsWitness = traits.IsWitness };
         }
 
         return new MemberTable(table, [.. removed], lastChange);
@@ -77,7 +79,8 @@ internal sealed class MemberTable
     public Membership ToMembership() => new(
         Voters.Select(member => new NodeId(member.Id)),
         Members.Where(member => member.IsLearner).Select(member => new NodeId(member.Id)),
-        MemberTableCodec.Encode(Members, Removed, LastChange));
+        MemberTableCodec.Encode(Members, Removed, LastChange),
+        Members.Select(member => KeyValuePair.Create(new NodeId(member.Id), new MemberTraits(member.Priority, member.IsWitness))));
 }
 
 /// <summary>Who asked for a change of the members: a member and its request, and which member the change was about. All 0: nobody.</summary>

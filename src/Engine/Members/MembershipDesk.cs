@@ -263,7 +263,8 @@ internal sealed class MembershipDesk
         var target = new NodeId(job.Request.MoveLeaderTo);
         if (target != raft.Id && !raft.TransferLeadership(target))
         {
-            throw new MetaStoreException(MetaStoreError.BadTransferee, $"bad leader transferee: {target} is no voter of this cluster");
+            string reason = raft.Membership.IsWitness(target) ? "is a witness, which never leads" : "is no voter of this cluster";
+            throw new MetaStoreException(MetaStoreError.BadTransferee, $"bad leader transferee: {target} {reason}");
         }
 
         _underWay = job;

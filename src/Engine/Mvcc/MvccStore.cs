@@ -30,6 +30,24 @@ internal sealed class MvccStore
         CompactRevision = view.CompactRevision;
         Membership = view.Membership;
         Sessions = view.Sessions;
+        IsHollow = view.IsHollow;
+    }
+
+    /// <summary>The store of a witness that is told where the log stands.</summary>
+    public static MvccStore Hollow(ulong appliedIndex, ulong appliedTerm, Membership membership)
+    {
+        var index = new KeyIndexBuilder();
+        return new MvccStore(index, new StoreView
+        {
+            Revision = StoreView.Empty.Revision,
+            CompactRevision = 0,
+            Index = index.Publish(),
+            AppliedIndex = appliedIndex,
+            AppliedTerm = appliedTerm,
+            Digest = 0,
+            Membership = membership,
+            IsHollow = true,
+        });
     }
 
     /// <summary>The newest published version.</summary>
@@ -52,6 +70,9 @@ internal sealed class MvccStore
 
     /// <summary>Writer only: the sessions, published or not.</summary>
     public SessionTable Sessions { get; private set; } = SessionTable.Empty;
+
+    /// <summary>Writer only: whether commands were passed over; see <see cref="StoreView.IsHollow"/>. For good.</summary>
+    public bool IsHollow { get; private set; }
 
     /// <summary>Writer only: the index with everything prepared so far.</summary>
     public KeyIndex Unpublished => _index.Unpublished;
@@ -120,6 +141,9 @@ internal sealed class MvccStore
         _digest = StateDigest.Add(StateDigest.Add(_digest, mark), answer);
     }
 
+    /// <summary>A command is passed over: nothing that a reader could see is right from here on.</summary>
+    public void PassOver() => IsHollow = true;
+
     /// <summary>Makes everything prepared visible, by one store.</summary>
     public void Publish(ulong appliedIndex, ulong appliedTerm)
     {
@@ -135,6 +159,7 @@ internal sealed class MvccStore
             Digest = _digest,
             Membership = Membership,
             Sessions = Sessions,
+            IsHollow = IsHollow,
         });
     }
 

@@ -32,6 +32,12 @@ internal sealed class StoreView
     /// <summary>Sessions of clients and what came of their requests.</summary>
     public SessionTable Sessions { get; init; } = SessionTable.Empty;
 
+    /// <summary>
+    /// Commands were passed over, since they came without what they carry: the store of a witness. It says where the log stands and who the members
+    /// are, and nothing about keys.
+    /// </summary>
+    public bool IsHollow { get; init; }
+
     public static StoreView Empty { get; } = new()
     {
         Revision = MetaStore.Engine.Revision.First.Value,

@@ -21,6 +21,9 @@ internal sealed class Applier : ILoop
     private const int OperationsPerPublish = 4096;
     private const int CutKeysPerSlice = 1024;
 
+    /// <summary>What an entry counts for on a witness, whose snapshots are small and whose entries are empty: about what it takes in the log.</summary>
+    private const int HollowEntryBytes = 32;
+
     private readonly ConcurrentQueue<ApplyItem> _inbox = new();
     private readonly List<(PendingOperation Waiter, ApplyResult Result)> _answers = [];
     private readonly StoreHolder _stores;
@@ -94,7 +97,11 @@ internal sealed class Applier : ILoop
             }
 
             operations += Prepare(item);
-            _checks!.Applied(item.Entry.Index.Value, _stores.Current.CurrentDigest);
+            if (!_stores.Current.IsHollow)
+            {
+                _checks!.Applied(item.Entry.Index.Value, _stores.Current.CurrentDigest);
+            }
+
             last = item.Entry;
         }
 
@@ -107,13 +114,13 @@ internal sealed class Applier : ILoop
         ulong expected = Math.Max(_stores.Current.View.AppliedIndex, _prepared) + 1;
         Invariant.Check(item.Entry.Index.Value == expected, $"entry {item.Entry.Index} is applied where {expected} is next");
         _prepared = item.Entry.Index.Value;
-        _snapshotPolicy.Applied(item.Entry.Data.Length);
+        _snapshotPolicy.Applied(_stores.Current.IsHollow ? HollowEntryBytes : item.Entry.Data.Length);
         if (item.Entry.Kind == EntryKind.Membership)
         {
             _stores.Current.Membership = MembershipCodec.Decode(item.Entry.Data);
         }
 
-        if (item.Entry.Kind == EntryKind.StateCheck)
+        if (item.Entry.Kind == EntryKind.StateCheck && !item.Entry.Data.IsEmpty)
         {
             _checks!.Compare(StateCheck.Decode(item.Entry.Data));
         }
@@ -123,6 +130,13 @@ internal sealed class Applier : ILoop
             return 1;
         }
 
+        if (item.Entry.Data.IsEmpty)
+        {
+            PassOver(item.Entry);
+            return 1;
+        }
+
+        Invariant.Check(!_stores.Current.IsHollow, $"entry {item.Entry.Index} came whole to a store that has passed over commands");
         StoreRequest[] requests = CommandBatch.Decode(item.Entry.Data);
         Invariant.Check(
             item.Waiters is null || item.Waiters.Length == requests.Length,
@@ -134,6 +148,16 @@ internal sealed class Applier : ILoop
         }
 
         return requests.Length;
+    }
+
+    /// <summary>A command as witnesses get it: without what it carries.</summary>
+    private void PassOver(in Entry entry)
+    {
+        Membership membership = _stores.Current.Membership;
+        var self = new NodeId(_nodeId);
+        bool holdsData = membership.Contains(self) && !membership.IsWitness(self);
+        Invariant.Check(!holdsData, $"entry {entry.Index} came without its command, and this member, {self}, is no witness: {membership}");
+        _stores.Current.PassOver();
     }
 
     private void PrepareRun(OperationRun run, StoreRequest[] requests, PendingOperation[]? waiters)

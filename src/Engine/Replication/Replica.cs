@@ -323,6 +323,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             return worked;
         }
 
+        if (_raft.Membership.IsWitness(_raft.Id) && _proposer.Queued + _proposer.UnderWay > 0)
+        {
+            // Taken before this member knew what it is: the answers would never come out of its log.
+            _proposer.Abandon(MetaStoreError.WitnessMember, "this member is a witness: it holds no data; ask another");
+        }
+
         while (_proposer.TryTakeBatch(AppendUnderWay, out BatchId id) is ReadOnlyMemory<byte> batch)
         {
             worked = true;
@@ -397,7 +403,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
         foreach (NodeId peer in ready.SnapshotsToSend)
         {
-            _parts.Snapshots.Send(peer);
+            _parts.Snapshots.Send(peer, _raft.Membership.IsWitness(peer), indexMin: _raft.FirstIndex.Value - 1);
         }
 
         foreach (Message message in ready.SnapshotTraffic)
@@ -416,7 +422,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         for (int i = 0; i < committed.Count; i++)
         {
             Entry entry = committed[i];
-            PendingOperation[]? waiters = entry.Kind == EntryKind.Command ? _proposer.Take(CommandBatch.ReadId(entry.Data)) : null;
+            PendingOperation[]? waiters = entry.Kind == EntryKind.Command && !entry.Data.IsEmpty ? _proposer.Take(CommandBatch.ReadId(entry.Data)) : null;
             if (entry.Kind == EntryKind.Membership)
             {
                 Membership membership = MembershipCodec.Decode(entry.Data);
@@ -458,7 +464,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             switch (news)
             {
                 case SnapshotEvent.Taken taken:
-                    _raft.Compact(ToMetadata(taken.Info));
+                    _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:
                     SendIfCurrent(_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk));

@@ -72,7 +72,7 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached)
     }
 }
 
-/// <summary>What the voters reported of their states; on the leader. Owned by the node loop.</summary>
+/// <summary>What the voters that hold data reported of their states; on the leader. Owned by the node loop.</summary>
 internal sealed class StateTally
 {
     private const int IndexesKept = 16;
@@ -83,7 +83,9 @@ internal sealed class StateTally
     /// <summary>A voter reports. The check to propose, once most of them report the same.</summary>
     public StateCheck? Add(ulong node, StateCheck report, MetaStore.Raft.Membership membership)
     {
-        if (report.Index <= _settled || membership.Voters.Count < 2)
+        // Witnesses are in no state.
+        int voters = membership.Voters.Count(voter => !membership.IsWitness(voter));
+        if (report.Index <= _settled || voters < 2)
         {
             return null;
         }
@@ -98,8 +100,8 @@ internal sealed class StateTally
         }
 
         reports[node] = report.Digest;
-        int agreeing = membership.Voters.Count(voter => reports.TryGetValue(voter.Value, out ulong digest) && digest == report.Digest);
-        if (agreeing <= membership.Voters.Count / 2)
+        int agreeing = membership.Voters.Count(voter => !membership.IsWitness(voter) && reports.TryGetValue(voter.Value, out ulong digest) && digest == report.Digest);
+        if (agreeing <= voters / 2)
         {
             return null;
         }

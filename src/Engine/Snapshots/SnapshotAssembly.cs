@@ -25,6 +25,14 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
             yield break;
         }
 
+        if (piece.SnapshotLength == 0)
+        {
+            SnapshotEvent.Received hollow = MakeHollow(piece);
+            yield return Answer(piece, 0, reject: false);
+            yield return hollow;
+            yield break;
+        }
+
         if (_receiver is null || _info!.Index != piece.Index.Value || _from != piece.From || _length != piece.SnapshotLength)
         {
             Begin(piece);
@@ -56,6 +64,27 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
     }
 
     private static SnapshotEvent.ChunkAnswer Answer(Message piece, ulong held, bool reject) => new(piece.From, piece.Index, held, reject);
+
+    /// <summary>
+    /// What a leader sends a witness: the head alone. The file is the witness's own work, so that its directory is like any other: what the log
+    /// begins behind is a snapshot that is there.
+    /// </summary>
+    private SnapshotEvent.Received MakeHollow(Message piece)
+    {
+        Dispose();
+        var info = new SnapshotInfo(piece.Index.Value, piece.LogTerm.Value, piece.Membership);
+        MvccStore store = MvccStore.Hollow(info.Index, info.Term, MembershipCodec.Decode(info.Configuration));
+        using SnapshotWriter file = files.Create(groupId, info);
+        using var writer = new StoreSnapshotWriter(store, file.Write);
+        while (writer.WriteSlice(int.MaxValue))
+        {
+            // It is one slice.
+        }
+
+        file.Complete();
+        _completed = info.Index;
+        return new SnapshotEvent.Received(info, store);
+    }
 
     private void Begin(Message piece)
     {

@@ -10,8 +10,8 @@ namespace MetaStore.Engine.Snapshots;
 /// <summary>What the snapshot loop has to tell the node loop.</summary>
 internal abstract record SnapshotEvent
 {
-    /// <summary>A snapshot of this node's own is durable.</summary>
-    public sealed record Taken(SnapshotInfo Info) : SnapshotEvent;
+    /// <summary>A snapshot of this node's own is durable; so many bytes of entries are worth keeping for a follower that is behind it.</summary>
+    public sealed record Taken(SnapshotInfo Info, long CatchUpBytes) : SnapshotEvent;
 
     /// <summary>A piece is ready to be sent.</summary>
     public sealed record ChunkToSend(NodeId To, SnapshotInfo Info, ulong Offset, ulong Length, ReadOnlyMemory<byte> Chunk) : SnapshotEvent;
@@ -33,7 +33,6 @@ internal abstract record SnapshotEvent
 internal sealed class SnapshotLoop : ILoop
 {
     private readonly ConcurrentQueue<Action> _inbox = new();
-    private readonly Dictionary<NodeId, SnapshotTransfer> _transfers = [];
     private readonly SnapshotStore _files;
     private readonly SnapshotOptions _options;
     private readonly SnapshotPolicy _policy;
@@ -42,13 +41,21 @@ internal sealed class SnapshotLoop : ILoop
     private readonly uint _groupId;
     private readonly Action<SnapshotEvent> _report;
     private readonly SnapshotAssembly _assembly;
+    private readonly SnapshotTransfers _transfers;
     private StoreSnapshotWriter? _writer;
     private SnapshotWriter? _file;
     private SnapshotInfo? _fileInfo;
     private long _fileBytes;
 
     public SnapshotLoop(
-        SnapshotStore files, uint groupId, SnapshotOptions options, SnapshotPolicy policy, NodeFailure failure, ILoopSignal signal, Action<SnapshotEvent> report)
+        SnapshotStore files,
+        uint groupId,
+        SnapshotOptions options,
+        SnapshotPolicy policy,
+        NodeFailure failure,
+        TimeProvider time,
+        ILoopSignal signal,
+        Action<SnapshotEvent> report)
     {
         _files = files;
         _groupId = groupId;
@@ -58,11 +65,15 @@ internal sealed class SnapshotLoop : ILoop
         _signal = signal;
         _report = report;
         _assembly = new SnapshotAssembly(files, groupId);
+        _transfers = new SnapshotTransfers(files, groupId, options, time, report);
     }
 
     public string Name => "snapshot";
 
-    public long NextWake => long.MaxValue;
+    public long NextWake => _transfers.NextWake;
+
+    /// <summary>Transfers that went on where one before them had stopped.</summary>
+    public int TransfersResumed => _transfers.Resumed;
 
     /// <summary>Begins a snapshot of the store as it is now. Called on the apply loop, so that the view is one it just published.</summary>
     public void Take(MvccStore store)
@@ -82,12 +93,13 @@ internal sealed class SnapshotLoop : ILoop
         });
     }
 
-    public void Send(NodeId peer) => Post(() => BeginTransfer(peer));
+    /// <summary>Sends a snapshot that reaches to <paramref name="indexMin"/> at least, where the log goes on; to a witness, no more of it than its head.</summary>
+    public void Send(NodeId peer, bool isWitness, ulong indexMin) => Post(() => _transfers.Begin(peer, isWitness, indexMin));
 
     /// <summary>A piece from the leader, or a peer's answer to one, that passed Raft's checks.</summary>
     public void Deliver(Message message) => Post(() => Handle(message));
 
-    public void Tick() => Post(TickTransfers);
+    public void Tick() => Post(_transfers.Tick);
 
     /// <summary>Removes snapshots that a newer durable one replaces.</summary>
     public void DeleteOlderThan(ulong index) => Post(() => _files.DeleteOlderThan(_groupId, index));
@@ -107,6 +119,7 @@ internal sealed class SnapshotLoop : ILoop
             worked = true;
         }
 
+        worked |= _transfers.SendDue();
         if (_writer is null)
         {
             return worked;
@@ -128,12 +141,7 @@ internal sealed class SnapshotLoop : ILoop
         _writer = null;
         _file = null;
         _assembly.Dispose();
-        foreach (SnapshotTransfer transfer in _transfers.Values)
-        {
-            transfer.Dispose();
-        }
-
-        _transfers.Clear();
+        _transfers.Dispose();
     }
 
     private void Complete()
@@ -144,32 +152,13 @@ internal sealed class SnapshotLoop : ILoop
         _file = null;
         _writer = null;
         _policy.Ended(_fileBytes);
-        _report(new SnapshotEvent.Taken(_fileInfo!));
+        _report(new SnapshotEvent.Taken(_fileInfo!, Math.Max(_options.CatchUpBytesMin, _fileBytes)));
     }
 
     private void Post(Action command)
     {
         _inbox.Enqueue(command);
         _signal.Set();
-    }
-
-    private void BeginTransfer(NodeId peer)
-    {
-        if (_transfers.Remove(peer, out SnapshotTransfer? old))
-        {
-            old.Dispose();
-        }
-
-        SnapshotInfo? newest = _files.List(_groupId).FirstOrDefault();
-        if (newest is null)
-        {
-            _report(new SnapshotEvent.TransferEnded(peer, Succeeded: false));
-            return;
-        }
-
-        var transfer = new SnapshotTransfer(peer, newest, _files.OpenRaw(_groupId, newest), _options);
-        _transfers.Add(peer, transfer);
-        _report(transfer.NextChunk());
     }
 
     private void Handle(Message message)
@@ -184,48 +173,6 @@ internal sealed class SnapshotLoop : ILoop
             return;
         }
 
-        if (!_transfers.TryGetValue(message.From, out SnapshotTransfer? transfer) || transfer.Info.Index != message.Index.Value)
-        {
-            return;
-        }
-
-        if (message.Reject)
-        {
-            End(transfer, succeeded: false);
-        }
-        else if (transfer.Acknowledge(message.ChunkOffset))
-        {
-            if (transfer.IsComplete)
-            {
-                End(transfer, succeeded: true);
-            }
-            else
-            {
-                _report(transfer.NextChunk());
-            }
-        }
-    }
-
-    private void TickTransfers()
-    {
-        foreach (SnapshotTransfer transfer in _transfers.Values.ToArray())
-        {
-            switch (transfer.Tick())
-            {
-                case SnapshotTransfer.Patience.Resend:
-                    _report(transfer.NextChunk());
-                    break;
-                case SnapshotTransfer.Patience.GiveUp:
-                    End(transfer, succeeded: false);
-                    break;
-            }
-        }
-    }
-
-    private void End(SnapshotTransfer transfer, bool succeeded)
-    {
-        _transfers.Remove(transfer.Peer);
-        transfer.Dispose();
-        _report(new SnapshotEvent.TransferEnded(transfer.Peer, succeeded));
+        _transfers.Handle(message);
     }
 }

@@ -18,11 +18,41 @@ public sealed record SnapshotOptions
     /// <summary>Entries kept behind a snapshot, so that a follower that is a little behind needs no snapshot.</summary>
     public int EntriesKept { get; init; } = 5_000;
 
+    /// <summary>
+    /// Bytes of entries kept at least for a follower that is further behind and active, beyond <see cref="EntriesKept"/>; as many as the newest
+    /// snapshot is large where that is more. So a follower that is sent a snapshot faster than the log grows finds the log going on where the
+    /// snapshot ends, and needs no other one.
+    /// </summary>
+    public long CatchUpBytesMin { get; init; } = 64 << 20;
+
+    /// <summary>Transfers to peers at a time; further ones wait their turn. 1 or more.</summary>
+    public int TransfersMax { get; init; } = 2;
+
+    /// <summary>Bytes of snapshots that the node sends in a second, to all peers together; 0: as fast as they are taken.</summary>
+    public long BytesPerSecondMax { get; init; } = 64 << 20;
+
     /// <summary>Ticks without progress after which a piece is sent again.</summary>
     public int ResendTicks { get; init; } = 5;
 
     /// <summary>Ticks without progress after which a transfer is given up.</summary>
     public int GiveUpTicks { get; init; } = 50;
+
+    /// <summary>Checks the settings.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range; the message says which and what would be right.</exception>
+    public void Validate()
+    {
+        if (SliceBytes < 1 || ChunkBytes < 1 || ResendTicks < 1 || GiveUpTicks < 1 || TransfersMax < 1)
+        {
+            throw new ArgumentException(
+                $"SliceBytes ({SliceBytes}), ChunkBytes ({ChunkBytes}), ResendTicks ({ResendTicks}), GiveUpTicks ({GiveUpTicks}) and TransfersMax ({TransfersMax}) must be at least 1.");
+        }
+
+        if (EntriesKept < 0 || CatchUpBytesMin < 0 || BytesPerSecondMax < 0)
+        {
+            throw new ArgumentException(
+                $"EntriesKept ({EntriesKept}), CatchUpBytesMin ({CatchUpBytesMin}) and BytesPerSecondMax ({BytesPerSecondMax}) must not be negative.");
+        }
+    }
 }
 
 /// <summary>

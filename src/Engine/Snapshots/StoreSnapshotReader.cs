@@ -24,6 +24,8 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
     {
         uint format = UInt32();
         Require(format == StoreSnapshotWriter.Format, $"format {format}; this program reads format {StoreSnapshotWriter.Format}");
+        uint flags = UInt32();
+        Require((flags & ~StoreSnapshotWriter.HollowFlag) == 0, $"flags {flags:x} mean nothing in format {StoreSnapshotWriter.Format}");
         long revision = Int64();
         long compactRevision = Int64();
         ulong appliedIndex = UInt64();
@@ -47,6 +49,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Digest = digest,
             Membership = membership,
             Sessions = ReadSessions(),
+            IsHollow = flags != 0,
         };
         return new MvccStore(index, view);
     }

@@ -13,7 +13,7 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// Streams one pinned view, slice by slice, while the store goes on. The bytes depend on replicated state only: two nodes at the
 /// same applied index write the same payload.
 /// <code>
-/// payload := format:u32 (2)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
+/// payload := format:u32 (3)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
 ///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
 /// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
@@ -25,7 +25,8 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// </summary>
 internal sealed class StoreSnapshotWriter : IDisposable
 {
-    public const uint Format = 2;
+    public const uint Format = 3;
+    public const uint HollowFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
     private readonly ViewPins.PinnedView _pin;
@@ -40,6 +41,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
         _sink = sink;
         StoreView view = _pin.View;
         UInt32(Format);
+        UInt32(view.IsHollow ? HollowFlag : 0);
         UInt64((ulong)view.Revision);
         UInt64((ulong)view.CompactRevision);
         UInt64(KnownBugs.AppliedIndexAheadOfData ? view.AppliedIndex + 1 : view.AppliedIndex);

@@ -1,4 +1,6 @@
+using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Raft;
 
 namespace MetaStore.Engine.Transactions;
 
@@ -11,6 +13,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     public RangeResponse Range(RangeRequest request, TimeSpan? staleness)
     {
         StoreView view = stores.Current.View;
+        CheckHoldsData(view);
         long revision = Resolve(request.Revision.Value, view);
         RangeResponse response = RangeReader.Read(view.Index, view.Revision, revision, request);
         CheckStillReadable(revision);
@@ -28,6 +31,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     public TxnResponse Txn(TxnRequest txn)
     {
         StoreView view = stores.Current.View;
+        CheckHoldsData(view);
         bool succeeded = CompareEvaluator.AllHold(view.Index, view.Revision, txn.Compare);
         IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
         var responses = new StoreResponse[branch.Count];
@@ -49,6 +53,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     {
         MvccStore store = stores.Current;
         using ViewPins.PinnedView pin = store.Pins.Pin(store);
+        CheckHoldsData(pin.View);
         long revision = Resolve(request.Revision.Value, pin.View);
         return new HashResponse
         {
@@ -57,6 +62,21 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
             HashRevision = new Revision(revision),
             CompactRevision = new Revision(pin.View.CompactRevision),
         };
+    }
+
+    /// <summary>
+    /// The view itself is asked, not the membership: a witness that was added a moment ago may not know yet that it is one, and has passed over
+    /// commands all the same.
+    /// </summary>
+    /// <exception cref="MetaStoreException">This member is a witness.</exception>
+    public void CheckHoldsData(StoreView view)
+    {
+        if (view.IsHollow || view.Membership.IsWitness(new NodeId(nodeId)))
+        {
+            IEnumerable<string> others = MemberTable.From(view.Membership).Members.Where(member => !member.IsWitness).SelectMany(member => member.ClientUrls);
+            throw new MetaStoreException(
+                MetaStoreError.WitnessMember, $"member {nodeId:x} is a witness: it votes, and holds no data to read or write; ask another member: {string.Join(", ", others)}");
+        }
     }
 
     public ResponseHeader Header(StoreView view) => new(clusterId, nodeId, new Revision(view.Revision), term());

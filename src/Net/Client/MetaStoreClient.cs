@@ -176,7 +176,7 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
                 var content = new RequestContent(kind, request, bodyLength, isReadOnly, _time.GetTimestamp(), deadline);
                 return (T)(await connection.SendAsync(content, cancellationToken).ConfigureAwait(false))!;
             }
-            catch (MetaStoreException e) when (RetryPolicy.MayRetry(e, isReadOnly || isRepeatable) && !_stopping.IsCancellationRequested)
+            catch (MetaStoreException e) when (RetryPolicy.MayRetry(e, isReadOnly || isRepeatable, _options.Endpoints.Count) && !_stopping.IsCancellationRequested)
             {
                 failure = e;
                 outcome = e.Outcome == Outcome.Unknown ? Outcome.Unknown : outcome;

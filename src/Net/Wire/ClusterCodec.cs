@@ -14,26 +14,28 @@ internal sealed record ClusterCall(MemberChange? Change, ulong MoveLeaderTo, boo
 /// <code>
 ///  Members        | action u8 | by action:
 ///    1 list       | flags u8: 1 linearizable
-///    2 add        | flags u8: 1 learner | peer urls texts
+///    2 add        | flags u8: 1 learner, 2 witness | priority u8 | peer urls texts
 ///    3 remove     | id u64
-///    4 update     | id u64 | peer urls texts
+///    4 update     | id u64 | flags u8: 1 a priority is given | priority u8 | peer urls texts
 ///    5 promote    | id u64
 ///    6 move leader| id u64
 ///  MembersAnswer  | header | member u64 (added or changed; 0 for none) | members
-///  members        | count u32 | (id u64 | directory u64 | flags u8: 1 learner, 2 promote when ready | name text | peer urls texts | client urls texts)...
+///  members        | count u32 | (id u64 | directory u64 | flags u8: 1 learner, 2 promote when ready, 4 witness | priority u8 | name text | peer urls texts | client urls texts)...
 /// </code>
 /// </summary>
 internal static class ClusterCodec
 {
     private const byte List = 1, Add = 2, Remove = 3, Update = 4, Promote = 5, MoveLeader = 6;
     private const byte Linearizable = 1;
-    private const byte Learner = 1, PromoteWhenReady = 2;
-    private const int MemberBytesMin = (2 * sizeof(ulong)) + 1 + (3 * sizeof(uint));
+    private const byte Learner = 1, PromoteWhenReady = 2, Witness = 4;
+    private const byte AddLearner = 1, AddWitness = 2;
+    private const byte WithPriority = 1;
+    private const int MemberBytesMin = (2 * sizeof(ulong)) + 2 + (3 * sizeof(uint));
 
     public static int GetLength(ClusterCall call) => 1 + call.Change switch
     {
-        AddMember add => 1 + GetLength(add.PeerUrls),
-        UpdateMember update => sizeof(ulong) + GetLength(update.PeerUrls),
+        AddMember add => 2 + GetLength(add.PeerUrls),
+        UpdateMember update => sizeof(ulong) + 2 + GetLength(update.PeerUrls),
         null when call.MoveLeaderTo == 0 => 1,
         _ => sizeof(ulong),
     };
@@ -44,7 +46,8 @@ internal static class ClusterCodec
         {
             case AddMember add:
                 writer.WriteByte(Add);
-                writer.WriteByte(add.IsLearner ? Learner : (byte)0);
+                writer.WriteByte((byte)((add.IsLearner ? AddLearner : 0) | (add.IsWitness ? AddWitness : 0)));
+                writer.WriteByte(add.Priority);
                 WriteTexts(ref writer, add.PeerUrls);
                 break;
             case RemoveMember remove:
@@ -52,6 +55,8 @@ internal static class ClusterCodec
                 break;
             case UpdateMember update:
                 WriteOfMember(ref writer, Update, update.Id);
+                writer.WriteByte(update.Priority is null ? (byte)0 : WithPriority);
+                writer.WriteByte(update.Priority ?? 0);
                 WriteTexts(ref writer, update.PeerUrls);
                 break;
             case PromoteMember promote:
@@ -78,8 +83,10 @@ internal static class ClusterCodec
             case List:
                 return new ClusterCall(null, 0, reader.ReadFlags(Linearizable, "members.flags") != 0);
             case Add:
-                bool isLearner = reader.ReadFlags(Learner, "members.flags") != 0;
-                return new ClusterCall(new AddMember(ReadTexts(ref reader, "members.peer urls"), isLearner), 0, false);
+                byte flags = reader.ReadFlags(AddLearner | AddWitness, "members.flags");
+                byte priority = reader.ReadByte("members.priority");
+                string[] urls = ReadTexts(ref reader, "members.peer urls");
+                return new ClusterCall(new AddMember(urls, (flags & AddLearner) != 0, (flags & AddWitness) != 0, priority), 0, false);
             default:
                 break;
         }
@@ -88,7 +95,7 @@ internal static class ClusterCodec
         return action switch
         {
             Remove => new ClusterCall(new RemoveMember(id), 0, false),
-            Update => new ClusterCall(new UpdateMember(id, ReadTexts(ref reader, "members.peer urls")), 0, false),
+            Update => new ClusterCall(ReadUpdate(id, ref reader), 0, false),
             Promote => new ClusterCall(new PromoteMember(id), 0, false),
             MoveLeader when id != 0 => new ClusterCall(null, id, false),
             _ => throw new WireFormatException($"Action {action} on member {id:x} is not one that this server knows."),
@@ -100,7 +107,7 @@ internal static class ClusterCodec
         long length = sizeof(uint);
         foreach (Member member in members)
         {
-            length += (2 * sizeof(ulong)) + 1 + WireWriter.GetLength(member.Name) + GetLength(member.PeerUrls) + GetLength(member.ClientUrls);
+            length += (2 * sizeof(ulong)) + 2 + WireWriter.GetLength(member.Name) + GetLength(member.PeerUrls) + GetLength(member.ClientUrls);
         }
 
         return length;
@@ -113,7 +120,8 @@ internal static class ClusterCodec
         {
             writer.WriteUInt64(member.Id);
             writer.WriteUInt64(member.DirectoryId);
-            writer.WriteByte(Flags(member.IsLearner, member.PromoteWhenReady));
+            writer.WriteByte((byte)((member.IsLearner ? Learner : 0) | (member.PromoteWhenReady ? PromoteWhenReady : 0) | (member.IsWitness ? Witness : 0)));
+            writer.WriteByte(member.Priority);
             writer.WriteText(member.Name);
             WriteTexts(ref writer, member.PeerUrls);
             WriteTexts(ref writer, member.ClientUrls);
@@ -128,17 +136,24 @@ internal static class ClusterCodec
         {
             ulong id = reader.ReadUInt64("member.id");
             ulong directory = reader.ReadUInt64("member.directory");
-            byte flags = reader.ReadFlags(Learner | PromoteWhenReady, "member.flags");
+            byte flags = reader.ReadFlags(Learner | PromoteWhenReady | Witness, "member.flags");
+            byte priority = reader.ReadByte("member.priority");
             string name = reader.ReadText(ResponseCodec.TextBytesMax, "member.name");
             string[] peerUrls = ReadTexts(ref reader, "member.peer urls");
             string[] clientUrls = ReadTexts(ref reader, "member.client urls");
-            members[i] = new Member(id, name, peerUrls, clientUrls, (flags & Learner) != 0, (flags & PromoteWhenReady) != 0, directory);
+            members[i] = new Member(
+                id, name, peerUrls, clientUrls, (flags & Learner) != 0, (flags & PromoteWhenReady) != 0, directory, priority, (flags & Witness) != 0);
         }
 
         return members;
     }
 
-    private static byte Flags(bool isLearner, bool promoteWhenReady) => (byte)((isLearner ? Learner : 0) | (promoteWhenReady ? PromoteWhenReady : 0));
+    private static UpdateMember ReadUpdate(ulong id, ref WireReader reader)
+    {
+        bool hasPriority = reader.ReadFlags(WithPriority, "members.flags") != 0;
+        byte priority = reader.ReadByte("members.priority");
+        return new UpdateMember(id, ReadTexts(ref reader, "members.peer urls"), hasPriority ? priority : null);
+    }
 
     private static void WriteOfMember(ref WireWriter writer, byte action, ulong id)
     {

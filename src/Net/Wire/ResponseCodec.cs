@@ -16,7 +16,7 @@ namespace MetaStore.Net.Wire;
 ///    an answer        | kind u8 (PutAnswer .. TxnAnswer) | its fields, with the short header
 ///  CompactAnswer      | header
 ///  StatusAnswer       | header | version text | name text | leader u64 | last u64 | commit u64 | applied u64 | snapshot u64 |
-///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner) | members (see ClusterCodec)
+///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner, 2 witness) | members (see ClusterCodec)
 ///  HashAnswer         | header | hash u32 | hash revision i64 | compact revision i64
 ///  MembersAnswer      | header | member u64 | members (see ClusterCodec)
 ///  SessionAnswer      | header | flags u8 (1 repeated) | kind u8 (PutAnswer .. CompactAnswer) | its fields, with the header in full
@@ -36,6 +36,7 @@ internal static class ResponseCodec
     private const byte Flag = 1;
     private const byte StalenessFlag = 2;
     private const byte NotStaleFlag = 4;
+    private const byte WitnessFlag = 2;
     private const int HeaderSize = 4 * sizeof(ulong);
     private const int NestedHeaderSize = sizeof(long);
     private const int KeyValueBytesMin = (4 * sizeof(long)) + (2 * sizeof(uint));
@@ -262,7 +263,7 @@ internal static class ResponseCodec
         writer.WriteInt64(status.CompactRevision.Value);
         writer.WriteInt64(status.KeyCount);
         writer.WriteInt64(status.DiskBytes);
-        writer.WriteByte(status.IsLearner ? Flag : (byte)0);
+        writer.WriteByte((byte)((status.IsLearner ? Flag : 0) | (status.IsWitness ? WitnessFlag : 0)));
         ClusterCodec.WriteMembers(ref writer, status.Members);
     }
 
@@ -407,7 +408,7 @@ internal static class ResponseCodec
     {
         string version = reader.ReadText(TextBytesMax, "status.version");
         string name = reader.ReadText(TextBytesMax, "status.name");
-        return new StatusResponse
+        var status = new StatusResponse
         {
             Header = header,
             Version = version,
@@ -420,7 +421,12 @@ internal static class ResponseCodec
             CompactRevision = new Revision(reader.ReadInt64("status.compact revision")),
             KeyCount = reader.ReadInt64("status.keys"),
             DiskBytes = reader.ReadInt64("status.disk bytes"),
-            IsLearner = reader.ReadFlags(Flag, "status.flags") != 0,
+        };
+        byte flags = reader.ReadFlags(Flag | WitnessFlag, "status.flags");
+        return status with
+        {
+            IsLearner = (flags & Flag) != 0,
+            IsWitness = (flags & WitnessFlag) != 0,
             Members = ClusterCodec.ReadMembers(ref reader),
         };
     }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using MetaStore.Engine;
 using MetaStore.Net;
+using MetaStore.Raft;
 using MetaStore.Server.Output;
 
 namespace MetaStore.Server.CommandLine;
@@ -32,7 +33,7 @@ internal static class MemberCommands
     private static Command List(ClientFlags flags)
     {
         var local = new Option<bool>("--local") { Description = "as the asked node knows them, without asking the leader" };
-        var command = new Command("list", "the members: id, state, name, peer urls, client urls, whether a learner") { local };
+        var command = new Command("list", "the members: id, state, name, peer urls, client urls, whether a learner, whether a witness, priority") { local };
         flags.AddTo(command);
         command.SetAction((result, cancel) => RunAsync(flags, result, async (client, printer) =>
             printer.Members(await client.MembersAsync(!result.GetValue(local), cancel))));
@@ -44,12 +45,15 @@ internal static class MemberCommands
         var name = new Argument<string>("name") { Description = "the name it will be started with" };
         Option<string> urls = PeerUrls();
         var learner = new Option<bool>("--learner") { Description = "it stays without a vote until it is promoted; without this flag the leader promotes it once it has caught up" };
-        var command = new Command("add", "add a member, which is then started with --initial-cluster-state existing") { name, urls, learner };
+        var witness = new Option<bool>("--witness") { Description = "it votes and holds no data: it makes a majority where a member with data is missing, serves nothing and never leads" };
+        Option<byte?> priority = Priority();
+        var command = new Command("add", "add a member, which is then started with --initial-cluster-state existing") { name, urls, learner, witness, priority };
         flags.AddTo(command);
         command.SetAction((result, cancel) => RunAsync(flags, result, async (client, printer) =>
         {
             string[] peerUrls = SplitUrls(result.GetValue(urls)!);
-            MembersResponse answer = await client.ChangeMembersAsync(new AddMember(peerUrls, result.GetValue(learner)), cancel);
+            byte number = result.GetValue(priority) ?? MemberTraits.DefaultPriority;
+            MembersResponse answer = await client.ChangeMembersAsync(new AddMember(peerUrls, result.GetValue(learner), result.GetValue(witness), number), cancel);
             printer.MemberChanged("added to", answer);
             printer.Text(HowToStart(result.GetValue(name)!, answer));
         }));
@@ -60,8 +64,18 @@ internal static class MemberCommands
     {
         Argument<string> id = Id();
         Option<string> urls = PeerUrls();
-        return Change(flags, new Command("update", "change where a member's peers reach it") { id, urls }, "updated in", result =>
-            new UpdateMember(ParseId(result.GetValue(id)!), SplitUrls(result.GetValue(urls)!)));
+        urls.Required = false;
+        Option<byte?> priority = Priority();
+        var command = new Command("update", "change where a member's peers reach it, or its priority") { id, urls, priority };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(urls) is null && result.GetValue(priority) is null)
+            {
+                result.AddError("\"member update\" needs --peer-urls or --priority.");
+            }
+        });
+        return Change(flags, command, "updated in", result =>
+            new UpdateMember(ParseId(result.GetValue(id)!), SplitUrls(result.GetValue(urls) ?? string.Empty), result.GetValue(priority)));
     }
 
     private static Command Remove(ClientFlags flags)
@@ -110,6 +124,12 @@ internal static class MemberCommands
     private static Argument<string> Id() => new("id") { Description = "the member's id, in hexadecimal, as \"member list\" shows it" };
 
     private static Option<string> PeerUrls() => new("--peer-urls") { Description = "where its peers reach it: http://host:2380", Required = true, HelpName = "urls" };
+
+    private static Option<byte?> Priority() => new("--priority")
+    {
+        Description = $"0 to 255, {MemberTraits.DefaultPriority} if not given: who is to lead; members of a higher one stand for election first, and a leader hands over to one",
+        HelpName = "number",
+    };
 
     private static string[] SplitUrls(string text) => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 

@@ -169,6 +169,11 @@ internal sealed class JsonPrinter : IAnswerPrinter
             json.WriteBoolean("isLearner", true);
         }
 
+        if (answer.IsWitness)
+        {
+            json.WriteBoolean("isWitness", true);
+        }
+
         WriteMembers(json, answer.Members);
         json.WriteEndObject();
     }
@@ -199,6 +204,15 @@ internal sealed class JsonPrinter : IAnswerPrinter
             if (member.IsLearner)
             {
                 json.WriteBoolean("isLearner", true);
+            }
+
+            if (member.IsWitness)
+            {
+                json.WriteBoolean("isWitness", true);
+            }
+            else
+            {
+                json.WriteNumber("priority", member.Priority); // 0 too: it is not the default.
             }
 
             json.WriteEndObject();

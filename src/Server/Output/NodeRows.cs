@@ -7,7 +7,7 @@ namespace MetaStore.Server.Output;
 internal static class NodeRows
 {
     public static readonly string[] StatusHeads =
-        ["endpoint", "id", "name", "version", "disk size", "is leader", "raft term", "raft index", "raft applied index", "revision", "keys"];
+        ["endpoint", "id", "name", "version", "disk size", "is leader", "raft term", "raft index", "raft applied index", "revision", "keys", "holds data"];
 
     public static readonly string[] HashHeads = ["endpoint", "hash", "hash revision", "compact revision"];
 
@@ -27,15 +27,16 @@ internal static class NodeRows
             answer.AppliedIndex.ToString(),
             answer.Header.Revision.ToString(),
             answer.KeyCount.ToString(),
+            answer.IsWitness ? "no: witness" : "yes",
         ];
     }
 
     public static string[] Of(EndpointAnswer<HashResponse> hash) =>
         [hash.Endpoint, hash.Answer.Hash.ToString(), hash.Answer.HashRevision.ToString(), hash.Answer.CompactRevision.ToString()];
 
-    public static readonly string[] MemberHeads = ["id", "status", "name", "peer addrs", "client addrs", "is learner"];
+    public static readonly string[] MemberHeads = ["id", "status", "name", "peer addrs", "client addrs", "is learner", "is witness", "priority"];
 
-    /// <summary>As etcdctl shows a member.</summary>
+    /// <summary>As etcdctl shows a member, and behind that what it knows nothing of.</summary>
     public static string[] Of(Member member) =>
     [
         member.Id.ToString("x16"),
@@ -44,6 +45,8 @@ internal static class NodeRows
         string.Join(',', member.PeerUrls),
         string.Join(',', member.ClientUrls),
         member.IsLearner ? "true" : "false",
+        member.IsWitness ? "true" : "false",
+        member.IsWitness ? "-" : member.Priority.ToString(CultureInfo.InvariantCulture),
     ];
 
     public static string Describe(string done, MembersResponse answer) => $"Member {answer.MemberId:x16} {done} cluster {answer.Header.ClusterId:x16}";

@@ -14,6 +14,8 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
     private readonly List<Committed> _committed = [];
     private readonly Dictionary<ReadContext, LogIndex> _readFloors = [];
     private readonly Dictionary<LogIndex, ulong> _digests = [];
+    private readonly HashSet<(LogIndex Index, Term Term)> _onDataDisks = [];
+    private readonly HashSet<(LogIndex Index, Term Term)> _ofWitnesses = [];
 
     /// <summary>The highest position that any member has known to be committed.</summary>
     public LogIndex Commit => new((ulong)_committed.Count);
@@ -34,6 +36,11 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
 
     public void Check()
     {
+        foreach (Member member in members.Where(member => !member.IsWitness))
+        {
+            RememberDisk(member);
+        }
+
         foreach (Member member in members)
         {
             if (member.IsUp)
@@ -41,6 +48,7 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
                 CheckCommits(member);
                 CheckLeader(member);
                 CheckDigest(member);
+                CheckWitness(member);
             }
         }
     }
@@ -101,7 +109,9 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         Require(node.DurableIndex == node.LastIndex, $"member {member.Id} believes {node.DurableIndex} of {node.LastIndex} durable with no write under way");
     }
 
-    private static void CheckLogMatching(RaftNode left, RaftNode right)
+    private bool IsWitness(NodeId id) => members.Any(member => member.Id == id && member.IsWitness);
+
+    private void CheckLogMatching(RaftNode left, RaftNode right)
     {
         ulong from = Math.Max(left.FirstIndex.Value, right.FirstIndex.Value);
         ulong through = Math.Min(left.LastIndex.Value, right.LastIndex.Value);
@@ -112,7 +122,9 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
             Entry other = right.EntryAt(new LogIndex(index))!.Value;
             bool same = one.Term == other.Term;
             Require(same || !mustMatch, $"members {left.Id} and {right.Id} agree behind {index}, but not there: terms {one.Term} and {other.Term}");
-            Require(!same || one.Data.Span.SequenceEqual(other.Data.Span), $"members {left.Id} and {right.Id} have different data at {index} in term {one.Term}");
+            Require(!same || one.Kind == other.Kind, $"members {left.Id} and {right.Id} have kinds {one.Kind} and {other.Kind} at {index} in term {one.Term}");
+            bool bothHaveData = !IsWitness(left.Id) && !IsWitness(right.Id);
+            Require(!same || !bothHaveData || one.Data.Span.SequenceEqual(other.Data.Span), $"members {left.Id} and {right.Id} have different data at {index} in term {one.Term}");
             mustMatch |= same;
         }
     }
@@ -135,7 +147,8 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         if (entry.Index <= Commit)
         {
             Committed known = _committed[(int)entry.Index.Value - 1];
-            bool same = known.Entry.Term == entry.Term && known.Entry.Data.Span.SequenceEqual(entry.Data.Span);
+            bool sameData = member.IsWitness || known.Entry.Data.Span.SequenceEqual(entry.Data.Span);
+            bool same = known.Entry.Term == entry.Term && known.Entry.Kind == entry.Kind && sameData;
             Require(same, $"committed entry {entry.Index} changed: term {known.Entry.Term} before, {entry.Term} at member {member.Id}");
             return;
         }
@@ -145,6 +158,8 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         Require(
             MembershipsOf(member.Node).Any(membership => HaveMajority(holders, membership)),
             $"entry {entry.Index} of term {entry.Term} committed by member {member.Id} ({member.Node.Membership}) with the disks of {string.Join(',', holders.Order())} holding it");
+        Require(!member.IsWitness, $"witness {member.Id} was the first to know that {entry.Index} is committed");
+        Require(members.Any(other => !other.IsWitness && holders.Contains(other.Id)), $"entry {entry.Index} of term {entry.Term} is committed, and its data is on no disk");
         _committed.Add(new Committed(entry, member.Node.Term));
     }
 
@@ -192,8 +207,45 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         }
     }
 
+    /// <summary>A witness leads nobody, holds nothing that commands carry, and nothing at all that no disk with data has had before.</summary>
+    private void CheckWitness(Member member)
+    {
+        RaftNode node = member.Node;
+        if (!member.IsWitness)
+        {
+            return;
+        }
+
+        Require(node.Role == Role.Follower, $"witness {node.Id} is {node.Role}");
+        for (LogIndex index = node.LastIndex; index >= node.FirstIndex && index > LogIndex.Zero; index = new LogIndex(index.Value - 1))
+        {
+            Entry entry = node.EntryAt(index)!.Value;
+            if (!_ofWitnesses.Add((index, entry.Term)))
+            {
+                break; // Seen, and so is everything before it.
+            }
+
+            Require(entry.Kind == EntryKind.Membership || entry.Data.IsEmpty, $"witness {node.Id} holds {entry.Data.Length} bytes of {entry.Kind} {index}");
+            Require(_onDataDisks.Contains((index, entry.Term)), $"witness {node.Id} holds entry {index} of term {entry.Term}, which no disk with data ever held");
+        }
+    }
+
+    private void RememberDisk(Member member)
+    {
+        IReadOnlyList<Entry> entries = member.Disk.Entries;
+        for (int i = entries.Count - 1; i >= 0 && _onDataDisks.Add((entries[i].Index, entries[i].Term)); i--)
+        {
+            // Until one that is known: those before it are, too.
+        }
+    }
+
     private void CheckDigest(Member member)
     {
+        if (member.IsWitness)
+        {
+            return; // It applies nothing.
+        }
+
         LogIndex applied = member.Machine.Applied;
         if (!_digests.TryAdd(applied, member.Machine.Digest))
         {

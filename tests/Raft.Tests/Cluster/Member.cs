@@ -16,6 +16,9 @@ internal sealed class Member
 
     public NodeId Id => _options.Id;
 
+    /// <summary>It holds no data, in whichever membership it is.</summary>
+    public bool IsWitness { get; init; }
+
     public RaftNode Node => _node ?? throw new InvalidOperationException($"Member {Id} is down.");
 
     public bool IsUp => _node is not null;
@@ -107,7 +110,7 @@ internal sealed class Member
     public Message? SnapshotFor(NodeId peer)
     {
         StoredSnapshot snapshot = Disk.Snapshot!;
-        byte[] bytes = StateMachine.Encode(snapshot.Digest);
+        byte[] bytes = Node.Membership.IsWitness(peer) ? [] : StateMachine.Encode(snapshot.Digest);
         return Node.MakeSnapshotChunk(peer, snapshot.Metadata, 0, (ulong)bytes.Length, bytes);
     }
 
@@ -120,7 +123,8 @@ internal sealed class Member
             return null; // Committed since by entries.
         }
 
-        var snapshot = new StoredSnapshot(metadata, StateMachine.Decode(chunk.Chunk.Span));
+        ClusterChecker.Require(IsWitness == (chunk.SnapshotLength == 0), $"member {Id} (witness: {IsWitness}) got a snapshot of {chunk.SnapshotLength} bytes");
+        var snapshot = new StoredSnapshot(metadata, IsWitness ? 0 : StateMachine.Decode(chunk.Chunk.Span));
         Disk.Store(snapshot);
         ClusterChecker.Require(Node.RestoreSnapshot(metadata), $"member {Id} refused a snapshot of {metadata.Index} at commit {Node.CommitIndex}");
         Machine.Load(snapshot);

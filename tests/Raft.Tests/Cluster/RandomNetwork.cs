@@ -71,7 +71,13 @@ internal sealed class RandomNetwork
     private ulong _nextCommand;
     private bool _isCalm;
 
-    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, bool damage = false)
+    /// <param name="seed">All chance comes from it.</param>
+    /// <param name="size">The members there are, in the group or not.</param>
+    /// <param name="storm">Hardly any term lasts.</param>
+    /// <param name="membershipChanges">The membership changes all the while.</param>
+    /// <param name="witnesses">So many of the members are witnesses, who are no founders.</param>
+    /// <param name="damage">Disks are damaged, of a minority at a time.</param>
+    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0, bool damage = false)
     {
         _random = new Random(seed);
         _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
@@ -80,7 +86,7 @@ internal sealed class RandomNetwork
         if (membershipChanges)
         {
             _faults = _faults with { MembershipPerMille = _random.Next(2, 40) };
-            voters = all[.._random.Next(1, size + 1)];
+            voters = all[.._random.Next(1, size - witnesses + 1)];
         }
 
         if (damage)
@@ -100,7 +106,10 @@ internal sealed class RandomNetwork
             CommittedBytesMax = tight ? 1 : 1 << 20,
             UncommittedBytesMax = tight ? 2048 : 1 << 20,
             CompactionTailEntries = _random.Next(4),
-        }))];
+        })
+        {
+            IsWitness = (int)id.Value > size - witnesses,
+        })];
         Checker = new ClusterChecker(Members) { Initial = new Membership(voters) };
     }
 
@@ -241,6 +250,7 @@ internal sealed class RandomNetwork
 
         if (member.IsUp)
         {
+            Checker.Check(); // A commit is judged by the membership it was made under, before another is begun.
             Disturb(member);
         }
 
@@ -361,7 +371,7 @@ internal sealed class RandomNetwork
         }
     }
 
-    /// <summary>Any membership at all: one voter more, all of them others, the leader without a vote.</summary>
+    /// <summary>Any membership at all: one voter more, all of them others, the leader without a vote, and each member of any priority.</summary>
     private void ChangeMembers(Member member)
     {
         if (_random.Next(4) == 0)
@@ -373,11 +383,19 @@ internal sealed class RandomNetwork
         NodeId[] shuffled = [.. Members.Select(other => other.Id).OrderBy(_ => _random.Next())];
         NodeId[] voters = shuffled[.._random.Next(1, shuffled.Length + 1)];
         NodeId[] learners = [.. shuffled[voters.Length..].Where(_ => _random.Next(2) == 0)];
-        if (member.Node.ChangeMembership(new Membership(voters, learners)) == MembershipResult.Accepted)
+        if (voters.All(IsWitness))
+        {
+            return; // There is no such membership.
+        }
+
+        var traits = voters.Concat(learners).ToDictionary(id => id, id => new MemberTraits((byte)(_random.Next(4) * 50), IsWitness(id)));
+        if (member.Node.ChangeMembership(new Membership(voters, learners, traits: traits)) == MembershipResult.Accepted)
         {
             MembershipChanges++;
         }
     }
+
+    private bool IsWitness(NodeId id) => Members[(int)id.Value - 1].IsWitness;
 
     private void Crash(Member member)
     {

@@ -9,7 +9,7 @@ internal interface IVerbs
     bool TryRun(ScenarioCluster cluster, Command command);
 }
 
-/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody], set-log, crash, damage, restart.</summary>
+/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [witnesses=IDS: none of those], set-log, crash, damage, restart.</summary>
 internal sealed class ClusterVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -54,7 +54,10 @@ internal sealed class ClusterVerbs : IVerbs
                 CommittedBytesMax = command.Setting("committed-bytes", 1 << 20),
                 UncommittedBytesMax = command.Setting("uncommitted-bytes", 1 << 20),
                 CompactionTailEntries = command.Setting("tail", 0),
-            }));
+            })
+            {
+                IsWitness = command.Setting("witnesses") is { } witnesses && witnesses.Split(',').Contains(id.ToString()),
+            });
         }
     }
 
@@ -67,7 +70,7 @@ internal sealed class ClusterVerbs : IVerbs
         member.Disk.Submit(new PendingAppend
         {
             WriteId = 1,
-            Entries = [.. terms.Select((entryTerm, position) => new Entry(entryTerm, new LogIndex((ulong)position + 1), EntryKind.Command, default))],
+            Entries = [.. terms.Select((entryTerm, position) => new Entry(entryTerm, new LogIndex((ulong)position + 1), EntryKind.Empty, default))],
             HardState = new HardState(term, NodeId.None, LogIndex.Zero),
         });
         member.Crash(survivingWrites: 1);

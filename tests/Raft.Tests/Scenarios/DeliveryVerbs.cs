@@ -88,11 +88,11 @@ internal sealed class DeliveryVerbs : IVerbs
     /// Lets the named members (or all) and their disks work until nothing moves among them. Messages to others stay on their way;
     /// quiet=1 shows nothing of it; hold=KIND leaves messages of that kind on their way.
     /// </summary>
-    private static void Stabilize(ScenarioCluster cluster, Command command)
+    private static void Stabilize(ScenarioCluster cluster, Command command) =>
+        Stabilize(cluster, [.. command.Ids(cluster.UpIds)], command.Setting("quiet", 0) == 1, command.Setting("hold"));
+
+    public static void Stabilize(ScenarioCluster cluster, ulong[] ids, bool quiet, string? hold)
     {
-        ulong[] ids = [.. command.Ids(cluster.UpIds)];
-        bool quiet = command.Setting("quiet", 0) == 1;
-        string? hold = command.Setting("hold");
         for (bool moved = true; moved;)
         {
             moved = false;
