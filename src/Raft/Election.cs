@@ -13,11 +13,15 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// log which the others need (thesis, 4.2.2, figure 4.6). Its own vote counts only where it is a voter.
     /// </summary>
     private bool MayStand => (!IsWitness || KnownBugs.WitnessStands)
+        && MayVote
         && (state.Membership.IsVoter(state.Id)
             || (state.Log.Memberships.CurrentIndex > state.Log.Commit && state.Log.Memberships.Previous.IsVoter(state.Id)));
 
     /// <summary>It has nothing to lead with, by whichever membership still names it.</summary>
     private bool IsWitness => state.Membership.IsWitness(state.Id) || state.Log.Memberships.Previous.IsWitness(state.Id);
+
+    /// <summary>Whoever has lost what it acknowledged could elect somebody who lacks it as well.</summary>
+    private bool MayVote => !state.Recovery.IsActive || KnownBugs.MendedMemberVotesAtOnce;
 
     /// <summary>One tick of a node that does not lead.</summary>
     public void Tick()
@@ -30,6 +34,20 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         if (isAlone || state.ElectionElapsed >= timeout)
         {
             Campaign();
+            AskLeader();
+        }
+    }
+
+    /// <summary>
+    /// Whoever missed that the group went to sleep wakes it by asking for votes. A member that never does asks the leader it knew for a sign, or
+    /// it would wait awake.
+    /// </summary>
+    private void AskLeader()
+    {
+        bool isTime = state.ElectionElapsed % state.Options.ElectionTicks == 0;
+        if (isTime && state.Options.Quiesces && state.Role == Role.Follower && !state.Leader.IsNone)
+        {
+            state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = state.Leader, Term = state.Term });
         }
     }
 
@@ -96,7 +114,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
             || (state.Vote.IsNone && state.Leader.IsNone)
             || (isPreVote && request.Term > state.Term);
         bool isUpToDate = state.Log.IsUpToDate(request.Index, request.LogTerm) || KnownBugs.VoteGrantedToStaleLog;
-        bool granted = isFree && isUpToDate;
+        bool granted = isFree && isUpToDate && MayVote;
         if (isPreVote)
         {
             // Granted in the term asked for, refused in our own, so that one who is behind learns of it.

@@ -33,13 +33,20 @@ internal sealed class Following(NodeState state)
     {
         // The leader names no more than we acknowledged in its term, and a log never loses that. If it has, the disk was tampered
         // with, and CommitThrough stops the node.
-        state.Log.CommitThrough(heartbeat.Commit);
+        // A recovering member does not hold what the leader may still count on: it learns of commits with the entries alone.
+        if (!state.Recovery.IsActive)
+        {
+            state.Log.CommitThrough(heartbeat.Commit);
+        }
+
+        state.Recovery.HandleHeartbeat(heartbeat.From);
         state.Send(new Message
         {
             Kind = MessageKind.HeartbeatReply,
             From = state.Id,
             To = heartbeat.From,
             Term = state.Term,
+            IsRecovering = state.Recovery.IsActive,
             Context = heartbeat.Context,
             Round = heartbeat.Round,
         });
@@ -52,7 +59,7 @@ internal sealed class Following(NodeState state)
     public void HandleQuiesce(Message quiesce, bool hasBusiness)
     {
         bool isEqual = state.Log.LastIndex == quiesce.Index && state.Log.LastTerm == quiesce.LogTerm && quiesce.Commit == quiesce.Index;
-        if (!state.Options.Quiesces || !isEqual || hasBusiness || state.Writes.DurableIndex != state.Log.LastIndex)
+        if (!state.Options.Quiesces || !isEqual || hasBusiness || state.Recovery.IsActive || state.Writes.DurableIndex != state.Log.LastIndex)
         {
             state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = quiesce.From, Term = state.Term });
             return;
@@ -81,14 +88,19 @@ internal sealed class Following(NodeState state)
     }
 
     /// <summary>Promises the leader everything through <paramref name="index"/>, once it is durable.</summary>
-    public void Acknowledge(NodeId leader, LogIndex index) => state.SendWhenDurable(new Message
+    public void Acknowledge(NodeId leader, LogIndex index)
     {
-        Kind = MessageKind.AppendReply,
-        From = state.Id,
-        To = leader,
-        Term = state.Term,
-        Index = index,
-    });
+        state.SendWhenDurable(new Message
+        {
+            Kind = MessageKind.AppendReply,
+            From = state.Id,
+            To = leader,
+            Term = state.Term,
+            IsRecovering = state.Recovery.IsActive,
+            Index = index,
+        });
+        state.Recovery.Matched(index);
+    }
 
     private void Refuse(Message append)
     {
@@ -100,6 +112,7 @@ internal sealed class Following(NodeState state)
             To = append.From,
             Term = state.Term,
             Reject = true,
+            IsRecovering = state.Recovery.IsActive,
             Index = append.Index,
             HintIndex = hint,
             HintTerm = state.Log.TermAt(hint) ?? Term.Zero,

@@ -59,6 +59,15 @@ public enum MessageKind : byte
 
     /// <summary>The driver's own: the sender's node is up. Stands in for the heartbeats of all groups that sleep under it. Raft takes no notice of it.</summary>
     NodeBeat = 19,
+
+    /// <summary>
+    /// A member that has lost a part of its log, which ends at the message's index now, asks the leader where its own ends. What it acknowledged before
+    /// does not count any more. The context names the member's life.
+    /// </summary>
+    Recover = 20,
+
+    /// <summary>Answer to <see cref="Recover"/>: the leader's last entry. Echoes the context.</summary>
+    RecoverReply = 21,
 }
 
 /// <summary>
@@ -82,6 +91,7 @@ public sealed record Message
     /// <summary>
     /// Append: the entry before the new ones. AppendReply: the last entry known to match; of a rejection, the refused position.
     /// Vote, PreVote, Quiesce: the last entry. ReadIndexReply: the read index. SnapshotChunk(Reply): the snapshot's index.
+    /// Recover, RecoverReply: the sender's last entry.
     /// </summary>
     public LogIndex Index { get; init; }
 
@@ -90,6 +100,9 @@ public sealed record Message
 
     /// <summary>Append, Heartbeat, Quiesce: how far the log is committed.</summary>
     public LogIndex Commit { get; init; }
+
+    /// <summary>The sender has lost a part of its log and has not caught up: an Append may be refused behind what was acknowledged.</summary>
+    public bool IsRecovering { get; init; }
 
     /// <summary>Replies: refused.</summary>
     public bool Reject { get; init; }

@@ -9,7 +9,7 @@ namespace MetaStore.Raft;
 ///   offset  length
 ///   0       1       version, 3
 ///   1       1       kind (MessageKind)
-///   2       1       flags: bit 0 = refused, bit 1 = transfer; the others are zero
+///   2       1       flags: bit 0 = refused, bit 1 = transfer, bit 2 = recovering; the others are zero
 ///   3       1       zero
 ///   4       4       length of the membership, M
 ///   8       4       number of entries, E
@@ -42,6 +42,7 @@ public static class MessageCodec
     private const int HeaderBytes = 120;
     private const byte RejectFlag = 1;
     private const byte TransferFlag = 2;
+    private const byte RecoveringFlag = 4;
 
     /// <summary>Bytes that <see cref="Write"/> will take.</summary>
     public static int GetLength(Message message)
@@ -107,6 +108,7 @@ public static class MessageCodec
             Kind = (MessageKind)header[1],
             Reject = (header[2] & RejectFlag) != 0,
             IsTransfer = (header[2] & TransferFlag) != 0,
+            IsRecovering = (header[2] & RecoveringFlag) != 0,
             From = new NodeId(Number(header, 16)),
             To = new NodeId(Number(header, 24)),
             Term = new Term(Number(header, 32)),
@@ -131,7 +133,7 @@ public static class MessageCodec
     {
         header[0] = Version;
         header[1] = (byte)message.Kind;
-        header[2] = (byte)((message.Reject ? RejectFlag : 0) | (message.IsTransfer ? TransferFlag : 0));
+        header[2] = (byte)((message.Reject ? RejectFlag : 0) | (message.IsTransfer ? TransferFlag : 0) | (message.IsRecovering ? RecoveringFlag : 0));
         header[3] = 0;
         BinaryPrimitives.WriteUInt32LittleEndian(header[4..], (uint)message.Membership.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(header[8..], (uint)message.Entries.Count);
@@ -165,12 +167,12 @@ public static class MessageCodec
             throw new MessageFormatException($"The message is of version {header[0]}; this program reads version {Version}.");
         }
 
-        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.NodeBeat)
+        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.RecoverReply)
         {
             throw new MessageFormatException($"There is no message kind {header[1]}.");
         }
 
-        if ((header[2] & ~(RejectFlag | TransferFlag)) != 0 || header[3] != 0)
+        if ((header[2] & ~(RejectFlag | TransferFlag | RecoveringFlag)) != 0 || header[3] != 0)
         {
             throw new MessageFormatException($"Flags {header[2]:x2} {header[3]:x2} have bits that mean nothing in version {Version}.");
         }

@@ -20,6 +20,7 @@ internal sealed class NodeState
 
         Writes = new WriteLedger(durable, last);
         Log = new RaftLog(Writes, new Membership(options.Voters, options.Learners), snapshot, entries, durable.Commit);
+        Recovery = new Recovery(this, restart is { IsRecovering: true });
         SilenceLeft = restart is not null && options.LeaseDuration > 0 ? options.ElectionTicks : 0;
         Term = durable.Term;
         Vote = durable.Vote;
@@ -74,6 +75,9 @@ internal sealed class NodeState
     public WriteLedger Writes { get; }
 
     public Outbox Outbox { get; } = new();
+
+    /// <summary>Whether this member may vote, or has to catch up first.</summary>
+    public Recovery Recovery { get; }
 
     /// <summary>Heard of a live leader within the least election timeout: nobody else can have a claim (thesis, 6.4.1 and 9.6).</summary>
     public bool HasLiveLeader => SilenceLeft > 0 || (!Leader.IsNone && ElectionElapsed < Options.ElectionTicks);

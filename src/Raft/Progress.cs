@@ -32,6 +32,7 @@ internal enum ProgressState
 internal sealed class Progress(NodeId id, RaftOptions options)
 {
     private bool _wasActive;
+    private ReadContext _recovery;
     private LogIndex _toKeepUp;
 
     public NodeId Id { get; } = id;
@@ -49,6 +50,9 @@ internal sealed class Progress(NodeId id, RaftOptions options)
 
     /// <summary>Heard from since the last quorum check.</summary>
     public bool RecentActive { get; set; }
+
+    /// <summary>The peer has lost a part of its log and has not caught up: it gives no vote.</summary>
+    public bool IsRecovering { get; set; }
 
     /// <summary>Heard from since the quorum check before the last one.</summary>
     public bool IsActive => RecentActive || _wasActive;
@@ -138,6 +142,39 @@ internal sealed class Progress(NodeId id, RaftOptions options)
 
         IsWaiting = false;
         Inflights.FreeThrough(index);
+        return true;
+    }
+
+    /// <summary>
+    /// The peer has lost a part of its log, which ends at <paramref name="last"/> now: nothing it acknowledged before counts any more. False: this life of
+    /// it, which <paramref name="name"/> names, has said so before.
+    /// </summary>
+    public bool BeginRecovery(ReadContext name, LogIndex last)
+    {
+        if (name == _recovery)
+        {
+            return false;
+        }
+
+        _recovery = name;
+        IsRecovering = true;
+        Match = LogIndex.Zero;
+        Enter(ProgressState.Probe, last.Next < Next ? last.Next : Next);
+        return true;
+    }
+
+    /// <summary>
+    /// As <see cref="Reject"/>, of a peer that has lost a part of its log. A late acknowledgement from before the loss may have said that it has more.
+    /// </summary>
+    public bool RejectRecovering(LogIndex rejected, LogIndex hint)
+    {
+        if (rejected > Match)
+        {
+            return Reject(rejected, hint);
+        }
+
+        Match = LogIndex.Zero;
+        Enter(ProgressState.Probe, new LogIndex(Math.Max(1, Math.Min(rejected.Value, hint.Value + 1))));
         return true;
     }
 

@@ -106,6 +106,12 @@ public sealed class RaftNode
     /// <summary>Where the log has <see cref="Membership"/>; it is committed once <see cref="CommitIndex"/> is here.</summary>
     public LogIndex MembershipIndex => _state.Log.Memberships.CurrentIndex;
 
+    /// <summary>
+    /// Whether this member, which had lost a part of its log (<see cref="RaftRestart.IsRecovering"/>), has still to catch up. Once false it stays
+    /// so, and the driver makes that durable whenever it likes: to forget it is safe.
+    /// </summary>
+    public bool IsRecovering => _state.Recovery.IsActive;
+
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
     public NodeId Transferee => _leadership.Transferee;
 
@@ -224,8 +230,8 @@ public sealed class RaftNode
     /// <summary>How far a peer's log is known to match the leader's; null where this member does not lead or the peer is a stranger.</summary>
     public LogIndex? MatchOf(NodeId peer) => _state.Role == Role.Leader ? _replication.Find(peer)?.Match : null;
 
-    /// <summary>Whether the leader has heard of a peer since its last quorum check, or in the check before.</summary>
-    public bool IsActive(NodeId peer) => _state.Role == Role.Leader && _replication.Find(peer) is { IsActive: true };
+    /// <summary>Whether the leader has heard of a peer since its last quorum check, or in the check before, and the peer may vote, as far as that is known.</summary>
+    public bool IsActive(NodeId peer) => _state.Role == Role.Leader && _replication.Find(peer) is { IsActive: true, IsRecovering: false };
 
     /// <summary>A message arrived. Those of strangers, not for this member, or malformed are ignored.</summary>
     public void Step(Message message)
@@ -306,6 +312,7 @@ public sealed class RaftNode
     {
         _state.Writes.Close(receipt.WriteId, _state.Term, _state.Outbox.Messages);
         _election.HandleHardStateDurable();
+        _state.Recovery.TryEnd();
         if (_state.Role == Role.Leader)
         {
             _leadership.HandleOwnAppendDurable();
@@ -495,6 +502,9 @@ public sealed class RaftNode
             case MessageKind.ReadIndexReply:
                 _forwardedReads.Handle(message);
                 break;
+            case MessageKind.RecoverReply:
+                _state.Recovery.HandleReply(message);
+                break;
             case MessageKind.ReadIndex when _state.Role != Role.Leader:
                 _leaderReads.Refuse(message.From, message.Context);
                 break;
@@ -519,6 +529,9 @@ public sealed class RaftNode
                 break;
             case MessageKind.HeartbeatReply:
                 _leadership.HandleHeartbeatReply(message);
+                break;
+            case MessageKind.Recover:
+                _replication.HandleRecover(message);
                 break;
             case MessageKind.ReadIndex:
                 _leadership.Read(message.From, message.Context);

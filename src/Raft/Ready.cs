@@ -101,4 +101,10 @@ public sealed class RaftRestart
 
     /// <summary>The log behind the snapshot, contiguous.</summary>
     public IReadOnlyList<Entry> Entries { get; init; } = [];
+
+    /// <summary>
+    /// The member has lost a part of what it had acknowledged, though not its term and vote: it votes for nobody and does not stand
+    /// before it has caught up with a leader; see <see cref="RaftNode.IsRecovering"/>.
+    /// </summary>
+    public bool IsRecovering { get; init; }
 }

@@ -80,7 +80,7 @@ internal sealed class Replication(NodeState state)
 
     /// <summary>Whether every peer is known to have the whole log, durably.</summary>
     public bool EveryPeerHasAll() =>
-        Array.TrueForAll(_peers, peer => peer.State == ProgressState.Replicate && peer.Match == state.Log.LastIndex);
+        Array.TrueForAll(_peers, peer => peer.State == ProgressState.Replicate && peer.Match == state.Log.LastIndex && !peer.IsRecovering);
 
     /// <summary>Tells every peer that nothing will come until something happens, and where its log must end for that to be so.</summary>
     public void BroadcastQuiesce(ulong lastRound)
@@ -119,6 +119,7 @@ internal sealed class Replication(NodeState state)
     {
         Progress peer = Find(reply.From)!; // Messages of strangers never come this far.
         peer.RecentActive = true;
+        peer.IsRecovering = reply.IsRecovering;
         if (!KnownBugs.ProbeNeverResumed)
         {
             peer.Resume();
@@ -126,6 +127,30 @@ internal sealed class Replication(NodeState state)
 
         // Whatever was sent may be lost. An Append without news is refused where an earlier one is missing, and that restarts the flow.
         if (peer.Match < state.Log.LastIndex || peer.State == ProgressState.Probe)
+        {
+            SendAppend(peer, evenIfEmpty: true);
+        }
+    }
+
+    /// <summary>
+    /// A peer has lost a part of its log. It is told where this log ends: once it has all that durably, its vote counts again. What it
+    /// acknowledged before may be counted once more, should a late message say so; that costs nothing but a refused Append, for as long as it has not caught
+    /// up nobody is elected by its vote.
+    /// </summary>
+    public void HandleRecover(Message question)
+    {
+        Progress peer = Find(question.From)!; // Messages of strangers never come this far.
+        peer.RecentActive = true;
+        state.Send(new Message
+        {
+            Kind = MessageKind.RecoverReply,
+            From = state.Id,
+            To = peer.Id,
+            Term = state.Term,
+            Index = state.Log.LastIndex,
+            Context = question.Context,
+        });
+        if (peer.BeginRecovery(question.Context, question.Index))
         {
             SendAppend(peer, evenIfEmpty: true);
         }
@@ -139,7 +164,8 @@ internal sealed class Replication(NodeState state)
         if (reply.Reject)
         {
             LogIndex hint = reply.HintTerm > Term.Zero ? state.Log.LastNotAbove(reply.HintIndex, reply.HintTerm) : reply.HintIndex;
-            if (peer.Reject(reply.Index, hint))
+            bool isNewsOfPeer = reply.IsRecovering ? peer.RejectRecovering(reply.Index, hint) : peer.Reject(reply.Index, hint);
+            if (isNewsOfPeer)
             {
                 SendAppend(peer, evenIfEmpty: true);
             }

@@ -494,4 +494,20 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A member whose log was mended votes before it has caught up with what it had acknowledged.</summary>
+    public const bool MendedMemberVotesAtOnce =
+#if KNOWN_BUG_92
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Term and vote are in the log alone: whoever loses that votes twice.</summary>
+    public const bool VoteNotCopied =
+#if KNOWN_BUG_93
+        true;
+#else
+        false;
+#endif
 }

@@ -96,20 +96,6 @@ public sealed record DirectoryIdentity(WalIdentity Identity, ulong DirectoryId)
         BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(24), Identity.NodeId);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(32), DirectoryId);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(CrcOffset), Checksum.Crc32C(0, bytes.AsSpan(0, CrcOffset)));
-        string path = Path.Combine(directory, FileName);
-        string temporary = path + ".tmp";
-        if (disk.FileExists(temporary))
-        {
-            disk.Delete(temporary); // Of a start that was cut short.
-        }
-
-        using (IDiskFile file = disk.Create(temporary))
-        {
-            file.Write(bytes, 0);
-            file.SyncData();
-        }
-
-        disk.Rename(temporary, path);
-        disk.SyncDirectory(directory);
+        SmallFile.Publish(disk, directory, FileName, bytes);
     }
 }

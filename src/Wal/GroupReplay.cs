@@ -10,6 +10,9 @@ internal sealed class GroupReplay(uint groupId)
 
     public GroupLog Log { get; } = new(groupId);
 
+    /// <summary>The entries behind the mark, as far as they were read; those before <see cref="GroupLog.BaseIndex"/> were in older segments.</summary>
+    public IReadOnlyList<LogEntry> Entries => _entries;
+
     public void Restate(in RecordView record, string file, bool isNew)
     {
         var mark = new LogSnapshotMark(record.BodyUInt64(0), record.BodyUInt64(1));

@@ -25,7 +25,10 @@ public interface IDisk
     /// <summary>Creates the directory and its missing parents, durably; existing ones are left alone.</summary>
     void CreateDirectory(string path);
 
-    /// <summary>Renames within a directory, replacing the target. Durable only after <see cref="SyncDirectory"/>.</summary>
+    /// <summary>
+    /// Renames, replacing the target, within a directory or from one to another of the same file system. Durable only after <see cref="SyncDirectory"/>, of
+    /// both where there are two.
+    /// </summary>
     void Rename(string from, string to);
 
     /// <summary>Removes a file. Durable only after <see cref="SyncDirectory"/>.</summary>

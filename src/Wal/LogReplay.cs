@@ -66,6 +66,33 @@ internal sealed class LogReplay(IDisk disk, string directory)
         }
     }
 
+    /// <summary>
+    /// Reads the segments in order up to the first damage, and returns it; null where there is none. What was read before it counts: it was
+    /// written by this member, in this order, whatever stood behind.
+    /// </summary>
+    public CorruptionException? RunToDamage(IReadOnlyList<ulong> sequences, WalIdentity identity)
+    {
+        try
+        {
+            for (int i = 0; i < sequences.Count && Tail is null; i++)
+            {
+                if (i > 0 && sequences[i] != sequences[i - 1] + 1)
+                {
+                    throw new CorruptionException(PathOf(sequences[i - 1] + 1), 0, $"segment {sequences[i - 1] + 1} is missing");
+                }
+
+                (SegmentHeader header, uint seed) = ReadHeader(sequences[i], identity);
+                ReadSegment(header, seed, i + 1 < sequences.Count ? TryReadHeader(sequences[i + 1], identity) : null);
+            }
+
+            return null;
+        }
+        catch (CorruptionException damage)
+        {
+            return damage;
+        }
+    }
+
     /// <summary>The recovered groups, by group id.</summary>
     public List<RecoveredGroup> Finish()
         => [.. _groups.Values.OrderBy(group => group.Log.GroupId).Select(group => group.Finish(Segments[0].Path))];
@@ -85,6 +112,18 @@ internal sealed class LogReplay(IDisk disk, string directory)
         }
 
         return (header, seed);
+    }
+
+    private SegmentHeader? TryReadHeader(ulong sequence, WalIdentity identity)
+    {
+        try
+        {
+            return ReadHeader(sequence, identity).Header;
+        }
+        catch (CorruptionException)
+        {
+            return null; // Named when it is its turn to be read.
+        }
     }
 
     private void ReadSegment(SegmentHeader header, uint seed, SegmentHeader? next)

@@ -32,6 +32,9 @@ public sealed class LogWrite
 
     /// <summary>A new hard state, or null where it has not changed.</summary>
     public LogHardState? HardState { get; init; }
+
+    /// <summary>The member has caught up with its peers, by writes before this one: it is no recovering one any more.</summary>
+    public bool EndsRecovery { get; init; }
 }
 
 /// <summary>Hears from the log writer, on the log writer's thread. Implementations hand the news to their own loop and return.</summary>

@@ -16,7 +16,8 @@ public static class WalInspector
         bool hasLog = InspectLog(disk, Path.Combine(directory, WriteAheadLog.DirectoryName), segments, ref groups, ref identity, findings);
         DirectoryIdentity? named = InspectName(disk, directory, identity, findings);
         List<SnapshotReport> snapshots = InspectSnapshots(disk, Path.Combine(directory, SnapshotStore.DirectoryName), identity ?? named?.Identity, findings);
-        InspectFit(directory, hasLog, groups, snapshots, named, findings);
+        InspectFit(directory, hasLog, groups, snapshots, named, findings, isRecovering: NoteRecovery(disk, directory, findings));
+        NoteVotes(disk, directory, findings);
         return new WalReport(identity ?? named?.Identity, named, segments, groups, snapshots, findings);
     }
 
@@ -36,14 +37,40 @@ public static class WalInspector
         }
     }
 
+    private static bool NoteRecovery(IDisk disk, string directory, List<WalFinding> findings)
+    {
+        bool isRecovering = RecoveryMarker.Exists(disk, directory);
+        if (isRecovering)
+        {
+            findings.Add(new WalFinding(
+                Path.Combine(directory, RecoveryMarker.FileName), 0, "the member is recovering: it votes for nobody until it has caught up", IsDamage: false));
+        }
+
+        return isRecovering;
+    }
+
+    /// <summary>A copy of term and vote that cannot be read keeps nobody from a start: the log has them, and the copy is written anew.</summary>
+    private static void NoteVotes(IDisk disk, string directory, List<WalFinding> findings) =>
+        findings.AddRange(VoteFile.FileNames
+            .Select(name => Path.Combine(directory, name))
+            .Where(disk.FileExists)
+            .Where(path => VoteFile.DamageOf(disk, path) is not null)
+            .Select(path => new WalFinding(path, 0, "this copy of term and vote cannot be read; the next start writes it anew from the log", IsDamage: false)));
+
     /// <summary>Snapshots count by their names here: one that is damaged has a finding of its own already.</summary>
     private static void InspectFit(
-        string directory, bool hasLog, List<GroupReport> groups, List<SnapshotReport> snapshots, DirectoryIdentity? named, List<WalFinding> findings)
+        string directory,
+        bool hasLog,
+        List<GroupReport> groups,
+        List<SnapshotReport> snapshots,
+        DirectoryIdentity? named,
+        List<WalFinding> findings,
+        bool isRecovering)
     {
         ulong? Newest(Func<SnapshotReport, bool> of) => snapshots.Where(of).Max(snapshot => (ulong?)snapshot.Info.Index);
         IEnumerable<string?> complaints = hasLog
             ? groups.Select(group => DirectoryFit.LostSnapshotComplaint(group.Mark, Newest(snapshot => snapshot.GroupId == group.GroupId)))
-            : [DirectoryFit.LostLogComplaint(Newest(_ => true), named)];
+            : [isRecovering ? null : DirectoryFit.LostLogComplaint(Newest(_ => true), named)];
         findings.AddRange(complaints.OfType<string>().Select(complaint => new WalFinding(directory, 0, complaint, IsDamage: true)));
     }
 

@@ -27,19 +27,25 @@ public sealed class WriteAheadLog : IDisposable
     private readonly BatchEncoder _encoder = new();
     private readonly SortedDictionary<uint, GroupLog> _groups = [];
     private readonly List<Segment> _segments;
+    private readonly string _dataDirectory;
+    private readonly VoteFile _votes;
+    private readonly HashSet<uint> _recovering = [];
     private LogTail? _tail;
     private Exception? _poison;
     private long _diskBytes;
     private bool _disposed;
 
-    private WriteAheadLog(IDisk disk, string directory, WalIdentity identity, WalOptions options, IDisposable directoryLock, LogReplay? replay, LogTail? tail)
+    private WriteAheadLog(
+        IDisk disk, string dataDirectory, WalIdentity identity, WalOptions options, IDisposable directoryLock, VoteFile votes, LogReplay? replay, LogTail? tail)
     {
         _disk = disk;
-        _directory = directory;
+        _dataDirectory = dataDirectory;
+        _directory = Path.Combine(dataDirectory, DirectoryName);
+        _votes = votes;
         _identity = identity;
         _options = options;
         _lock = directoryLock;
-        _pool = SegmentPool.Open(disk, directory, options);
+        _pool = SegmentPool.Open(disk, _directory, options);
         _segments = replay?.Segments ?? [];
         _tail = tail;
         foreach (GroupReplay group in replay?.Groups.Values ?? [])
@@ -86,21 +92,25 @@ public sealed class WriteAheadLog : IDisposable
         IDisposable directoryLock = disk.LockDirectory(directory);
         LogTail? tail = null;
         WriteAheadLog? log = null;
+        VoteFile? votes = null;
         try
         {
+            votes = VoteFile.Read(disk, directory, identity);
             LogReplay? replay = WalOpener.Recover(disk, walDirectory, identity, judge, out recovery, out tail);
-            log = new WriteAheadLog(disk, walDirectory, identity, options, directoryLock, replay, tail);
+            log = new WriteAheadLog(disk, directory, identity, options, directoryLock, votes, replay, tail);
             if (tail is null)
             {
                 log.Roll(0);
             }
 
+            recovery = log.JoinVotes(recovery);
             log.CountDiskBytes();
             return log;
         }
         catch
         {
             tail?.File.Dispose();
+            votes?.Dispose();
             log?._pool.Close();
             directoryLock.Dispose();
             throw;
@@ -129,6 +139,7 @@ public sealed class WriteAheadLog : IDisposable
             }
 
             _encoder.Begin(prefixBytes: 0);
+            SaveVotes(writes);
             foreach (LogWrite write in writes)
             {
                 Encode(write);
@@ -136,6 +147,7 @@ public sealed class WriteAheadLog : IDisposable
 
             Invariant.Check(_encoder.BatchBytes <= bytesMax, $"batch of {_encoder.BatchBytes} bytes, at most {bytesMax} were expected");
             WriteBatch();
+            EndRecovery(writes);
         }
         catch (Exception exception)
         {
@@ -143,6 +155,9 @@ public sealed class WriteAheadLog : IDisposable
             throw;
         }
     }
+
+    /// <summary>The directory's recovery ends with <see cref="LogWrite.EndsRecovery"/> of all these groups; where none were named, of any.</summary>
+    public void AwaitRecoveryOf(IReadOnlyList<uint> groups) => _recovering.UnionWith(groups);
 
     /// <summary>
     /// Gives up the oldest segments that no group needs any more: every entry in them is at or before its group's durable mark.
@@ -206,7 +221,55 @@ public sealed class WriteAheadLog : IDisposable
         {
             _tail?.File.Dispose();
             _pool.Close();
+            _votes.Dispose();
             _lock.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Term and vote, from the log or from their copy, whichever is newer. The copy is written first, so after a crash it may be ahead; the log says
+    /// the same before anything else is written to it.
+    /// </summary>
+    private WalRecovery JoinVotes(WalRecovery recovery)
+    {
+        foreach (RecoveredGroup group in recovery.Groups)
+        {
+            _votes.Note(group.GroupId, new TermVote(group.HardState.Term, group.HardState.Vote));
+        }
+
+        _votes.Renew();
+        var joined = recovery.Groups.ToDictionary(group => group.GroupId);
+        var ahead = new List<LogWrite>();
+        foreach ((uint groupId, TermVote state) in _votes.Groups)
+        {
+            RecoveredGroup group = joined.GetValueOrDefault(groupId) ?? new RecoveredGroup { GroupId = groupId, Mark = default, HardState = default, Entries = [] };
+            var hardState = new LogHardState(state.Term, state.Vote, group.HardState.Commit);
+            if (hardState != group.HardState)
+            {
+                joined[groupId] = new RecoveredGroup { GroupId = groupId, Mark = group.Mark, HardState = hardState, Entries = group.Entries };
+                ahead.Add(new LogWrite { GroupId = groupId, WriteId = 0, HardState = hardState });
+            }
+        }
+
+        Write(ahead);
+        return new WalRecovery { Groups = [.. joined.Values.OrderBy(group => group.GroupId)], Created = recovery.Created, Cut = recovery.Cut };
+    }
+
+    /// <summary>Before the log: what is told after the log's sync is in both copies by then.</summary>
+    private void SaveVotes(IReadOnlyList<LogWrite> writes)
+    {
+        bool isNews = false;
+        foreach (LogWrite write in writes)
+        {
+            if (write.HardState is { } state)
+            {
+                isNews |= _votes.Note(write.GroupId, new TermVote(state.Term, state.Vote));
+            }
+        }
+
+        if (isNews && !KnownBugs.VoteNotCopied)
+        {
+            _votes.Save();
         }
     }
 
@@ -217,6 +280,25 @@ public sealed class WriteAheadLog : IDisposable
         {
             _encoder.Begin(prefixBytes: 0);
             WriteBatch();
+        }
+    }
+
+    /// <summary>The marker goes when the last group that is waited for has caught up: it vouches for all of them.</summary>
+    private void EndRecovery(IReadOnlyList<LogWrite> writes)
+    {
+        bool ends = false;
+        foreach (LogWrite write in writes)
+        {
+            if (write.EndsRecovery)
+            {
+                _recovering.Remove(write.GroupId);
+                ends = _recovering.Count == 0;
+            }
+        }
+
+        if (ends)
+        {
+            RecoveryMarker.Remove(_disk, _dataDirectory);
         }
     }
 

@@ -14,7 +14,6 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private readonly int[] _peerPorts;
     private readonly ServerProcess?[] _nodes = new ServerProcess?[Size];
     private readonly MetaStoreClient[] _clients;
-
     private readonly string[] _flags;
 
     private ProcessCluster(string[] flags)
@@ -40,15 +39,19 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>A client that asks this node alone.</summary>
     public IMetaStore Node(int node) => _clients[node];
 
-    public async Task StartNodeAsync(int node)
+    public async Task StartNodeAsync(int node) => _nodes[node] = await ServerProcess.StartAsync(Arguments(node));
+
+    /// <summary>Where a node has its data.</summary>
+    public string DataDirectory(int node) => _directory.Of($"n{node}");
+
+    /// <summary>The process of a node that runs.</summary>
+    public ChildProcess Child(int node) => _nodes[node]!.Child;
+
+    /// <summary>Starts a node that is to refuse; its exit code and what it said.</summary>
+    public async Task<(int ExitCode, string Errors)> StartRefusedAsync(int node)
     {
-        string members = string.Join(',', Enumerable.Range(0, Size).Select(i => $"n{i}=http://127.0.0.1:{_peerPorts[i]}"));
-        _nodes[node] = await ServerProcess.StartAsync(
-        [
-            "--name", $"n{node}", "--data-dir", _directory.Of($"n{node}"), "--initial-cluster", members, "--initial-cluster-token", "conformance",
-            "--listen-client-urls", $"http://{Endpoints[node]}", "--listen-peer-urls", $"http://127.0.0.1:{_peerPorts[node]}",
-            .. _flags,
-        ]);
+        (int exitCode, _, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "serve", .. Arguments(node)]);
+        return (exitCode, errors);
     }
 
     /// <summary>kill -9, and forget.</summary>
@@ -57,6 +60,16 @@ internal sealed class ProcessCluster : IAsyncDisposable
         await _nodes[node]!.Child.KillAsync();
         await _nodes[node]!.DisposeAsync();
         _nodes[node] = null;
+    }
+
+    private string[] Arguments(int node)
+    {
+        string members = string.Join(',', Enumerable.Range(0, Size).Select(i => $"n{i}=http://127.0.0.1:{_peerPorts[i]}"));
+        return
+        [
+            "--name", $"n{node}", "--data-dir", DataDirectory(node), "--initial-cluster", members, "--initial-cluster-token", "conformance",
+            "--listen-client-urls", $"http://{Endpoints[node]}", "--listen-peer-urls", $"http://127.0.0.1:{_peerPorts[node]}", .. _flags,
+        ];
     }
 
     public async Task<int[]> StopAllAsync() => await Task.WhenAll(_nodes.Select(node => node!.StopAsync()));

@@ -44,12 +44,13 @@ public sealed class MessageCodecTests
             SnapshotLength = 12,
             Round = 13,
             IsTransfer = true,
+            IsRecovering = true,
             Membership = new byte[] { 0xEE, 0xDD },
             Entries = [new Entry(new Term(14), new LogIndex(15), EntryKind.Command, new byte[] { 0xAA, 0xBB })],
             Chunk = new byte[] { 0xCC },
         };
         const string golden =
-            "03" + "05" + "03" + "00" + "02000000" + "01000000" + "01000000"
+            "03" + "05" + "07" + "00" + "02000000" + "01000000" + "01000000"
             + "0807060504030201" + "0200000000000000" + "0300000000000000" + "0400000000000000"
             + "0500000000000000" + "0600000000000000" + "0700000000000000" + "0800000000000000"
             + "0900000000000000" + "0A00000000000000" + "0B00000000000000" + "0C00000000000000"
@@ -65,9 +66,11 @@ public sealed class MessageCodecTests
     [Fact]
     public void KindNumbers_NeverChange()
     {
-        Assert.Equal(Enumerable.Range(1, 19), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
+        Assert.Equal(Enumerable.Range(1, 21), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
         Assert.Equal(MessageKind.SnapshotChunkReply, (MessageKind)13);
         Assert.Equal(MessageKind.ForwardReply, (MessageKind)16);
+        Assert.Equal(MessageKind.Quiesce, (MessageKind)18);
+        Assert.Equal(MessageKind.Recover, (MessageKind)20);
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
     }
 
@@ -86,8 +89,8 @@ public sealed class MessageCodecTests
     [Theory]
     [InlineData(0, 4, "version 4")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 20, "kind 20")]
-    [InlineData(2, 4, "Flags 04")]
+    [InlineData(1, 22, "kind 22")]
+    [InlineData(2, 8, "Flags 08")]
     [InlineData(3, 1, "Flags 00 01")]
     [InlineData(7, 0x7F, "membership is said")]
     [InlineData(11, 0xFF, "entries do not fit")]
@@ -177,6 +180,7 @@ public sealed class MessageCodecTests
         SnapshotLength = (ulong)random.NextInt64(),
         Round = (ulong)random.NextInt64(),
         IsTransfer = random.Next(2) == 0,
+        IsRecovering = random.Next(2) == 0,
         Membership = RandomBytes(random),
         Entries = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => RandomEntry(random))],
         Chunk = RandomBytes(random),

@@ -107,6 +107,39 @@ public sealed class RandomNetworkTests
         Assert.True(changes > seeds / (storm ? 4 : 1), $"only {changes} changes of the membership");
     }
 
+    /// <summary>Members lose parts of what they acknowledged, are repaired and catch up, while everything else goes wrong as well.</summary>
+    [Theory]
+    [InlineData(3, 250, 5000, false)]
+    [InlineData(5, 100, 6000, false)]
+    [InlineData(3, 300, 3000, true)]
+    [InlineData(5, 150, 4000, true)]
+    public void AClusterWhoseDisksAreDamaged_StaysSafe_AndAgreesOnceTheFaultsEnd(int size, int seeds, int steps, bool storm)
+    {
+        int commits = 0;
+        int damages = 0;
+        for (int seed = 1; seed <= seeds; seed++)
+        {
+            var network = new RandomNetwork(seed, size, storm, damage: true);
+            try
+            {
+                network.Run(steps);
+                network.Heal();
+                AssertAtRest(network);
+                Assert.DoesNotContain(network.Members, member => member.Node.IsRecovering);
+            }
+            catch (Exception failure)
+            {
+                throw new InvalidOperationException($"{size} members, seed {seed}: {failure.Message}", failure);
+            }
+
+            commits += (int)network.Checker.Commit.Value;
+            damages += network.Damages;
+        }
+
+        Assert.True(commits > seeds * 5, $"only {commits} entries committed");
+        Assert.True(damages > seeds, $"only {damages} times was a disk damaged");
+    }
+
     [Fact]
     public void TheSameSeed_GivesTheSameRun()
     {

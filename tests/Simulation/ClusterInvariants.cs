@@ -65,6 +65,24 @@ internal sealed class ClusterInvariants
         _committedMax = entry.Index > _committedMax ? entry.Index : _committedMax;
     }
 
+    /// <summary>A member that has caught up holds, durably, everything it ever acknowledged that is committed.</summary>
+    public void CheckRecovered(NodeId node, RaftNode raft, LogIndex lost)
+    {
+        LogIndex through = lost < _committedMax ? lost : _committedMax;
+        if (raft.DurableIndex < through)
+        {
+            throw Broken($"{node} takes itself for recovered with a log that is durable through {raft.DurableIndex}; it had acknowledged {lost}, and {_committedMax} is committed");
+        }
+
+        for (LogIndex index = raft.FirstIndex; index <= through; index = index.Next)
+        {
+            if (_committed.TryGetValue(index, out (Term Term, EntryKind Kind, ulong Data) entry) && raft.TermAt(index) != entry.Term)
+            {
+                throw Broken($"{node} takes itself for recovered with term {raft.TermAt(index)} at {index}; term {entry.Term} is committed there");
+            }
+        }
+    }
+
     public void CheckCompleteness(NodeId node, RaftNode raft)
     {
         if (raft.LastIndex < _committedMax)

@@ -23,6 +23,12 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     /// <summary>One change, of the node's choice.</summary>
     public void Change()
     {
+        // With a member out of action besides, the one that is taken away or let in might be the one that a majority needs.
+        if (world.Nodes.Any(node => node.IsUnsound))
+        {
+            return;
+        }
+
         SimulatedNode[] up = [.. world.Nodes.Where(node => node.IsUp && !node.IsPaused)];
         if (up.Length == 0)
         {
@@ -61,8 +67,8 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     }
 
     /// <summary>
-    /// As the peer transport does when it connects, which it tries all the time: a node that was removed while it was away is refused by those
-    /// whom it still takes for its peers.
+    /// As the peer transport does when it connects, which it tries all the time: a node that was removed while it was away, or comes with another
+    /// directory, is refused by those whom it still takes for its peers.
     /// </summary>
     public void RefuseRemoved()
     {
@@ -72,10 +78,10 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
                 peer is { Core: not null }
                 && !world.Network.IsCut(node.Id, peer.Id)
                 && !world.Network.IsCut(peer.Id, node.Id)
-                && peer.Members.WasRemoved(node.Id.Value));
+                && peer.Known.Judge(node.Id.Value, node.Core!.DirectoryId) is not null);
             if (refusing is not null)
             {
-                node.Core.ReportRefused(refusing.Id, "removed");
+                node.Core.ReportRefused(refusing.Id, "refused");
             }
         }
     }

@@ -10,6 +10,10 @@ internal sealed class Minimizer(RunOptions failing, FailureKind kind, Func<RunOp
     [
         options => options with { MembershipChanges = false },
         options => options with { BitRot = false },
+        options => options with { MisdirectedWrites = false },
+        options => options with { Reformats = false },
+        options => options with { DiskStalls = false },
+        options => options with { ClockJumps = false },
         options => options with { DiskErrors = false },
         options => options with { LeaderHunt = false },
         options => options with { Pauses = false },

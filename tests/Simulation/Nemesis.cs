@@ -1,3 +1,5 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -11,7 +13,6 @@ internal sealed class Nemesis
     private readonly List<Action> _repertoire = [];
     private readonly MembershipNemesis _members;
     private bool _ended;
-    private bool _hasRotted;
 
     public Nemesis(World world, SimulationRandom random)
     {
@@ -39,9 +40,29 @@ internal sealed class Nemesis
             _repertoire.AddRange([FailDisk, FillDisk]);
         }
 
-        if (options.BitRot && options.Nodes > 1)
+        if (options.BitRot)
         {
             _repertoire.Add(Rot);
+        }
+
+        if (options.MisdirectedWrites)
+        {
+            _repertoire.Add(Misdirect);
+        }
+
+        if (options.Reformats)
+        {
+            _repertoire.Add(Reformat);
+        }
+
+        if (options.DiskStalls)
+        {
+            _repertoire.AddRange([StallDisk, StallDisk]);
+        }
+
+        if (options.ClockJumps)
+        {
+            _repertoire.Add(JumpClock);
         }
 
         if (options.MembershipChanges)
@@ -80,6 +101,11 @@ internal sealed class Nemesis
             _world.Network.Rejoin(node.Id);
             node.Resume();
             node.Disk.Faults = new DiskFaults();
+            if (node.IsUp && node.MayRefuse)
+            {
+                node.Crash(CrashPolicy.KeepAll); // What is damaged comes to light, and is repaired.
+            }
+
             node.Start();
         }
     }
@@ -238,11 +264,10 @@ internal sealed class Nemesis
 
     private void FillDisk() => Any().Disk.Faults = new DiskFaults { NoSpaceProbability = _random.NextDouble() * 0.3 };
 
-    /// <summary>A bit flips on a disk, of one node of the run only, while it is down. It comes back whole, or says why it does not.</summary>
+    /// <summary>A bit flips on a disk while its node is down. It comes back whole, or says why it does not, and is repaired.</summary>
     private void Rot()
     {
-        SimulatedNode? node = _hasRotted ? null : _world.Nodes.FirstOrDefault(n => !n.IsUp && !n.IsRetired) ?? Any();
-        if (node is null || (!node.IsUp && node.MayRefuse))
+        if (TakeToDamage(mayBeDown: true) is not { } node)
         {
             return;
         }
@@ -253,9 +278,66 @@ internal sealed class Nemesis
             RestartLater(node);
         }
 
-        _hasRotted = true;
         node.MayRefuse = true;
         (string Path, long Offset, int Bit)? place = node.Disk.FlipRandomBit(_random.Chance(0.8) ? "/data/wal" : "/data/snap", string.Empty);
         _world.Trace.Note(_world.Time.Now, $"a bit of node {node.Id} rots: {place}");
     }
+
+    /// <summary>The node goes on, and finds out when it starts again, unless what was hit is not needed any more by then.</summary>
+    private void Misdirect()
+    {
+        if (TakeToDamage(mayBeDown: false) is { } node)
+        {
+            node.Disk.Misdirected = what =>
+            {
+                node.MayRefuse = true;
+                _world.Trace.Note(_world.Time.Now, $"node {node.Id}: {what}");
+            };
+            node.Disk.MisdirectNext(".wal");
+            node.MayRefuse = true;
+        }
+    }
+
+    /// <summary>Its peers know its directory by name: what comes from the empty one is refused.</summary>
+    private void Reformat()
+    {
+        SimulatedNode? node = TakeToDamage(mayBeDown: false);
+        bool isKnownToAll = node is not null && _world.Nodes.Where(other => other != node && !other.IsRetired).All(other =>
+            other.Core is { } core
+            && core.Node.Raft.MembershipIndex <= core.Node.Raft.DurableIndex
+            && MemberTable.From(core.Node.Raft.Membership).Find(node.Id.Value)?.DirectoryId == node.Core!.DirectoryId);
+        if (isKnownToAll)
+        {
+            node!.Crash(CrashPolicy.LoseAll);
+            node.Wipe();
+            RestartLater(node);
+            _world.Trace.Note(_world.Time.Now, $"the disk of node {node.Id} is replaced by an empty one");
+        }
+    }
+
+    /// <summary>
+    /// A node whose loss leaves a majority of sound voters in each membership that any node goes by, and no other in the offing. So at most a minority is
+    /// damaged at a time, those included that have not caught up.
+    /// </summary>
+    private SimulatedNode? TakeToDamage(bool mayBeDown)
+    {
+        SimulatedNode node = (mayBeDown ? _world.Nodes.FirstOrDefault(n => !n.IsUp && !n.IsRetired) : null) ?? Any();
+        bool isFit = !node.IsRetired && !node.IsUnsound && (mayBeDown || node.IsUp);
+        NodeCore[] up = [.. _world.Nodes.Select(other => other.Core).OfType<NodeCore>()];
+        bool isSettled = !_members.IsBusy && up.Length > 0 && up.All(core => core.Node.Raft.MembershipIndex <= core.Node.Raft.CommitIndex);
+        bool leavesMajority = up.All(core =>
+            !core.Node.Raft.Membership.IsJoint
+            && core.Node.Raft.Membership.Voters.Count(voter => voter == node.Id || _world.Find(voter) is null or { IsUnsound: true }) <= (core.Node.Raft.Membership.Voters.Count - 1) / 2);
+        return isFit && isSettled && leavesMajority ? node : null;
+    }
+
+    /// <summary>Longer than an election timeout, at times: whoever leads should not be the one whose disk takes nothing.</summary>
+    private void StallDisk() => Any().StallDisk(_random.Between(100 * VirtualTime.Millisecond, 5 * VirtualTime.Second));
+
+    /// <summary>
+    /// Where leaders have a lease, by so much that it counts as a pause, as after a suspend: many small jumps are a clock that runs fast beyond what the lease
+    /// allows for.
+    /// </summary>
+    private void JumpClock() => Any().JumpClock(_random.Between(
+        _world.Options.Lease ? VirtualTime.Second : 10 * VirtualTime.Millisecond, _random.Chance(0.5) ? 2 * VirtualTime.Second : 1000 * VirtualTime.Second));
 }

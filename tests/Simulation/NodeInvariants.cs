@@ -13,13 +13,27 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
     private LogIndex _commit;
     private ulong _applied;
     private Role _role;
+    private LogIndex _lost;
+    private bool _isRecovering;
 
     /// <summary>What the node had on stable storage before it died, and may have told others.</summary>
     private readonly record struct Promise(Term Term, NodeId Vote, LogIndex Durable, Term DurableTerm);
 
+    /// <summary>The log was damaged and repaired: it may have lost what was acknowledged, but neither term nor vote.</summary>
+    public void Repaired()
+    {
+        _lost = Max(_lost, _promise.Durable);
+        _promise = _promise with { Durable = LogIndex.Zero, DurableTerm = Term.Zero };
+    }
+
+    /// <summary>Everything is lost: nobody may hear of this node again.</summary>
+    public void Wiped() => _promise = default;
+
     public void AfterStart(GroupCore core)
     {
         RaftNode raft = core.Node.Raft;
+        Require(raft.IsRecovering || _lost == LogIndex.Zero, "comes back from a repair as if it had lost nothing");
+        _isRecovering = raft.IsRecovering;
         bool isReplaced = IsReplacedBySnapshot(raft);
         Require(raft.Term >= _promise.Term, $"came back in term {raft.Term}; it had promised term {_promise.Term}");
         Require(
@@ -55,6 +69,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
     {
         if (message is { Kind: MessageKind.VoteReply, Reject: false })
         {
+            Require(!_isRecovering, $"votes for {message.To} before it has caught up with what it had acknowledged");
             Require(
                 _promise.Term != message.Term || _promise.Vote.IsNone || _promise.Vote == message.To,
                 $"votes for {message.To} in term {message.Term}, where it has voted for {_promise.Vote}");
@@ -86,6 +101,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
             }
         }
 
+        CheckRecovery(raft);
         _role = raft.Role;
         StoreView view = core.View;
         Require(view.AppliedIndex >= _applied, $"its applied index went back from {_applied} to {view.AppliedIndex}");
@@ -96,6 +112,17 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         }
 
         Remember(raft);
+    }
+
+    private void CheckRecovery(RaftNode raft)
+    {
+        Require(!raft.IsRecovering || raft.Role == Role.Follower, $"is {raft.Role} before it has caught up with what it had acknowledged");
+        if (_isRecovering && !raft.IsRecovering)
+        {
+            _isRecovering = false;
+            cluster.CheckRecovered(id, raft, _lost);
+            _lost = LogIndex.Zero;
+        }
     }
 
     private void Remember(RaftNode raft)

@@ -33,6 +33,18 @@ internal sealed record RunOptions
 
     public bool BitRot { get; init; }
 
+    /// <summary>Sectors of the log land on other sectors of it as well.</summary>
+    public bool MisdirectedWrites { get; init; }
+
+    /// <summary>Disks of nodes that are down are replaced by empty ones.</summary>
+    public bool Reformats { get; init; }
+
+    /// <summary>Disks take nothing for up to some election timeouts, and then go on.</summary>
+    public bool DiskStalls { get; init; }
+
+    /// <summary>Clocks jump forward.</summary>
+    public bool ClockJumps { get; init; }
+
     public double ClockDriftMax { get; init; }
 
     /// <summary>Every clock is as wrong as it may be, one way or the other.</summary>
@@ -183,16 +195,23 @@ internal sealed record RunOptions
             MembershipChanges = membershipChanges,
             Lease = random.Chance(0.5),
 
-            // A node that refuses its damaged disk is gone for good: with members removed besides, there might be no majority left; and it may be
-            // the only one to have the data of what a witness knows of.
-            BitRot = options.BitRot && !membershipChanges && !witnesses,
+            // Damage takes data away: with witnesses the one that is hit may be the only one to have the data of what a witness knows of.
+            BitRot = options.BitRot && !witnesses,
+            MisdirectedWrites = random.Chance(0.25) && !witnesses,
+            Reformats = random.Chance(0.15) && !witnesses,
+            DiskStalls = random.Chance(0.25),
+            ClockJumps = random.Chance(0.25),
             CompactToNewest = compactToNewest,
             Sessions = random.Chance(0.4),
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
-        return latest.Chance(0.1) ? options with { Groups = 16, Nodes = 3, MembershipChanges = false } : options;
+        return latest.Chance(0.1) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
+
+    /// <summary>Members change, and damaged directories are repaired, on nodes of one group only.</summary>
+    private static RunOptions ManyGroups(RunOptions options) =>
+        options with { MembershipChanges = false, BitRot = false, MisdirectedWrites = false, Reformats = false };
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
     public static string? ProblemOf(string text)
@@ -228,7 +247,7 @@ internal sealed record RunOptions
             property.SetValue(changed, Convert.ChangeType(pair[1], property.PropertyType, CultureInfo.InvariantCulture));
         }
 
-        return changed.Groups > 1 ? changed with { MembershipChanges = false } : changed;
+        return changed.Groups > 1 ? ManyGroups(changed) : changed;
     }
 
     /// <summary>The text for <see cref="Override"/> that makes these options of the others.</summary>

@@ -15,6 +15,7 @@ internal sealed class Runner(Arguments arguments)
     private double _hours;
     private int _failures;
     private int _undecided;
+    private int _repairs;
     private int _exitCode;
 
     public int Run()
@@ -31,7 +32,7 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"snapshot transfers that broke off and went on where they had stopped: {_resumed}");
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"seeds={_seeds} ops={_operations} faults={_faults} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
+            $"seeds={_seeds} ops={_operations} faults={_faults} repairs={_repairs} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
         return _exitCode;
     }
 
@@ -106,7 +107,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -118,6 +119,7 @@ internal sealed class Runner(Arguments arguments)
             _undecided += outcome.Undecided;
             _faults += outcome.Faults;
             _resumed += outcome.SnapshotsResumed;
+            _repairs += outcome.Repairs;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
             if (arguments.Single)
             {
@@ -158,5 +160,5 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, int SnapshotsResumed, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, int SnapshotsResumed, int Repairs, long Time, SimulationFailure? Failure);
 }

@@ -1,6 +1,5 @@
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
-using MetaStore.Engine.Members;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
@@ -14,6 +13,7 @@ internal sealed class SimulatedNode
 {
     /// <summary>Between two heartbeats of a leader.</summary>
     public const long Tick = 50 * VirtualTime.Millisecond;
+    private const string DataDirectory = "/data";
 
     private readonly World _world;
     private readonly SimulationRandom _random;
@@ -22,10 +22,10 @@ internal sealed class SimulatedNode
     private readonly Dictionary<GroupId, NodeInvariants> _invariants;
     private readonly bool _isFounder;
     private Life? _life;
-    private Membership? _membership;
-    private MemberTable? _members;
     private long _pausedUntil;
     private int _resumedInFormerLives;
+    private long _diskStalledUntil;
+    private bool _hasRefused;
 
     public SimulatedNode(World world, NodeId id, SimulationRandom random, bool isFounder)
     {
@@ -60,27 +60,23 @@ internal sealed class SimulatedNode
     /// <summary>Snapshot transfers of this node, in all its lives, that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _resumedInFormerLives + (Core?.Snapshot.TransfersResumed ?? 0);
 
-    /// <summary>The node is gone for good: it refuses its damaged disk, or was removed.</summary>
+    /// <summary>The node is gone for good: it was removed, its disk was wiped, or nobody knows its term and vote any more.</summary>
     public bool IsRetired { get; private set; }
 
-    /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
+    /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer, and a repair the next step.</summary>
     public bool MayRefuse { get; set; }
 
-    /// <summary>The members as this node has applied them; it is up, and of one group. Looked at for each message, so it is decoded once.</summary>
-    public MemberTable Members
-    {
-        get
-        {
-            Membership membership = Core!.View.Membership;
-            if (!ReferenceEquals(membership, _membership))
-            {
-                _membership = membership;
-                _members = MemberTable.From(membership);
-            }
+    /// <summary>Its disk was wiped: what it had promised is lost, and nobody may listen to it.</summary>
+    public bool IsWiped { get; private set; }
 
-            return _members!;
-        }
-    }
+    /// <summary>It may lack what it acknowledged: damaged, under repair, or not caught up yet.</summary>
+    public bool IsUnsound => MayRefuse || _hasRefused || IsWiped || IsLost || RecoveryMarker.Exists(_disk, DataDirectory);
+
+    /// <summary>Its term and vote were lost with its log: it cannot be repaired.</summary>
+    public bool IsLost { get; private set; }
+
+    /// <summary>Whom the node's transport was last told of, in this life.</summary>
+    public MemberDirectory Known { get; private set; } = MemberDirectory.Nobody;
 
     public bool IsPaused => _world.Time.Now < _pausedUntil;
 
@@ -95,9 +91,15 @@ internal sealed class SimulatedNode
         }
 
         _disk.Faults = faults with { PowerOffAtOperation = faults.PowerOffAtOperation == 0 ? 0 : _disk.Operations + faults.PowerOffAtOperation };
+        Known = MemberDirectory.Nobody;
         var life = new Life(this);
         try
         {
+            if (_hasRefused && !Repair())
+            {
+                return;
+            }
+
             NodeSeams seams = life.Seams(_disk, _clock);
             life.Host = _world.Groups.Count == 1 ? new NodeCore(Settings(), seams) : new GroupHost(Settings(), seams, [.. _world.Groups.Select(group => group.Id)]);
         }
@@ -108,8 +110,9 @@ internal sealed class SimulatedNode
                 throw new SimulationFailure(FailureKind.Correctness, $"node {Id} refuses an undamaged disk: {error.Message}", error);
             }
 
-            IsRetired = true;
+            _hasRefused = true;
             _world.Trace.Note(_world.Time.Now, $"node {Id} refuses to start: {error.Message}");
+            Crash(CrashPolicy.ProcessKill);
             return;
         }
         catch (SimulatedCrashException)
@@ -124,6 +127,7 @@ internal sealed class SimulatedNode
         }
 
         _disk.Faults = new DiskFaults();
+        MayRefuse = false; // Everything was read, and found to be sound.
 
         _life = life;
         foreach (GroupCore group in life.Host.Groups)
@@ -159,7 +163,70 @@ internal sealed class SimulatedNode
 
     public void Pause(long duration) => _pausedUntil = Math.Max(_pausedUntil, _world.Time.Now + duration);
 
-    public void Resume() => _pausedUntil = 0;
+    public void Resume()
+    {
+        _pausedUntil = 0;
+        _diskStalledUntil = 0;
+    }
+
+    /// <summary>The disk takes nothing for a while, and then goes on as if nothing had been.</summary>
+    public void StallDisk(long duration) => _diskStalledUntil = Math.Max(_diskStalledUntil, _world.Time.Now + duration);
+
+    /// <summary>The node's clock jumps forward, as after a suspend that it alone counts.</summary>
+    public void JumpClock(long by)
+    {
+        _clock.Jump(by);
+        _life?.Schedule("node", _world.Time.Now);
+    }
+
+    /// <summary>The disk of a node that is down is replaced by an empty one.</summary>
+    public void Wipe()
+    {
+        Invariant.Check(!IsUp, "the disk of a running node is replaced");
+        _disk.Reformat();
+        IsWiped = true;
+        foreach (NodeInvariants invariants in _invariants.Values)
+        {
+            invariants.Wiped();
+        }
+    }
+
+    /// <summary>What an operator does with a node that refuses its damaged disk. False: the node does not start.</summary>
+    private bool Repair()
+    {
+        DirectoryRepair repair;
+        try
+        {
+            repair = MemberRepair.Examine(_disk, DataDirectory, isDiverged: false);
+        }
+        catch (RepairRefusedException refused)
+        {
+            _world.Trace.Note(_world.Time.Now, $"node {Id} cannot be repaired: {refused.Message}");
+            IsLost = true;
+            IsRetired = true;
+            return false;
+        }
+
+        if (!repair.IsNeeded && !RecoveryMarker.Exists(_disk, DataDirectory))
+        {
+            throw new SimulationFailure(FailureKind.Correctness, $"node {Id} refuses to start, and the repair finds nothing to do");
+        }
+
+        if (repair.IsNeeded)
+        {
+            repair.Execute(new WalOptions { SegmentBytes = _world.Options.SegmentBytes });
+        }
+
+        _world.Repairs++;
+        _world.Trace.Note(_world.Time.Now, $"node {Id} is repaired: {string.Join("; ", repair.Groups.Select(group => $"snapshot {group.Snapshot?.Index} entries {group.Entries.Count}"))}");
+        _hasRefused = false;
+        foreach (NodeInvariants invariants in _invariants.Values)
+        {
+            invariants.Repaired();
+        }
+
+        return true;
+    }
 
     public void Deliver(GroupId group, Message message) => _life?.Host.Receive(group, message);
 
@@ -172,7 +239,7 @@ internal sealed class SimulatedNode
         ClusterId = 0xC1,
         NodeId = Id,
         Members = _isFounder ? _world.Members : [],
-        DataDirectory = "/data",
+        DataDirectory = DataDirectory,
         HeartbeatInterval = TimeSpan.FromMilliseconds(Tick / VirtualTime.Millisecond),
         ElectionTimeout = TimeSpan.FromMilliseconds(500),
         RequestTimeout = TimeSpan.FromSeconds(3),
@@ -202,6 +269,9 @@ internal sealed class SimulatedNode
     {
         _world.Trace.Note(_world.Time.Now, $"node {Id} failed: {cause.Message}");
         IsRetired = Root(cause) is MemberRefusedException;
+
+        // A wiped node that hears of a commit before it is refused finds that it has lost it.
+        IsRetired |= IsWiped && Root(cause).GetType().Name == nameof(InvariantException); // Each project has its own.
         bool expected = IsRetired || Root(cause) is DiskException or SimulatedCrashException;
         if (!expected)
         {
@@ -277,6 +347,12 @@ internal sealed class SimulatedNode
             }
 
             _scheduled.Remove(name);
+            if (name is "log" or "snapshot" && time < node._diskStalledUntil)
+            {
+                Schedule(name, node._diskStalledUntil);
+                return;
+            }
+
             Step(name);
         }
 
@@ -339,7 +415,11 @@ internal sealed class SimulatedNode
         {
             public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
             {
-                // The simulated network reaches everybody; see World.Deliver for those who were removed.
+                // The simulated network reaches everybody; World.Deliver asks here whom to refuse.
+                if (!life.IsOver)
+                {
+                    life.Node.Known = new MemberDirectory(members, removed);
+                }
             }
 
             public void Send(GroupId group, Message message)

@@ -37,15 +37,20 @@ internal sealed class VirtualTime
     }
 }
 
-/// <summary>A node's own monotonic clock: runs fast or slow by a fixed rate, and counts on through restarts.</summary>
+/// <summary>A node's own monotonic clock: runs fast or slow by a fixed rate, jumps forward when told to, and counts on through restarts.</summary>
 internal sealed class DriftingClock(VirtualTime time, double rate, long offset) : TimeProvider
 {
+    private long _offset = offset;
+
     public override long TimestampFrequency => VirtualTime.Second;
 
-    public override long GetTimestamp() => offset + (long)(time.Now * rate);
+    public override long GetTimestamp() => _offset + (long)(time.Now * rate);
+
+    /// <summary>Jumps forward: this clock never goes back.</summary>
+    public void Jump(long by) => _offset += by;
 
     /// <summary>The run's time at which this clock will show the timestamp, rounded up.</summary>
-    public long ToRunTime(long timestamp) => (long)Math.Ceiling((timestamp - offset) / rate) + 1;
+    public long ToRunTime(long timestamp) => (long)Math.Ceiling((timestamp - _offset) / rate) + 1;
 
     public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddTicks(GetTimestamp() / 100);
 

@@ -70,6 +70,9 @@ internal sealed class World
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
 
+    /// <summary>Damaged directories that were repaired.</summary>
+    public int Repairs { get; set; }
+
     public long NextEvent() => ++_event;
 
     public long NextValue() => ++_value;
@@ -104,7 +107,7 @@ internal sealed class World
         _operationsLeft = 0;
         Hunt.End();
         _nemesis.End();
-        RunUntil(() => HaveLeaders() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         if (_groups.Length == 1)
         {
             ReadAndWriteOnce();
@@ -162,13 +165,13 @@ internal sealed class World
         node.Start();
     }
 
-    /// <summary>As the peer transport does: a member that was removed is refused, and told so.</summary>
+    /// <summary>As the peer transport does: whoever was removed, or comes with another data directory, is refused, and told so.</summary>
     private void Deliver(NodeId to, GroupId group, Message message)
     {
         SimulatedNode? receiver = Find(to);
-        if (receiver is { Core: not null } && receiver.Members.WasRemoved(message.From.Value))
+        if (receiver?.Core is not null && Find(message.From) is { Core: { } sender } && receiver.Known.Judge(message.From.Value, sender.DirectoryId) is { } refusal)
         {
-            Find(message.From)?.Core?.ReportRefused(to, "removed");
+            sender.ReportRefused(to, refusal.ToString());
             return;
         }
 
@@ -177,6 +180,18 @@ internal sealed class World
             receiver.Deliver(group, message);
             Hunt.Received(receiver);
         }
+    }
+
+    /// <summary>Whoever was damaged has been repaired and has caught up; of a node that is no member any more nobody asks that.</summary>
+    private bool AllAreBack()
+    {
+        if (_groups.Length > 1)
+        {
+            return true; // Their directories are not damaged.
+        }
+
+        Membership membership = Nodes.Where(n => n.IsUp).MaxBy(n => n.Core!.View.AppliedIndex)?.Core!.View.Membership ?? Membership.Empty;
+        return Nodes.Where(n => !n.IsRetired && membership.Contains(n.Id)).All(n => n.IsUp && !n.IsUnsound);
     }
 
     /// <summary>Some node that is up leads, in each group.</summary>

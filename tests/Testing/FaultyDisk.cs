@@ -14,6 +14,8 @@ public sealed class FaultyDisk : IDisk
 
     private readonly Dictionary<string, FaultyDirectory> _directories = new(StringComparer.Ordinal);
     private readonly HashSet<string> _locks = new(StringComparer.Ordinal);
+    private string? _misdirectedSuffix;
+    private (Inode Inode, long Offset, int Length) _lastWrite;
 
     /// <summary>An empty disk.</summary>
     public FaultyDisk(Random random)
@@ -41,6 +43,9 @@ public sealed class FaultyDisk : IDisk
 
     /// <summary>Whether the power is off: every operation throws <see cref="SimulatedCrashException"/> until <see cref="Crash"/>.</summary>
     public bool IsPoweredOff { get; private set; }
+
+    /// <summary>Told when <see cref="MisdirectNext"/> has come about.</summary>
+    public Action<string>? Misdirected { get; set; }
 
     /// <summary>A line for each operation, if set.</summary>
     public Action<string>? Trace { get; set; }
@@ -92,6 +97,7 @@ public sealed class FaultyDisk : IDisk
 
         IsPoweredOff = false;
         Generation++;
+        _misdirectedSuffix = null;
         _locks.Clear();
     }
 
@@ -131,6 +137,13 @@ public sealed class FaultyDisk : IDisk
         FlipBit(place.Path, place.Offset, place.Bit);
         return place;
     }
+
+    /// <summary>
+    /// The next write to a file with the suffix that is synced, and does not stand at its beginning, goes astray as well: one of its sectors lands on an
+    /// earlier sector of the file too, over what was synced there, unseen. Only once the write itself is durable: until then it could be taken
+    /// for a torn one, and with it what it destroyed.
+    /// </summary>
+    public void MisdirectNext(string suffix) => _misdirectedSuffix = suffix;
 
     /// <summary>Wipes everything, as a reformat does.</summary>
     public void Reformat()
@@ -198,13 +211,17 @@ public sealed class FaultyDisk : IDisk
     public void Rename(string from, string to)
     {
         FaultyDirectory directory = DirectoryOf(from);
-        if (!string.Equals(Parent(from), Parent(to), StringComparison.Ordinal))
-        {
-            throw Error("rename", from, 18, "Invalid cross-device link");
-        }
-
+        FaultyDirectory target = DirectoryOf(to);
         Change("rename", $"{from} -> {to}", DiskOperation.Rename);
         Inode inode = Find(from, "rename");
+        if (!ReferenceEquals(directory, target))
+        {
+            // Two directories, two changes: a crash may leave both names, or none.
+            target.Link(System.IO.Path.GetFileName(to), inode);
+            directory.Unlink(System.IO.Path.GetFileName(from), inode);
+            return;
+        }
+
         directory.Rename(System.IO.Path.GetFileName(from), System.IO.Path.GetFileName(to), inode);
     }
 
@@ -266,6 +283,7 @@ public sealed class FaultyDisk : IDisk
         }
 
         inode.Write(buffer, offset);
+        _lastWrite = (inode, offset, buffer.Length);
         BytesWritten += buffer.Length;
     }
 
@@ -291,6 +309,26 @@ public sealed class FaultyDisk : IDisk
         }
 
         inode.Sync();
+        if (_misdirectedSuffix is { } suffix && path.EndsWith(suffix, StringComparison.Ordinal))
+        {
+            Misdirect(inode, path);
+        }
+    }
+
+    private void Misdirect(Inode inode, string path)
+    {
+        (Inode written, long offset, int length) = _lastWrite;
+        int before = (int)(offset / SectorBytes);
+        if (!ReferenceEquals(written, inode) || before == 0 || length == 0)
+        {
+            return;
+        }
+
+        _misdirectedSuffix = null;
+        int from = before + Random.Next(((int)(offset + length - 1) / SectorBytes) - before + 1);
+        int to = Random.Next(before);
+        inode.CopySector(from, to);
+        Misdirected?.Invoke($"sector {from} of {path} went to sector {to} as well");
     }
 
     internal static DiskException Error(string operation, string path, int error, string reason) => new(operation, path, error, reason);

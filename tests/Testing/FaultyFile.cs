@@ -144,6 +144,13 @@ internal sealed class Inode
         }
     }
 
+    /// <summary>Overwrites a sector that is durable with a copy of another, durably.</summary>
+    public void CopySector(int from, int to)
+    {
+        int bytes = (int)Math.Min(SectorBytes, Length - (from * (long)SectorBytes));
+        _content.AsSpan(from * SectorBytes, bytes).CopyTo(_content.AsSpan(to * SectorBytes));
+    }
+
     public Inode Clone()
     {
         var copy = new Inode { _content = (byte[])_content.Clone(), _durableLength = _durableLength, Length = Length };

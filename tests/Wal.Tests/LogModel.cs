@@ -57,6 +57,25 @@ internal sealed class LogModel
 
     public LogSnapshotMark Mark(uint groupId) => _groups.TryGetValue(groupId, out Group? group) ? group.Mark : default;
 
+    public LogHardState HardState(uint groupId) => _groups.TryGetValue(groupId, out Group? group) ? group.HardState : default;
+
+    /// <summary>As this one, but with the terms and votes of the other: they are in their copy before the rest is in the log.</summary>
+    public LogModel WithVotesOf(LogModel other)
+    {
+        LogModel joined = Clone();
+        foreach ((uint id, Group group) in other._groups)
+        {
+            if (!joined._groups.TryGetValue(id, out Group? own))
+            {
+                joined._groups[id] = own = new Group();
+            }
+
+            own.HardState = new LogHardState(group.HardState.Term, group.HardState.Vote, own.HardState.Commit);
+        }
+
+        return joined;
+    }
+
     public ulong TermAt(uint groupId, ulong index)
         => _groups[groupId].Entries.First(entry => entry.Index == index).Term;
 
@@ -152,8 +171,16 @@ internal sealed class WriteGenerator(Random random, int groups, int entryBytesMa
             WriteId = ++_writeId,
             Mark = mark,
             Entries = entries,
-            HardState = random.Next(2) == 0 ? new LogHardState(_term, (ulong)random.Next(5), last) : null,
+            HardState = random.Next(2) == 0 ? NextHardState(model.HardState(group), last) : null,
         };
+    }
+
+    /// <summary>Terms never fall, and a vote is given once in a term.</summary>
+    private LogHardState NextHardState(LogHardState before, ulong commit)
+    {
+        _term = Math.Max(_term, before.Term);
+        bool hasVoted = before.Term == _term && before.Vote != 0;
+        return new LogHardState(_term, hasVoted ? before.Vote : (ulong)random.Next(5), commit);
     }
 
     /// <summary>A batch of 1 to 3 writes, which the model then holds.</summary>

@@ -47,7 +47,7 @@ public sealed class ModelTests
             disk.Crash(random.Next(2) == 0 ? CrashPolicy.ProcessKill : CrashPolicy.KeepRandom);
             log = TestLog.Open(disk, out WalRecovery recovery);
             string recovered = LogModel.Describe(recovery);
-            Assert.Contains(recovered, new[] { model.ToString(), inFlight.ToString() });
+            Assert.Contains(recovered, new[] { model.ToString(), inFlight.ToString(), model.WithVotesOf(inFlight).ToString() });
             disk.Crash(CrashPolicy.LoseAll); // what was reported must be durable
             Assert.Equal(recovered, LogModel.Describe(TestLog.Reopen(disk)));
             GC.KeepAlive(log);

@@ -38,6 +38,12 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
             logger.LogWarning("recovery: {Note}", _core.RecoveryNote);
         }
 
+        if (_core.StartedRecovering)
+        {
+            logger.LogWarning("recovering: this member lost a part of its log. It votes for nobody until it has caught up with a leader");
+            _core.Node.HasRecovered += () => logger.LogInformation("recovered: this member has caught up and votes again");
+        }
+
         // Before the loops run and move on.
         MemberCount = _core.Node.Raft.Membership.All.Count();
         Recovery = _core.IsFirstStart ? new NodeRecovery(0, 0, 0) : new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);

@@ -45,6 +45,9 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     /// <summary>What recovery cut away; null where nothing.</summary>
     public string? RecoveryNote => _shared.Storage.RecoveryNote;
 
+    /// <summary>The member came back without a part of what it had acknowledged.</summary>
+    public bool StartedRecovering => _shared.Storage.IsRecovering;
+
     public StoreView View => _group.View;
 
     public long OperationsRented => _shared.Operations.Rented;

@@ -36,6 +36,9 @@ internal sealed class NodeStorage : IDisposable
     /// <summary>The directory held nothing: this is the member's first start.</summary>
     public bool IsNew => Groups.All(group => group.IsNew);
 
+    /// <summary>The member lost a part of what it had acknowledged, and has to catch up before it votes.</summary>
+    public bool IsRecovering => Groups.Any(group => group.Restart is { IsRecovering: true });
+
     /// <summary>What recovery cut away, for the operator; null where nothing.</summary>
     public string? RecoveryNote { get; }
 
@@ -48,7 +51,13 @@ internal sealed class NodeStorage : IDisposable
         disk.CreateDirectory(settings.DataDirectory);
         var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
         var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
-        RefuseLostLog(disk, settings.DataDirectory, snapshots, groups);
+        bool isRecovering = RecoveryMarker.Exists(disk, settings.DataDirectory);
+        if (!isRecovering)
+        {
+            RefuseLostLog(disk, settings.DataDirectory, snapshots, groups);
+        }
+
+        bool isNamed = DirectoryIdentity.TryRead(disk, settings.DataDirectory) is not null;
         var newest = new Dictionary<uint, SnapshotInfo>();
         WriteAheadLog log = WriteAheadLog.Open(
             disk,
@@ -59,13 +68,9 @@ internal sealed class NodeStorage : IDisposable
             {
                 // With the directory's lock held: nobody else removes a snapshot now.
                 RefuseUnknownGroups(settings.DataDirectory, recovered, groups);
+                FindSnapshots(snapshots, groups, newest);
                 foreach (GroupId group in groups)
                 {
-                    if (snapshots.List(group.Value).FirstOrDefault() is { } info)
-                    {
-                        newest.Add(group.Value, info);
-                    }
-
                     RefuseLostSnapshot(settings.DataDirectory, recovered, newest.GetValueOrDefault(group.Value), group);
                 }
             },
@@ -74,15 +79,27 @@ internal sealed class NodeStorage : IDisposable
         {
             snapshots.DeleteTemporary();
             Dictionary<uint, RecoveredGroup> known = recovery.Groups.ToDictionary(group => group.GroupId);
-            GroupId[] fresh = [.. groups.Where(group => !newest.ContainsKey(group.Value) && IsEmpty(known.GetValueOrDefault(group.Value)))];
-            if (fresh.Length > 0 && settings.Members.Count > 0)
+            if (recovery.Created)
             {
-                Bootstrap(log, fresh, settings, known);
+                FindSnapshots(snapshots, groups, newest); // Nobody judged a log that is not there.
+            }
+
+            // The name comes last: before, nobody can have been told anything.
+            GroupId[] empty = [.. groups.Where(group => !newest.ContainsKey(group.Value) && IsEmpty(known.GetValueOrDefault(group.Value)))];
+            GroupId[] fresh = isNamed ? [] : empty;
+            if (settings.Members.Count > 0)
+            {
+                Bootstrap(log, isRecovering ? empty : fresh, settings, known);
             }
 
             GroupStorage[] storages = [.. groups.Select(group => Recover(
-                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), isNew: fresh.Contains(group)))];
+                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), fresh.Contains(group), isRecovering))];
+            Array.ForEach(storages, storage => RefuseLoneVoter(settings, storage.Restart));
             MarkSnapshots(log, groups, known, newest);
+            if (isRecovering)
+            {
+                log.AwaitRecoveryOf([.. groups.Select(group => group.Value)]);
+            }
 
             // Made after the log: a directory that has a name and no log has lost it.
             DirectoryIdentity named = DirectoryIdentity.ReadOrCreate(disk, settings.DataDirectory, identity, new SplitMix64(settings.Seed ^ DirectorySalt).Next);
@@ -123,12 +140,24 @@ internal sealed class NodeStorage : IDisposable
         }
     }
 
-    private static bool IsEmpty(RecoveredGroup? recovered) => recovered is null || (recovered.Entries.Count == 0 && recovered.HardState == default);
+    private static void FindSnapshots(SnapshotStore snapshots, IReadOnlyList<GroupId> groups, Dictionary<uint, SnapshotInfo> newest)
+    {
+        foreach (GroupId group in groups)
+        {
+            if (snapshots.List(group.Value).FirstOrDefault() is { } info)
+            {
+                newest.Add(group.Value, info);
+            }
+        }
+    }
 
-    private static GroupStorage Recover(SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew)
+    private static bool IsEmpty(RecoveredGroup? recovered) => recovered is null || recovered.Entries.Count == 0;
+
+    private static GroupStorage Recover(
+        SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew, bool isRecovering)
     {
         MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
-        return new GroupStorage(group, store, Restarted(recovered, newest), isNew);
+        return new GroupStorage(group, store, Restarted(recovered, newest, isRecovering), isNew);
     }
 
     private static void RefuseLostSnapshot(string directory, IReadOnlyList<RecoveredGroup> groups, SnapshotInfo? newest, GroupId group)
@@ -141,22 +170,39 @@ internal sealed class NodeStorage : IDisposable
 
     /// <summary>
     /// The first start of a member of a new cluster: its log begins with the membership that all of them were started with, as an entry
-    /// of term 1 at index 1. So the log alone says who belongs to the cluster, from the first entry on. The members' entries are equal, since
+    /// of term 1 at index 1, committed by definition. So the log alone says who belongs to the cluster, from the first entry on. The members' entries are equal, since
     /// their lists are: the cluster's id is made of the list.
     /// </summary>
     private static void Bootstrap(WriteAheadLog log, IReadOnlyList<GroupId> groups, NodeSettings settings, Dictionary<uint, RecoveredGroup> known)
     {
         byte[] membership = MembershipCodec.Encode(MemberTable.Bootstrap(settings.Members));
-        var state = new LogHardState(1, 0, 1);
         var writes = new List<LogWrite>();
         foreach (GroupId group in groups)
         {
+            LogHardState before = known.GetValueOrDefault(group.Value)?.HardState ?? default;
+            LogHardState state = before.Term > 1 ? before with { Commit = 1 } : new LogHardState(1, before.Vote, 1);
             LogEntry[] entries = [new LogEntry(1, 1, (byte)EntryKind.Membership, membership)];
             writes.Add(new LogWrite { GroupId = group.Value, WriteId = 0, Entries = entries, HardState = state });
             known[group.Value] = new RecoveredGroup { GroupId = group.Value, Mark = default, Entries = entries, HardState = state };
         }
 
         log.Write(writes);
+    }
+
+    /// <summary>A member that votes alone has nobody to mend its log from, and would wait for ever.</summary>
+    private static void RefuseLoneVoter(NodeSettings settings, RaftRestart? restart)
+    {
+        if (restart is { IsRecovering: true } && MembershipOf(restart) is { } membership && membership.Voters.Count == 1 && membership.IsVoter(settings.NodeId))
+        {
+            throw new CorruptionException(
+                settings.DataDirectory, 0, "the member has lost a part of its log and is the only voter of its group: there is nobody to mend it from");
+        }
+    }
+
+    private static Membership? MembershipOf(RaftRestart restart)
+    {
+        Entry? newest = restart.Entries.Where(entry => entry.Kind == EntryKind.Membership).Select(entry => (Entry?)entry).LastOrDefault();
+        return newest is { } entry ? MembershipCodec.Decode(entry.Data) : restart.Snapshot?.Membership;
     }
 
     private static Membership ReadMembership(SnapshotInfo info)
@@ -191,9 +237,9 @@ internal sealed class NodeStorage : IDisposable
     /// Joins snapshot and log. The snapshot may be newer than the log's mark (a crash between the two writes) and even than its end
     /// (a snapshot received from the leader): then the log behind it is void, which the mark that is written next makes durable.
     /// </summary>
-    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest)
+    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest, bool isRecovering)
     {
-        if (recovered is null && newest is null)
+        if (recovered is null && newest is null && !isRecovering)
         {
             return null;
         }
@@ -212,6 +258,7 @@ internal sealed class NodeStorage : IDisposable
             Snapshot = newest is null
                 ? null
                 : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), ReadMembership(newest)),
+            IsRecovering = isRecovering,
             Entries = [.. entries.Select(e => new Entry(new Term(e.Term), new LogIndex(e.Index), (EntryKind)e.Kind, e.Data))],
         };
     }

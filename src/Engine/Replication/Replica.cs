@@ -42,6 +42,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private ulong _markDurable;
     private ulong _markSeen;
     private bool _abandoned;
+    private bool _isRecovering;
     private volatile bool _readsAwaitApply;
 
     public Replica(RaftNode raft, ReplicaParts parts)
@@ -56,11 +57,15 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
         _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
         _removal.Committed(parts.Stores.Current.View.Membership);
+        _isRecovering = raft.IsRecovering;
         PublishStatus();
     }
 
     /// <summary>Raised on the node loop when the known leader has changed.</summary>
     public event Action? LeaderChanged;
+
+    /// <summary>Raised on the node loop when a recovering member has caught up.</summary>
+    public event Action? HasRecovered;
 
     public string Name => "node";
 
@@ -178,6 +183,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             worked = true;
         }
 
+        EndRecovery();
         _readsAwaitApply = _barrier.AwaitsApply || _desk.AwaitsApply;
         if (_readsAwaitApply)
         {
@@ -381,6 +387,17 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
 
         return worked;
+    }
+
+    /// <summary>What the member has caught up with is durable; that it has may become so whenever the log gets to it.</summary>
+    private void EndRecovery()
+    {
+        if (_isRecovering && !_raft.IsRecovering)
+        {
+            _isRecovering = false;
+            _parts.Log.Enqueue(new LogWrite { GroupId = _parts.Group.Value, WriteId = _writeHandedOut, EndsRecovery = true });
+            HasRecovered?.Invoke();
+        }
     }
 
     private void Carry(Ready ready)

@@ -122,7 +122,7 @@ internal sealed class StateTally
 /// </summary>
 internal sealed class StateDivergedException(StateCheck own, StateCheck check) : Exception(
     $"the state of this node has diverged: at index {own.Index} its hash was {own.Digest:x16}, and that of most voters {check.Digest:x16}; "
-    + "it stops serving. Remove the member and add a new one, which gets its state from the others")
+    + "it stops serving. \"metastore repair --data-dir DIR --diverged\" sets its state aside; started again, it gets that of the others")
 {
     /// <summary>The index at which the two differ.</summary>
     public ulong Index { get; } = own.Index;

@@ -29,7 +29,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     private IPeerMessageSink? _sink;
     private IReadOnlyDictionary<NodeId, EndPoint>? _wanted;
     private bool _isStarted;
-    private KnownMembers _known = new([], new HashSet<ulong>());
+    private MemberDirectory _known = MemberDirectory.Nobody;
 
     /// <summary>Prepares a transport; <see cref="StartAsync"/> opens it.</summary>
     /// <param name="options">Settings.</param>
@@ -151,7 +151,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             }
         }
 
-        Volatile.Write(ref _known, new KnownMembers([.. members], removed.ToHashSet()));
+        Volatile.Write(ref _known, new MemberDirectory(members, removed));
         lock (_gate)
         {
             _wanted = peers;
@@ -295,19 +295,17 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
 
     private void CheckMember(in Hello hello)
     {
-        KnownMembers known = Volatile.Read(ref _known);
-        ulong id = hello.NodeId.Value;
-        if (known.Removed.Contains(id))
+        MemberDirectory known = Volatile.Read(ref _known);
+        switch (known.Judge(hello.NodeId.Value, hello.DirectoryId))
         {
-            throw new HandshakeRefusedException(HandshakeResult.Removed, $"Member {hello.NodeId} was removed from the cluster.");
-        }
-
-        Member? member = known.Members.FirstOrDefault(candidate => candidate.Id == id);
-        if (member is not null && member.DirectoryId != 0 && member.DirectoryId != hello.DirectoryId && !KnownBugs.WipedMemberMayVote)
-        {
-            throw new HandshakeRefusedException(
-                HandshakeResult.DirectoryReplaced,
-                $"Member {hello.NodeId} ran on data directory {member.DirectoryId:x16} and comes with {hello.DirectoryId:x16}: what it had promised is lost. Remove it, and add a new member.");
+            case MemberRefusal.Removed:
+                throw new HandshakeRefusedException(HandshakeResult.Removed, $"Member {hello.NodeId} was removed from the cluster.");
+            case MemberRefusal.DirectoryReplaced:
+                throw new HandshakeRefusedException(
+                    HandshakeResult.DirectoryReplaced,
+                    $"Member {hello.NodeId} ran on data directory {known.DirectoryOf(hello.NodeId.Value):x16} and comes with {hello.DirectoryId:x16}: what it had promised is lost. Remove it, and add a new member.");
+            default:
+                break;
         }
     }
 
@@ -369,6 +367,4 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             }
         }
     }
-
-    private sealed record KnownMembers(IReadOnlyList<Member> Members, IReadOnlySet<ulong> Removed);
 }

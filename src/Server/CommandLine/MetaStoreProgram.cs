@@ -56,6 +56,7 @@ internal static class MetaStoreProgram
             MemberCommands.MoveLeader(flags),
             LoadCommand.Create(flags),
             WalCommand.Create(io),
+            RepairCommand.Create(io),
         };
     }
 }

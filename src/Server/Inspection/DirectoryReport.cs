@@ -47,7 +47,8 @@ internal sealed record DirectoryReport(ReadOnlyMemory<byte> Text, int ExitCode)
     }
 
     /// <summary>Apart from damage: a wrong path or a missing right says nothing about the data.</summary>
-    private static void CheckReadable(IDisk disk, string directory)
+    /// <exception cref="RefusalException">The directory cannot be read, or is no data directory.</exception>
+    public static void CheckReadable(IDisk disk, string directory)
     {
         string wal = Path.Combine(directory, "wal");
         string snapshots = Path.Combine(directory, "snap");

@@ -10,7 +10,9 @@ internal static class StartFailure
     public static bool IsOperatingError(Exception exception) => exception
         is RefusalException or WalIdentityException or WalVersionException or CorruptionException or DiskException or SocketException or ArgumentException;
 
-    public static RefusalException ToRefusal(Exception exception, NodeSettings node) => exception switch
+    public static RefusalException ToRefusal(Exception exception, NodeSettings node) => ToRefusal(exception, node.DataDirectory);
+
+    public static RefusalException ToRefusal(Exception exception, string dataDirectory) => exception switch
     {
         RefusalException refusal => refusal,
         WalIdentityException => new RefusalException(
@@ -22,9 +24,10 @@ internal static class StartFailure
         CorruptionException => new RefusalException(
             ExitCode.DamagedData,
             exception.Message + Environment.NewLine
-            + $"The node does not start on damaged data. \"metastore wal verify {node.DataDirectory}\" shows what is there; restore the directory from a copy.",
+            + $"The node does not start on damaged data. \"metastore wal verify {dataDirectory}\" shows what is there; "
+            + $"\"metastore repair --data-dir {dataDirectory}\" makes a member of a cluster ready to be mended by its peers.",
             exception),
-        DiskException disk => new RefusalException(ExitCode.UnusableData, $"--data-dir {node.DataDirectory}: {Describe(disk)}", exception),
+        DiskException disk => new RefusalException(ExitCode.UnusableData, $"--data-dir {dataDirectory}: {Describe(disk)}", exception),
         SocketException => new RefusalException(ExitCode.UnusableAddress, exception.Message, exception),
         ArgumentException => new RefusalException(ExitCode.Usage, exception.Message, exception),
         _ => new RefusalException(ExitCode.Internal, exception.Message, exception),

@@ -182,11 +182,8 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         holders.Count(membership.Voters.Contains) > membership.Voters.Count / 2
         && (!membership.IsJoint || holders.Count(membership.Outgoing.Contains) > membership.Outgoing.Count / 2);
 
-    private static bool HoldsOnDisk(Member member, Entry entry)
-    {
-        bool bySnapshot = member.Disk.Snapshot is { } snapshot && snapshot.Metadata.Index >= entry.Index;
-        return bySnapshot || member.Disk.TermAt(entry.Index) == entry.Term;
-    }
+    /// <summary>What was lost by damage may still be counted: until it is made good, nobody is elected by the member that lost it.</summary>
+    private static bool HoldsOnDisk(Member member, Entry entry) => member.Disk.HasHeld(entry);
 
     private void CheckLeader(Member member)
     {

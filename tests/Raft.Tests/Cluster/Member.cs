@@ -50,6 +50,14 @@ internal sealed class Member
         _node = null;
     }
 
+    /// <summary>The member is down, and its disk is damaged; repaired, it comes back recovering.</summary>
+    public void Damage(int keep, bool all)
+    {
+        Disk.Crash(surviving: 0);
+        _node = null;
+        Disk.Damage(keep, all);
+    }
+
     /// <summary>Does everything a Ready asks for, but for the sending of messages and the completion of the write.</summary>
     public Ready Process()
     {
@@ -65,6 +73,11 @@ internal sealed class Member
         }
 
         Node.AdvanceApplied(Machine.Applied);
+        if (Disk.IsDamaged && !Node.IsRecovering)
+        {
+            Disk.MakeGood();
+        }
+
         return ready;
     }
 

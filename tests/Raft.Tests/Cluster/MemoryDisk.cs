@@ -7,6 +7,8 @@ internal sealed class MemoryDisk
 {
     private readonly Queue<PendingAppend> _underWay = new();
     private readonly List<Entry> _entries = [];
+    private readonly Dictionary<LogIndex, Term> _lost = [];
+    private LogIndex _lostSnapshot;
 
     public HardState HardState { get; private set; }
 
@@ -69,6 +71,46 @@ internal sealed class MemoryDisk
         return _entries[(int)(index.Value - _entries[0].Index.Value)].Term;
     }
 
+    /// <summary>Whether damage was done, and what was lost by it has not been made good.</summary>
+    public bool IsDamaged { get; private set; }
+
+    /// <summary>
+    /// Damage: of the entries the first <paramref name="keep"/> are left; with <paramref name="all"/> not even the snapshot is. Term and vote
+    /// have a copy elsewhere.
+    /// </summary>
+    public void Damage(int keep, bool all)
+    {
+        IsDamaged = true;
+        foreach (Entry entry in _entries)
+        {
+            _lost[entry.Index] = entry.Term;
+        }
+
+        if (all)
+        {
+            _lostSnapshot = Snapshot?.Metadata.Index > _lostSnapshot ? Snapshot.Metadata.Index : _lostSnapshot;
+            Snapshot = null;
+            Mark = new SnapshotMetadata(LogIndex.Zero, Term.Zero, Membership.Empty);
+        }
+
+        int left = all ? 0 : Math.Min(keep, _entries.Count);
+        _entries.RemoveRange(left, _entries.Count - left);
+    }
+
+    /// <summary>The member has caught up.</summary>
+    public void MakeGood()
+    {
+        IsDamaged = false;
+        _lost.Clear();
+        _lostSnapshot = LogIndex.Zero;
+    }
+
+    /// <summary>Whether the entry is here, or was before it was lost by damage: then the member acknowledged it once.</summary>
+    public bool HasHeld(Entry entry) =>
+        Math.Max(Snapshot?.Metadata.Index.Value ?? 0, _lostSnapshot.Value) >= entry.Index.Value
+        || TermAt(entry.Index) == entry.Term
+        || (_lost.TryGetValue(entry.Index, out Term term) && term == entry.Term);
+
     /// <summary>What a restarted node takes up.</summary>
     public RaftRestart Restart()
     {
@@ -82,6 +124,7 @@ internal sealed class MemoryDisk
             HardState = HardState,
             Snapshot = Snapshot?.Metadata,
             Entries = [.. _entries],
+            IsRecovering = IsDamaged,
         };
     }
 

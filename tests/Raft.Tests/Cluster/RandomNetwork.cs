@@ -27,6 +27,9 @@ internal sealed record NetworkFaults
     /// <summary>The leader is asked for another membership, any, or to hand over.</summary>
     public int MembershipPerMille { get; init; }
 
+    /// <summary>The disk of a member, of a minority at a time, loses a part of its log, or all of it, or its snapshots too.</summary>
+    public int DamagePerMille { get; init; }
+
     /// <summary>Any mixture.</summary>
     public static NetworkFaults Draw(Random random) => new()
     {
@@ -75,8 +78,9 @@ internal sealed class RandomNetwork
     /// <param name="storm">Hardly any term lasts.</param>
     /// <param name="membershipChanges">The membership changes all the while.</param>
     /// <param name="witnesses">So many of the members are witnesses, who are no founders.</param>
+    /// <param name="damage">Disks are damaged, of a minority at a time.</param>
     /// <param name="sleeps">There are times when nobody asks for anything, and then the group may sleep; whoever does is woken at random.</param>
-    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0, bool sleeps = false)
+    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0, bool sleeps = false, bool damage = false)
     {
         _sleeps = sleeps;
         _random = new Random(seed);
@@ -99,6 +103,11 @@ internal sealed class RandomNetwork
                 PartitionPerMille = (_faults.PartitionPerMille + 3) / 4,
                 CampaignPerMille = _faults.CampaignPerMille / 8,
             };
+        }
+
+        if (damage)
+        {
+            _faults = _faults with { DamagePerMille = _random.Next(2, 15) };
         }
 
         bool tight = storm || _random.Next(2) == 0;
@@ -140,6 +149,9 @@ internal sealed class RandomNetwork
 
     /// <summary>How often a leader put the group to sleep.</summary>
     public int Sleeps { get; private set; }
+
+    /// <summary>How often a disk was damaged.</summary>
+    public int Damages { get; private set; }
 
     /// <summary>How often something went wrong on purpose.</summary>
     public int FaultCount { get; private set; }
@@ -367,6 +379,23 @@ internal sealed class RandomNetwork
         if (_random.Next(1000) < _faults.CrashPerMille)
         {
             Crash(member);
+        }
+
+        if (_faults.DamagePerMille > 0 && _random.Next(1000) < _faults.DamagePerMille)
+        {
+            Damage(member);
+        }
+    }
+
+    /// <summary>At most a minority is damaged at a time, those included that have not caught up.</summary>
+    private void Damage(Member member)
+    {
+        int damaged = Members.Count(other => other.Disk.IsDamaged && other != member);
+        if (damaged < (Members.Count - 1) / 2)
+        {
+            Damages++;
+            AbandonReads(member);
+            member.Damage(keep: _random.Next(member.Disk.Entries.Count + 1), all: _random.Next(3) == 0);
         }
     }
 

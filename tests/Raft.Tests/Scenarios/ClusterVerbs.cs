@@ -9,7 +9,7 @@ internal interface IVerbs
     bool TryRun(ScenarioCluster cluster, Command command);
 }
 
-/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [witnesses=IDS: none of those] [quiesces=1], set-log, crash, restart.</summary>
+/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [witnesses=IDS: none of those] [quiesces=1], set-log, crash, damage, restart.</summary>
 internal sealed class ClusterVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -24,6 +24,9 @@ internal sealed class ClusterVerbs : IVerbs
                 return true;
             case "crash":
                 cluster[command.Number(0)].Crash(command.Setting("surviving-writes", 0));
+                return true;
+            case "damage":
+                cluster[command.Number(0)].Damage(command.Setting("keep", 0), command.Setting("all", 0) == 1);
                 return true;
             case "restart":
                 cluster[command.Number(0)].Restart();

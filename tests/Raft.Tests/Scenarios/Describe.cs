@@ -23,7 +23,7 @@ internal static class Describe
         string head = $"{message.From}->{message.To} {message.Kind}";
         string term = $" term={message.Term}";
         string refused = message.Reject ? " refused" : "";
-        return head + message.Kind switch
+        return head + (message.IsRecovering ? " recovering" : "") + message.Kind switch
         {
             MessageKind.PreVote or MessageKind.Vote => $"{term} last={message.Index}/{message.LogTerm}" + (message.IsTransfer ? " transfer" : ""),
             MessageKind.PreVoteReply or MessageKind.VoteReply => term + (message.Reject ? refused : " granted"),
@@ -39,6 +39,7 @@ internal static class Describe
             MessageKind.SnapshotChunkReply => $"{term} snapshot={message.Index}{refused}",
             MessageKind.TimeoutNow => term,
             MessageKind.Quiesce => $"{term} last={message.Index}/{message.LogTerm} commit={message.Commit}",
+            MessageKind.Recover or MessageKind.RecoverReply => $"{term} last={message.Index}",
             _ => " ?",
         };
     }

@@ -1,0 +1,44 @@
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>
+/// Repairs the directory of a stopped member (<see cref="DirectoryRepair"/>), where it has peers to mend itself from. Started again it is a recovering
+/// member: it takes no part in elections until it has caught up with a leader.
+/// </summary>
+public static class MemberRepair
+{
+    /// <summary>Examines a directory, and changes nothing.</summary>
+    /// <param name="disk">The disk.</param>
+    /// <param name="directory">The data directory.</param>
+    /// <param name="isDiverged">The member stopped because its state differs from that of the others.</param>
+    /// <exception cref="RepairRefusedException">It cannot be repaired; the message says why, and what can be done.</exception>
+    /// <exception cref="WalVersionException">A file is of another version.</exception>
+    /// <exception cref="WalIdentityException">A file is of another cluster or node.</exception>
+    /// <exception cref="DiskException">The disk failed.</exception>
+    public static DirectoryRepair Examine(IDisk disk, string directory, bool isDiverged)
+    {
+        DirectoryRepair repair = DirectoryRepair.Examine(disk, directory, isDiverged);
+        ulong self = repair.Report.Named!.Identity.NodeId;
+        bool isAlone = NewestMembership(repair) is { } membership && membership.Voters.Count == 1 && membership.Voters[0].Value == self;
+        return isAlone && repair.IsNeeded
+            ? throw new RepairRefusedException(
+                "this member is the only voter of its cluster: there are no peers to mend it from. Restore the directory from a copy")
+            : repair;
+    }
+
+    /// <summary>The newest that can still be read; null where none can. It may not be the one that counts today.</summary>
+    private static Membership? NewestMembership(DirectoryRepair repair)
+    {
+        LogEntry? entry = repair.ReadableEntries(NodeCore.Group.Value).Where(candidate => candidate.Kind == (byte)EntryKind.Membership)
+            .Select(candidate => (LogEntry?)candidate).LastOrDefault();
+        if (entry is { } newest)
+        {
+            return MembershipCodec.Decode(newest.Data);
+        }
+
+        SnapshotReport? snapshot = repair.Report.Snapshots.Where(candidate => candidate.IsSound).MaxBy(candidate => candidate.Info.Index);
+        return snapshot is null ? null : MembershipCodec.Decode(snapshot.Info.Configuration);
+    }
+}

@@ -1,0 +1,114 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Raft;
+using MetaStore.Testing;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Tests;
+
+/// <summary>What a start makes of a repaired directory.</summary>
+public sealed class RecoveringMemberTests
+{
+    private const string Directory = "/data";
+    private static readonly GroupId s_group = new(1);
+    private static readonly WalOptions s_small = new() { SegmentBytes = 8192 };
+
+    [Fact]
+    public void ADirectoryWithoutALog_IsRefused_AndTakenUpOnceItIsRepaired_InItsTermAndWithItsVote()
+    {
+        FaultyDisk disk = Founded(members: 3);
+        foreach (string file in disk.ListFiles("/data/wal"))
+        {
+            disk.Delete($"/data/wal/{file}");
+        }
+
+        Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group]));
+        MemberRepair.Examine(disk, Directory, isDiverged: false).Execute(s_small);
+
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+        Assert.True(storage.IsRecovering);
+        Assert.False(storage.IsNew);
+        RaftRestart restart = storage.Groups[0].Restart!;
+        Assert.Equal((new Term(7), new NodeId(2)), (restart.HardState.Term, restart.HardState.Vote));
+
+        // The one entry that is known without a log: the founders' membership, so that it knows whom to reach.
+        Assert.Equal(EntryKind.Membership, Assert.Single(restart.Entries).Kind);
+    }
+
+    [Fact]
+    public void AMemberStaysRecovering_ThroughRestarts_UntilItHasCaughtUp()
+    {
+        FaultyDisk disk = Founded(members: 3);
+        MemberRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
+        for (int start = 0; start < 3; start++)
+        {
+            using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+            Assert.True(storage.IsRecovering);
+            Assert.Equal(new Term(7), storage.Groups[0].Restart!.HardState.Term);
+        }
+
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]))
+        {
+            storage.Log.Write([new LogWrite { GroupId = s_group.Value, WriteId = 1, EndsRecovery = true }]);
+        }
+
+        disk.Crash(CrashPolicy.LoseAll);
+        using NodeStorage sound = NodeStorage.Open(disk, Settings(3), [s_group]);
+        Assert.False(sound.IsRecovering);
+    }
+
+    [Fact]
+    public void ALoneVoter_IsNotRepaired_AndWouldNotStart()
+    {
+        FaultyDisk disk = Founded(members: 1);
+        Assert.Contains("only voter", Assert.Throws<RepairRefusedException>(() => MemberRepair.Examine(disk, Directory, isDiverged: true)).Message);
+
+        // Where the repair could not tell who belongs to the cluster, the start does.
+        DirectoryRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
+        Assert.Contains("only voter", Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group])).Message);
+    }
+
+    /// <summary>The copy is written before the log: a founder that was cut off in between is as new as before.</summary>
+    [Fact]
+    public void AFirstStartThatIsCutShortAnywhere_IsAFirstStartAgain()
+    {
+        for (long at = 1; ; at++)
+        {
+            var disk = new FaultyDisk(new Random((int)at)) { Faults = new DiskFaults { PowerOffAtOperation = at } };
+            try
+            {
+                NodeStorage.Open(disk, Settings(3), [s_group]).Dispose();
+                Assert.InRange(at, 15, 100);
+                return;
+            }
+            catch (SimulatedCrashException)
+            {
+                disk.Faults = new DiskFaults();
+                disk.Crash(CrashPolicy.KeepRandom);
+            }
+
+            using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+            Assert.False(storage.IsRecovering);
+            Assert.Equal(EntryKind.Membership, Assert.Single(storage.Groups[0].Restart!.Entries).Kind);
+        }
+    }
+
+    /// <summary>The directory of a founder that has voted for member 2 in term 7.</summary>
+    private static FaultyDisk Founded(int members)
+    {
+        var disk = new FaultyDisk(new Random(1));
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(members), [s_group]);
+        storage.Log.Write([new LogWrite { GroupId = s_group.Value, WriteId = 1, HardState = new LogHardState(7, 2, 1) }]);
+        return disk;
+    }
+
+    private static NodeSettings Settings(int members) => new()
+    {
+        Name = "n1",
+        ClusterId = 5,
+        NodeId = new NodeId(1),
+        Members = [.. Enumerable.Range(1, members).Select(id => new Member((ulong)id, $"n{id}", [$"http://n{id}:2380"], []))],
+        DataDirectory = Directory,
+        Wal = s_small,
+        Seed = 3,
+    };
+}
