@@ -76,7 +76,7 @@ public sealed class SyscallFaultTests : IDisposable
     public async Task A_failed_node_is_gone_within_a_second()
     {
         Requires.Program("strace", "strace");
-        string[] strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", _directory.Of("trace"), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=20+"];
+        string[] strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", _directory.Of("trace"), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=30+"];
         await using ServerProcess server = await ServerProcess.StartAsync(ServerProcess.SingleArguments(_directory.Of("data")), strace);
         var writes = new AcknowledgedWrites();
         using var stop = new CancellationTokenSource();

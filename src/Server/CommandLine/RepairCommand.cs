@@ -51,7 +51,7 @@ internal static class RepairCommand
     private static ByteText Sound(NativeDisk disk, string directory)
     {
         var text = new ByteText();
-        text.Line($"{directory}: nothing is damaged, nothing was changed{(RecoveryMarker.Exists(disk, directory) ? "; the member is recovering: start it" : string.Empty)}");
+        text.Line($"{directory}: nothing is damaged, nothing was changed{(RecoveryMarker.Exists(disk, directory) ? "; the member is recovering: start it" : "; a member that does not start all the same is repaired with --diverged")}");
         return text;
     }
 
