@@ -45,6 +45,24 @@ internal sealed class Following(NodeState state)
         });
     }
 
+    /// <summary>
+    /// The leader has nothing more to say. A follower that stands exactly where it says goes to sleep without a word; any other answers, and
+    /// the answer wakes the leader, who sends what is missing. So does one that <paramref name="hasBusiness"/> of its own.
+    /// </summary>
+    public void HandleQuiesce(Message quiesce, bool hasBusiness)
+    {
+        bool isEqual = state.Log.LastIndex == quiesce.Index && state.Log.LastTerm == quiesce.LogTerm && quiesce.Commit == quiesce.Index;
+        if (!state.Options.Quiesces || !isEqual || hasBusiness || state.Writes.DurableIndex != state.Log.LastIndex)
+        {
+            state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = quiesce.From, Term = state.Term });
+            return;
+        }
+
+        state.Log.CommitThrough(quiesce.Commit);
+        state.IsQuiescent = true;
+        state.QuiescentRound = quiesce.Round;
+    }
+
     public void HandleSnapshotChunk(Message chunk)
     {
         if (chunk.Index <= state.Log.Commit)

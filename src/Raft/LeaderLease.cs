@@ -23,6 +23,9 @@ internal sealed class LeaderLease(NodeState state)
     /// <summary>Whether nobody else can lead now, by the driver's clock as it was last told (<see cref="RaftNode.SetTime"/>).</summary>
     public bool IsValid => (_isHeld && !_isForfeited && state.Now < _heldFrom + state.Options.LeaseDuration) || KnownBugs.LeaderReadsWithoutAsking;
 
+    /// <summary>The number of the last round of heartbeats.</summary>
+    public ulong LastRound => _lastRound;
+
     /// <summary>Takes office: nothing is known yet.</summary>
     public void Open()
     {

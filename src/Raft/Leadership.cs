@@ -28,6 +28,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     private int _heartbeatElapsed;
     private int _transferElapsed;
     private int _stalledTicks;
+    private bool _wasBusy;
     private LogIndex _durableSeen;
 
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
@@ -50,6 +51,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         replication.Reset();
         lease.Open();
         _stalledTicks = 0;
+        _wasBusy = true;
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Empty, default));
         replication.ScheduleFlush();
     }
@@ -78,6 +80,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             {
                 return OfficeState.Lost;
             }
+
+            if (TryQuiesce())
+            {
+                return OfficeState.Held;
+            }
         }
 
         bool wasRefused = !Transferee.IsNone && ++_transferElapsed >= state.Options.ElectionTicks;
@@ -95,9 +102,19 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         return wasRefused && state.Options.LeaseDuration > 0 ? OfficeState.ToRenew : OfficeState.Held;
     }
 
+    /// <summary>The group wakes: heartbeats leave with the next tick, and its peers have a whole quorum period to be heard of.</summary>
+    public void Wake()
+    {
+        state.ElectionElapsed = 0;
+        _heartbeatElapsed = state.Options.HeartbeatTicks;
+        _stalledTicks = 0;
+        _wasBusy = true;
+    }
+
     /// <summary>Appends commands, all or none.</summary>
     public ProposeResult Propose(IReadOnlyList<Entry> commands)
     {
+        _wasBusy = true;
         if (!Transferee.IsNone)
         {
             return ProposeResult.Transferring;
@@ -154,6 +171,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
 
         Transferee = to;
         _transferElapsed = 0;
+        _wasBusy = true;
         lease.Forfeit();
         if (peer.Match == state.Log.LastIndex)
         {
@@ -182,6 +200,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     /// <summary>Takes a read of this node or of a peer.</summary>
     public void Read(NodeId from, ReadContext context)
     {
+        _wasBusy = true;
         if (lease.IsValid && HasCommittedInTerm)
         {
             reads.AnswerNow(from, context);
@@ -229,6 +248,34 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         }
     }
 
+    /// <summary>
+    /// Puts the group to sleep at a quorum check that a majority passed, where nothing has happened since the check before and nothing is
+    /// left to be told: each peer has the whole log, and all of it is committed, durable here and handed out. A peer that does not hear of it
+    /// asks for votes in time, and that wakes everybody.
+    /// </summary>
+    private bool TryQuiesce()
+    {
+        bool wasIdle = !_wasBusy;
+        _wasBusy = false;
+        bool isSettled = HasCommittedInTerm
+            && state.Log.Commit == state.Log.LastIndex
+            && !state.Log.HasCommitted
+            && state.Writes.DurableIndex == state.Log.LastIndex
+            && !state.Membership.IsJoint
+            && Transferee.IsNone
+            && !succession.HasCandidate
+            && reads.Count == 0
+            && replication.EveryPeerHasAll();
+        if (!state.Options.Quiesces || !wasIdle || !isSettled)
+        {
+            return false;
+        }
+
+        replication.BroadcastQuiesce(lease.LastRound);
+        state.IsQuiescent = true;
+        return true;
+    }
+
     private bool OwnDiskIsStalled()
     {
         bool isBusy = state.Writes.HandedIndex > state.Writes.DurableIndex;
@@ -256,6 +303,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     private void AppendMembership(Membership membership)
     {
         byte[] data = MembershipCodec.Encode(membership);
+        _wasBusy = true;
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Membership, data));
         replication.AlignWithMembership();
         lease.BeginAnew();

@@ -53,6 +53,12 @@ public enum MessageKind : byte
 
     /// <summary>The driver's own: what state the sender was in at an index. Raft takes no notice of it.</summary>
     StateReport = 17,
+
+    /// <summary>The leader has nothing to do, and every peer has its whole log: no heartbeats will come until something happens.</summary>
+    Quiesce = 18,
+
+    /// <summary>The driver's own: the sender's node is up. Stands in for the heartbeats of all groups that sleep under it. Raft takes no notice of it.</summary>
+    NodeBeat = 19,
 }
 
 /// <summary>
@@ -75,14 +81,14 @@ public sealed record Message
 
     /// <summary>
     /// Append: the entry before the new ones. AppendReply: the last entry known to match; of a rejection, the refused position.
-    /// Vote, PreVote: the last entry. ReadIndexReply: the read index. SnapshotChunk(Reply): the snapshot's index.
+    /// Vote, PreVote, Quiesce: the last entry. ReadIndexReply: the read index. SnapshotChunk(Reply): the snapshot's index.
     /// </summary>
     public LogIndex Index { get; init; }
 
     /// <summary>Term of the entry at <see cref="Index"/>.</summary>
     public Term LogTerm { get; init; }
 
-    /// <summary>Append, Heartbeat: how far the log is committed.</summary>
+    /// <summary>Append, Heartbeat, Quiesce: how far the log is committed.</summary>
     public LogIndex Commit { get; init; }
 
     /// <summary>Replies: refused.</summary>
@@ -100,7 +106,7 @@ public sealed record Message
     /// <summary>Heartbeats and reads: names the read request; unique for the life of a cluster member, 0 for none.</summary>
     public ReadContext Context { get; init; }
 
-    /// <summary>Heartbeats and their answers: the number of the round, within the leader's term; 0 for none.</summary>
+    /// <summary>Heartbeats and their answers: the number of the round, within the leader's term; 0 for none. Quiesce: that of the last round before it.</summary>
     public ulong Round { get; init; }
 
     /// <summary>Append, Propose: the entries.</summary>

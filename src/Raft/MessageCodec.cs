@@ -7,7 +7,7 @@ namespace MetaStore.Raft;
 /// unsigned and little-endian; lengths and offsets are in bytes.
 /// <code>
 ///   offset  length
-///   0       1       version, 2
+///   0       1       version, 3
 ///   1       1       kind (MessageKind)
 ///   2       1       flags: bit 0 = refused, bit 1 = transfer; the others are zero
 ///   3       1       zero
@@ -37,7 +37,7 @@ namespace MetaStore.Raft;
 public static class MessageCodec
 {
     /// <summary>The version that is written, and the only one that is read.</summary>
-    public const byte Version = 2;
+    public const byte Version = 3;
 
     private const int HeaderBytes = 120;
     private const byte RejectFlag = 1;
@@ -165,7 +165,7 @@ public static class MessageCodec
             throw new MessageFormatException($"The message is of version {header[0]}; this program reads version {Version}.");
         }
 
-        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.StateReport)
+        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.NodeBeat)
         {
             throw new MessageFormatException($"There is no message kind {header[1]}.");
         }

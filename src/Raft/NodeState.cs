@@ -84,6 +84,12 @@ internal sealed class NodeState
     /// </summary>
     public int SilenceLeft { get; set; }
 
+    /// <summary>The group sleeps, as far as this node knows: no time passes for it.</summary>
+    public bool IsQuiescent { get; set; }
+
+    /// <summary>Of a follower that sleeps: the last round of heartbeats before the leader fell silent.</summary>
+    public ulong QuiescentRound { get; set; }
+
     /// <summary>The driver's clock, as last told.</summary>
     public long Now { get; set; }
 

@@ -27,7 +27,7 @@ namespace MetaStore.Raft;
 /// </para>
 /// <para>
 /// <b>Parts.</b> <c>TermGate</c> (which messages pass), <c>Election</c>, <c>Following</c>, <c>Leadership</c> with
-/// <c>Replication</c>, <c>LeaderReads</c>, <c>LeaderLease</c> and <c>Succession</c>, <c>ForwardedReads</c>; <c>RoleSwitch</c> alone changes roles and terms;
+/// <c>Replication</c>, <c>LeaderReads</c>, <c>LeaderLease</c> and <c>Succession</c>, <c>ForwardedReads</c>; <c>Quiescence</c> (the way out of sleep); <c>RoleSwitch</c> alone changes roles and terms;
 /// <c>RaftLog</c> and <c>WriteLedger</c> hold the log and what of it is durable.
 /// </para>
 /// </summary>
@@ -45,6 +45,7 @@ public sealed class RaftNode
     private readonly Election _election;
     private readonly Following _following;
     private readonly TermGate _gate;
+    private readonly Quiescence _quiescence;
     private readonly ReadyBuilder _ready;
 
     /// <summary>Begins as a follower: of a new group, or where <paramref name="restart"/> says this member was.</summary>
@@ -61,6 +62,7 @@ public sealed class RaftNode
         _election = new Election(_state, _roles);
         _following = new Following(_state);
         _gate = new TermGate(_state, _roles);
+        _quiescence = new Quiescence(_state, _replication, _leadership, _roles);
         _ready = new ReadyBuilder(_state, _replication);
         _roles.RestartElectionTimer();
     }
@@ -107,6 +109,14 @@ public sealed class RaftNode
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
     public NodeId Transferee => _leadership.Transferee;
 
+    /// <summary>
+    /// Whether the group sleeps, as far as this member knows (CockroachDB's quiescence, TiKV's hibernation): the leader sends no heartbeats and
+    /// followers hold no elections, for <see cref="Tick"/> does nothing. Whatever else happens to this member wakes it, but for a message that says nothing new. It changes nothing
+    /// of what is promised: a vote is refused under a leader that was alive when the group fell asleep, the lease ends when it ends, and
+    /// a read then asks a majority, which wakes it.
+    /// </summary>
+    public bool IsQuiescent => _state.IsQuiescent;
+
     /// <summary>Whether <see cref="TakeReady"/> would bring anything.</summary>
     public bool HasReady => _ready.HasWork;
 
@@ -135,6 +145,11 @@ public sealed class RaftNode
     /// <summary>Time passes; see <see cref="RaftOptions"/> for what a tick is.</summary>
     public void Tick()
     {
+        if (_state.IsQuiescent)
+        {
+            return;
+        }
+
         _state.SilenceLeft = Math.Max(0, _state.SilenceLeft - 1);
         _forwardedReads.Tick();
         _succession.Tick();
@@ -157,6 +172,19 @@ public sealed class RaftNode
         }
     }
 
+    /// <summary>Ends <see cref="IsQuiescent"/>. The driver calls it when it has not heard of the leader's node for an election timeout.</summary>
+    public void Wake() => _quiescence.Wake();
+
+    /// <summary>
+    /// Says when the leader's node was last heard of, before anything else is handed in while <see cref="IsQuiescent"/>: should that wake a
+    /// follower, its election timer goes on as if the leader's heartbeats had come until then.
+    /// </summary>
+    /// <param name="ticks">
+    /// Ticks since the last message, of whatever group, of the leader's node. Never more than have passed: the leader may count on a follower's
+    /// patience (<see cref="RaftOptions.LeaseDuration"/>).
+    /// </param>
+    public void SetLeaderSilence(int ticks) => _quiescence.LeaderSilentTicks = ticks;
+
     /// <summary>
     /// Asks for another membership; only the leader can begin that. It counts as soon as it is in the log (paper, 6), and is done
     /// when it comes out of <see cref="Ready.Committed"/> as a <see cref="EntryKind.Membership"/> entry that is not joint. Changes of
@@ -177,6 +205,7 @@ public sealed class RaftNode
             throw new ArgumentException($"{changed[0]} would become a witness or cease to be one; it must be removed, and another member added.", nameof(target));
         }
 
+        Wake();
         return _state.Role == Role.Leader ? _leadership.ChangeMembership(target) : MembershipResult.NotLeader;
     }
 
@@ -186,7 +215,11 @@ public sealed class RaftNode
     /// another term, for there can be none in this one any more.
     /// </summary>
     /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter, or a witness; nothing was done.</returns>
-    public bool TransferLeadership(NodeId to) => _state.Role == Role.Leader && _leadership.Transfer(to);
+    public bool TransferLeadership(NodeId to)
+    {
+        Wake();
+        return _state.Role == Role.Leader && _leadership.Transfer(to);
+    }
 
     /// <summary>How far a peer's log is known to match the leader's; null where this member does not lead or the peer is a stranger.</summary>
     public LogIndex? MatchOf(NodeId peer) => _state.Role == Role.Leader ? _replication.Find(peer)?.Match : null;
@@ -201,7 +234,13 @@ public sealed class RaftNode
 
         // The sender need not be a member by the membership that this node knows: its own may be older, or newer.
         bool isForUs = message.To == _state.Id && message.From != _state.Id && !message.From.IsNone;
-        if (isForUs && MessageCheck.IsWellFormed(message) && _gate.Admit(message))
+        if (!isForUs || !MessageCheck.IsWellFormed(message))
+        {
+            return;
+        }
+
+        _quiescence.WakeBy(message);
+        if (_gate.Admit(message))
         {
             Dispatch(message);
             ResignIfRemoved();
@@ -214,6 +253,7 @@ public sealed class RaftNode
     /// </summary>
     public ProposeResult Propose(ReadOnlyMemory<byte> data)
     {
+        Wake();
         Entry[] commands = [new Entry(Term.Zero, LogIndex.Zero, EntryKind.Command, data)];
         if (_state.Role == Role.Leader)
         {
@@ -230,9 +270,11 @@ public sealed class RaftNode
     }
 
     /// <summary>Appends a <see cref="EntryKind.StateCheck"/>. False: this member does not lead, or takes nothing now; nothing was done.</summary>
-    public bool ProposeStateCheck(ReadOnlyMemory<byte> data) =>
-        _state.Role == Role.Leader
-        && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.StateCheck, data)]) == ProposeResult.Accepted;
+    public bool ProposeStateCheck(ReadOnlyMemory<byte> data)
+    {
+        Wake();
+        return _state.Role == Role.Leader && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.StateCheck, data)]) == ProposeResult.Accepted;
+    }
 
     /// <summary>
     /// Asks for a position in the log such that a state machine that has applied it serves a linearizable read (thesis, 6.4;
@@ -243,6 +285,7 @@ public sealed class RaftNode
     /// <returns>False: no leader is known, and nothing was done.</returns>
     public bool RequestRead(ReadContext context)
     {
+        Wake();
         if (_state.Role == Role.Leader)
         {
             _leadership.Read(_state.Id, context);
@@ -405,6 +448,7 @@ public sealed class RaftNode
     /// <summary>Stands for election now, as if the timer had run out: for tests, and for a driver that need not wait.</summary>
     public void Campaign()
     {
+        Wake();
         if (_state.Role != Role.Leader)
         {
             _election.Campaign();
@@ -438,6 +482,9 @@ public sealed class RaftNode
                 break;
             case MessageKind.Heartbeat:
                 _following.HandleHeartbeat(message);
+                break;
+            case MessageKind.Quiesce:
+                _following.HandleQuiesce(message, hasBusiness: _forwardedReads.Count > 0);
                 break;
             case MessageKind.SnapshotChunk:
                 _following.HandleSnapshotChunk(message);

@@ -31,6 +31,12 @@ public sealed class RaftOptions
     /// </summary>
     public long LeaseDuration { get; init; }
 
+    /// <summary>
+    /// Whether a leader that had nothing to do for an election timeout puts the group to sleep (<see cref="RaftNode.IsQuiescent"/>). Wants a driver
+    /// that watches the leader's node in place of the heartbeats, and calls <see cref="RaftNode.Wake"/>.
+    /// </summary>
+    public bool Quiesces { get; init; }
+
     /// <summary>Entry bytes in one Append at most (one entry always fits).</summary>
     public int AppendBytesMax { get; init; } = 1 << 20;
 

@@ -78,6 +78,29 @@ internal sealed class Replication(NodeState state)
         }
     }
 
+    /// <summary>Whether every peer is known to have the whole log, durably.</summary>
+    public bool EveryPeerHasAll() =>
+        Array.TrueForAll(_peers, peer => peer.State == ProgressState.Replicate && peer.Match == state.Log.LastIndex);
+
+    /// <summary>Tells every peer that nothing will come until something happens, and where its log must end for that to be so.</summary>
+    public void BroadcastQuiesce(ulong lastRound)
+    {
+        foreach (Progress peer in _peers)
+        {
+            state.Send(new Message
+            {
+                Kind = MessageKind.Quiesce,
+                From = state.Id,
+                To = peer.Id,
+                Term = state.Term,
+                Index = state.Log.LastIndex,
+                LogTerm = state.Log.LastTerm,
+                Commit = state.Log.Commit,
+                Round = lastRound,
+            });
+        }
+    }
+
     /// <summary>Whether a majority was heard of since the last call.</summary>
     public bool TakeQuorumActive()
     {

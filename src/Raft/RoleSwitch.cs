@@ -69,6 +69,7 @@ internal sealed class RoleSwitch(NodeState state, Leadership leadership, Forward
     {
         state.Role = role;
         state.Leader = leader;
+        state.IsQuiescent = false;
         RestartElectionTimer();
     }
 }

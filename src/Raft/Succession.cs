@@ -22,6 +22,9 @@ internal sealed class Succession(NodeState state, Replication replication)
     private int _steadyTicks;
     private LogIndex _lastIndexBefore;
 
+    /// <summary>Whether there is somebody to hand over to, now or after a while.</summary>
+    public bool HasCandidate => !_candidate.IsNone;
+
     /// <summary>One tick, in whatever role.</summary>
     public void Tick()
     {

@@ -10,7 +10,7 @@ namespace MetaStore.Raft;
 ///   higher         PreVoteReply, granted           passes; it names the term we asked for
 ///   higher         any other                       we follow in that term; passes
 ///   equal          any                             passes
-///   lower          Append, Heartbeat,              answered by an empty HeartbeatReply in our term: a leader that cannot reach
+///   lower          Append, Heartbeat, Quiesce,     answered by an empty HeartbeatReply in our term: a leader that cannot reach
 ///                  SnapshotChunk                   us since we are ahead steps down, and the next election includes us. (A
 ///                                                  refusal would mislead the sender if it leads our term by now.)
 ///   lower          PreVote                         refused in our term
@@ -29,7 +29,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
             return true;
         }
 
-        if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply or MessageKind.StateReport)
+        if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply or MessageKind.StateReport or MessageKind.NodeBeat)
         {
             return false;
         }
@@ -54,7 +54,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
     }
 
     private static bool IsFromLeader(MessageKind kind) =>
-        kind is MessageKind.Append or MessageKind.Heartbeat or MessageKind.SnapshotChunk;
+        kind is MessageKind.Append or MessageKind.Heartbeat or MessageKind.SnapshotChunk or MessageKind.Quiesce;
 
     private bool AdmitHigher(Message message)
     {
@@ -91,7 +91,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
     {
         MessageKind? reply = message.Kind switch
         {
-            MessageKind.Append or MessageKind.Heartbeat or MessageKind.SnapshotChunk => MessageKind.HeartbeatReply,
+            MessageKind.Append or MessageKind.Heartbeat or MessageKind.SnapshotChunk or MessageKind.Quiesce => MessageKind.HeartbeatReply,
             MessageKind.PreVote => MessageKind.PreVoteReply,
             _ => null,
         };

@@ -49,7 +49,7 @@ public sealed class MessageCodecTests
             Chunk = new byte[] { 0xCC },
         };
         const string golden =
-            "02" + "05" + "03" + "00" + "02000000" + "01000000" + "01000000"
+            "03" + "05" + "03" + "00" + "02000000" + "01000000" + "01000000"
             + "0807060504030201" + "0200000000000000" + "0300000000000000" + "0400000000000000"
             + "0500000000000000" + "0600000000000000" + "0700000000000000" + "0800000000000000"
             + "0900000000000000" + "0A00000000000000" + "0B00000000000000" + "0C00000000000000"
@@ -65,7 +65,7 @@ public sealed class MessageCodecTests
     [Fact]
     public void KindNumbers_NeverChange()
     {
-        Assert.Equal(Enumerable.Range(1, 17), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
+        Assert.Equal(Enumerable.Range(1, 19), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
         Assert.Equal(MessageKind.SnapshotChunkReply, (MessageKind)13);
         Assert.Equal(MessageKind.ForwardReply, (MessageKind)16);
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
@@ -84,9 +84,9 @@ public sealed class MessageCodecTests
     }
 
     [Theory]
-    [InlineData(0, 3, "version 3")]
+    [InlineData(0, 4, "version 4")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 18, "kind 18")]
+    [InlineData(1, 20, "kind 20")]
     [InlineData(2, 4, "Flags 04")]
     [InlineData(3, 1, "Flags 00 01")]
     [InlineData(7, 0x7F, "membership is said")]

@@ -43,6 +43,36 @@ public sealed class RandomNetworkTests
         Assert.True(faults > (size == 1 ? 0 : seeds * 20), $"only {faults} faults");
     }
 
+    /// <summary>
+    /// Groups that fall asleep whenever nobody asks for anything, and sleepers that are woken at random, with whatever they are told of their
+    /// leader. Once the faults end nobody wakes them: they must agree by themselves.
+    /// </summary>
+    [Theory]
+    [InlineData(1, 30, 6000)]
+    [InlineData(3, 150, 10000)]
+    [InlineData(5, 60, 16000)]
+    public void AClusterThatSleeps_StaysSafe_AndAgreesOnceTheFaultsEnd(int size, int seeds, int steps)
+    {
+        int sleeps = 0;
+        for (int seed = 1; seed <= seeds; seed++)
+        {
+            var network = new RandomNetwork(seed, size, sleeps: true);
+            try
+            {
+                network.Run(steps);
+                sleeps += network.Sleeps;
+                network.Heal();
+                AssertAtRest(network);
+            }
+            catch (Exception failure)
+            {
+                throw new InvalidOperationException($"{size} members, seed {seed}: {failure.Message}", failure);
+            }
+        }
+
+        Assert.True(sleeps > seeds / 2, $"only {sleeps} sleeps under faults");
+    }
+
     /// <summary>Joint consensus against every configuration that chance brings, with crashes, partitions and snapshots in between.</summary>
     [Theory]
     [InlineData(3, 200, 4000, false)]

@@ -25,8 +25,16 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
 
     public void Rejoin(NodeId node) => _alone.Remove(node);
 
+    /// <summary>Messages that groups have sent.</summary>
+    public long GroupMessages { get; private set; }
+
+    /// <summary>Beats that nodes have sent in place of the heartbeats of groups that sleep.</summary>
+    public long Beats { get; private set; }
+
     public void Send(NodeId from, GroupId group, Message message)
     {
+        Beats += message.Kind == MessageKind.NodeBeat ? 1 : 0;
+        GroupMessages += message.Kind == MessageKind.NodeBeat ? 0 : 1;
         if (!IsCalm && random.Chance(options.LossProbability))
         {
             return;
@@ -55,7 +63,7 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
             }
 
             Message message = MessageCodec.Read(bytes);
-            trace.Add(time.Now, message.Kind.ToString(), (to.Value << 8) | message.From.Value, message.Term.Value, message.Index.Value);
+            trace.Add(time.Now, message.Kind.ToString(), ((ulong)(group.Value ^ 1) << 32) | (to.Value << 8) | message.From.Value, message.Term.Value, message.Index.Value);
             deliver(to, group, message);
         });
     }

@@ -69,7 +69,7 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         foreach (SimulatedNode node in world.Nodes.Where(node => node.IsUp && !node.IsPaused).ToArray())
         {
             SimulatedNode? refusing = node.Core!.Node.Raft.Membership.All.Select(world.Find).FirstOrDefault(peer =>
-                peer is { IsUp: true }
+                peer is { Core: not null }
                 && !world.Network.IsCut(node.Id, peer.Id)
                 && !world.Network.IsCut(peer.Id, node.Id)
                 && peer.Members.WasRemoved(node.Id.Value));

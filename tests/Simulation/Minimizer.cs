@@ -21,6 +21,8 @@ internal sealed class Minimizer(RunOptions failing, FailureKind kind, Func<RunOp
         options => options with { CompactProbability = 0, CompactToNewest = false },
         options => options with { DelayMax = VirtualTime.Millisecond },
         options => options with { DiskDelayMax = VirtualTime.Millisecond },
+        options => options with { Groups = 1 },
+        options => options with { Groups = Math.Min(options.Groups, 2) },
         options => options with { Nodes = Math.Min(options.Nodes, 3) },
         options => options with { Nodes = 1 },
         options => options with { Clients = Math.Max(1, options.Clients / 2) },

@@ -124,7 +124,7 @@ internal sealed class Nemesis
     private void Isolate() => Isolate(Any());
 
     /// <summary>It goes on believing that it leads, for as long as it may.</summary>
-    private void IsolateLeader() => Isolate(_world.Nodes.FirstOrDefault(n => n.Core?.Node.Raft.Role == Role.Leader) ?? Any());
+    private void IsolateLeader() => Isolate(_world.Nodes.FirstOrDefault(n => n.LeadsAny) ?? Any());
 
     private void Isolate(SimulatedNode alone)
     {
@@ -192,7 +192,7 @@ internal sealed class Nemesis
 
     private void CrashLeader()
     {
-        SimulatedNode? leader = _world.Nodes.FirstOrDefault(n => n.Core?.Node.Raft.Role == Role.Leader);
+        SimulatedNode? leader = _world.Nodes.FirstOrDefault(n => n.LeadsAny);
         Crash(leader ?? Any());
     }
 

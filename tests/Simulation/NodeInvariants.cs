@@ -4,7 +4,7 @@ using MetaStore.Raft;
 
 namespace MetaStore.Simulation;
 
-/// <summary>Watches one node through all its lives, after each of its steps. What it learns goes to the cluster's invariants.</summary>
+/// <summary>Watches one group on one node through all its lives, after each of its steps. What it learns goes to the group's invariants.</summary>
 internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
 {
     private Promise _promise;
@@ -17,7 +17,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
     /// <summary>What the node had on stable storage before it died, and may have told others.</summary>
     private readonly record struct Promise(Term Term, NodeId Vote, LogIndex Durable, Term DurableTerm);
 
-    public void AfterStart(NodeCore core)
+    public void AfterStart(GroupCore core)
     {
         RaftNode raft = core.Node.Raft;
         bool isReplaced = IsReplacedBySnapshot(raft);
@@ -62,9 +62,9 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         }
     }
 
-    public void BeforeCrash(NodeCore core) => Remember(core.Node.Raft);
+    public void BeforeCrash(GroupCore core) => Remember(core.Node.Raft);
 
-    public void AfterStep(NodeCore core)
+    public void AfterStep(GroupCore core)
     {
         RaftNode raft = core.Node.Raft;
         Require(raft.CommitIndex >= _commit, $"its commit index went back from {_commit} to {raft.CommitIndex}");

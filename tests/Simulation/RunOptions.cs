@@ -89,6 +89,12 @@ internal sealed record RunOptions
     /// <summary>Bytes of snapshots that a node sends in a second; 0: any.</summary>
     public long SnapshotRate { get; init; }
 
+    /// <summary>
+    /// Raft groups of the cluster. With more than one the nodes are hosts of many groups, of which the clients use a few at a time; their members
+    /// do not change.
+    /// </summary>
+    public int Groups { get; init; } = 1;
+
     /// <summary>Members have priorities, and these change where members do: leadership is handed over of itself.</summary>
     public bool Priorities { get; init; }
 
@@ -128,6 +134,7 @@ internal sealed record RunOptions
             LeaderHunt = random.Chance(0.1),
             Lease = true,
             Sessions = false,
+            Groups = 1,
         };
     }
 
@@ -166,7 +173,7 @@ internal sealed record RunOptions
         bool membershipChanges = random.Chance(0.4);
         var latest = new SimulationRandom(seed ^ 0xFACE); // Of its own, so that what was drawn before them stays what it was.
         bool witnesses = options.Nodes > 1 && latest.Chance(0.25);
-        return options with
+        options = options with
         {
             Witnesses = witnesses,
             Priorities = latest.Chance(0.3),
@@ -184,6 +191,7 @@ internal sealed record RunOptions
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
+        return latest.Chance(0.1) ? options with { Groups = 16, Nodes = 3, MembershipChanges = false } : options;
     }
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
@@ -220,7 +228,7 @@ internal sealed record RunOptions
             property.SetValue(changed, Convert.ChangeType(pair[1], property.PropertyType, CultureInfo.InvariantCulture));
         }
 
-        return changed;
+        return changed.Groups > 1 ? changed with { MembershipChanges = false } : changed;
     }
 
     /// <summary>The text for <see cref="Override"/> that makes these options of the others.</summary>

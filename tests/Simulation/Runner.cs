@@ -106,7 +106,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.History.Entries.Count, world.History.Undecided, world.Faults, world.SnapshotsResumed, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)

@@ -8,9 +8,13 @@ namespace MetaStore.Simulation;
 /// One client: a closed loop of operations on nodes of its choice. Each operation goes into the history. A client with a session repeats a write,
 /// at any node, until it is answered; without one it gives up what got no answer.
 /// </summary>
-internal sealed class SimulatedClient(World world, SimulationRandom random)
+/// <param name="world">The run.</param>
+/// <param name="random">Its randomness.</param>
+/// <param name="own">The only group it uses; null: whichever the run's clients use at the time.</param>
+internal sealed class SimulatedClient(World world, SimulationRandom random, SimulatedGroup? own = null)
 {
     private Attempt? _current;
+    private SimulatedGroup _group = own ?? world.Groups[0];
     private HistoryEntry? _entry;
     private ulong _session;
     private ulong _sequence;
@@ -42,11 +46,22 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
             return;
         }
 
+        ChooseGroup();
         _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent(), InvokedAt = world.Time.Now };
         _isUncertain = false;
         _sequence++;
         _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
         Try();
+    }
+
+    private void ChooseGroup()
+    {
+        SimulatedGroup group = own ?? world.ChooseGroup(random);
+        if (group != _group)
+        {
+            _group = group;
+            _session = 0; // Another group knows nothing of it.
+        }
     }
 
     private void Try()
@@ -61,7 +76,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         _current = new Attempt(node);
         try
         {
-            Ask(_current, node.Core!);
+            Ask(_current, node.StoreOf(_group.Id)!);
         }
         catch (MetaStoreException refusal) when (refusal.Error == MetaStoreError.WitnessMember)
         {
@@ -69,7 +84,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         }
     }
 
-    private void Ask(Attempt attempt, NodeCore store)
+    private void Ask(Attempt attempt, GroupCore store)
     {
         if (IsNumbered)
         {
@@ -97,7 +112,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         }
     }
 
-    private void AskInSession(Attempt attempt, NodeCore store)
+    private void AskInSession(Attempt attempt, GroupCore store)
     {
         if (_session == 0)
         {
@@ -165,7 +180,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         _entry!.Response = response is SessionResponse session ? session.Answer : response;
         _entry.Returned = world.NextEvent();
         _entry.ReturnedAt = world.Time.Now;
-        world.Revision = Math.Max(world.Revision, _entry.Response.Header.Revision.Value);
+        _group.Revision = Math.Max(_group.Revision, _entry.Response.Header.Revision.Value);
         End();
     }
 
@@ -207,8 +222,8 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
 
     private void End()
     {
-        world.History.Add(_entry!);
-        world.Trace.Add(world.Time.Now, "answer", (ulong)_entry!.Invoked, (ulong)world.Revision);
+        _group.History.Add(_entry!);
+        world.Trace.Add(world.Time.Now, "answer", (ulong)_entry!.Invoked, (ulong)_group.Revision);
         _current = null;
         _entry = null;
         ThinkThenNext();
@@ -225,10 +240,10 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
         }
 
         double kind = random.NextDouble();
-        if (random.Chance(world.Options.CompactProbability) && world.Revision > 2)
+        if (random.Chance(world.Options.CompactProbability) && _group.Revision > 2)
         {
             // Up to the newest revision, too: then a deleted key leaves nothing behind that would show what the revision was.
-            long upTo = world.Options.CompactToNewest ? world.Revision : 1 + random.NextInt64(world.Revision);
+            long upTo = world.Options.CompactToNewest ? _group.Revision : 1 + random.NextInt64(_group.Revision);
             return new CompactRequest(new Revision(upTo));
         }
 
@@ -271,7 +286,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random)
 
         bool isSerializable = random.Chance(0.3);
         bool isBounded = !isSerializable && random.Chance(0.4);
-        long revision = random.Chance(0.3) && world.Revision > 2 ? 1 + random.NextInt64(world.Revision) : 0;
+        long revision = random.Chance(0.3) && _group.Revision > 2 ? 1 + random.NextInt64(_group.Revision) : 0;
         return new RangeRequest
         {
             Key = RegisterProjection.KeyOf(0),

@@ -12,11 +12,14 @@ namespace MetaStore.Simulation;
 /// <summary>One member with its disk and clock, through all its lives. Steps the loops of the shipped classes.</summary>
 internal sealed class SimulatedNode
 {
+    /// <summary>Between two heartbeats of a leader.</summary>
+    public const long Tick = 50 * VirtualTime.Millisecond;
+
     private readonly World _world;
     private readonly SimulationRandom _random;
     private readonly DriftingClock _clock;
     private readonly FaultyDisk _disk;
-    private readonly NodeInvariants _invariants;
+    private readonly Dictionary<GroupId, NodeInvariants> _invariants;
     private readonly bool _isFounder;
     private Life? _life;
     private Membership? _membership;
@@ -34,19 +37,28 @@ internal sealed class SimulatedNode
         double drift = (world.Options.ClocksAtExtremes ? Math.Sign(share) : share) * world.Options.ClockDriftMax;
         _clock = new DriftingClock(world.Time, 1 + drift, random.NextInt64(1000 * VirtualTime.Second));
         _disk = new FaultyDisk(random.Branch());
-        _invariants = new NodeInvariants(id, world.Invariants);
+        _invariants = world.Groups.ToDictionary(group => group.Id, group => new NodeInvariants(id, group.Invariants));
     }
 
     public NodeId Id { get; }
 
     public FaultyDisk Disk => _disk;
 
-    public NodeCore? Core => _life?.Core;
+    public ILoopHost? Host => _life?.Host;
+
+    /// <summary>The node, in runs of one group.</summary>
+    public NodeCore? Core => _life?.Host as NodeCore;
+
+    /// <summary>It leads some group.</summary>
+    public bool LeadsAny => _life is not null && _life.Host.Groups.Any(group => group.Node.Raft.Role == Role.Leader);
+
+    /// <summary>It is not started, whoever wants it to.</summary>
+    public bool IsKeptDown { get; set; }
 
     public bool IsUp => _life is not null;
 
     /// <summary>Snapshot transfers of this node, in all its lives, that went on where one before them had stopped.</summary>
-    public int SnapshotsResumed => _resumedInFormerLives + (Core?.Snapshot.TransfersResumed ?? 0);
+    public int SnapshotsResumed => _resumedInFormerLives + (_life?.Host.Groups.Sum(group => group.Snapshot.TransfersResumed) ?? 0);
 
     /// <summary>The node is gone for good: it refuses its damaged disk, or was removed.</summary>
     public bool IsRetired { get; private set; }
@@ -54,7 +66,7 @@ internal sealed class SimulatedNode
     /// <summary>Its disk was damaged on purpose: a refusal to start is the right answer.</summary>
     public bool MayRefuse { get; set; }
 
-    /// <summary>The members as this node has applied them; it is up. Looked at for each message, so it is decoded once.</summary>
+    /// <summary>The members as this node has applied them; it is up, and of one group. Looked at for each message, so it is decoded once.</summary>
     public MemberTable Members
     {
         get
@@ -77,7 +89,7 @@ internal sealed class SimulatedNode
     /// <summary>Starts the node; the faults count the disk operations from here.</summary>
     public void Start(DiskFaults faults)
     {
-        if (IsUp || IsRetired)
+        if (IsUp || IsRetired || IsKeptDown)
         {
             return;
         }
@@ -86,7 +98,8 @@ internal sealed class SimulatedNode
         var life = new Life(this);
         try
         {
-            life.Core = new NodeCore(Settings(), life.Seams(_disk, _clock));
+            NodeSeams seams = life.Seams(_disk, _clock);
+            life.Host = _world.Groups.Count == 1 ? new NodeCore(Settings(), seams) : new GroupHost(Settings(), seams, [.. _world.Groups.Select(group => group.Id)]);
         }
         catch (Exception error) when (Root(error) is CorruptionException)
         {
@@ -113,9 +126,13 @@ internal sealed class SimulatedNode
         _disk.Faults = new DiskFaults();
 
         _life = life;
-        _world.Trace.Add(_world.Time.Now, "start", Id.Value, life.Core.Node.Raft.Term.Value, life.Core.Node.Raft.LastIndex.Value);
-        _invariants.AfterStart(life.Core);
-        foreach (ILoop loop in life.Core.Loops)
+        foreach (GroupCore group in life.Host.Groups)
+        {
+            _world.Trace.Add(_world.Time.Now, "start", Id.Value, group.Node.Raft.Term.Value, group.Node.Raft.LastIndex.Value);
+            _invariants[group.Group].AfterStart(group);
+        }
+
+        foreach (ILoop loop in life.Host.Loops)
         {
             life.Schedule(loop.Name, _world.Time.Now);
         }
@@ -127,8 +144,12 @@ internal sealed class SimulatedNode
         if (_life is not null)
         {
             _world.Trace.Add(_world.Time.Now, "crash", Id.Value, (ulong)policy);
-            _invariants.BeforeCrash(_life.Core);
             _resumedInFormerLives = SnapshotsResumed;
+            foreach (GroupCore group in _life.Host.Groups)
+            {
+                _invariants[group.Group].BeforeCrash(group);
+            }
+
             _life = null;
         }
 
@@ -140,7 +161,10 @@ internal sealed class SimulatedNode
 
     public void Resume() => _pausedUntil = 0;
 
-    public void Deliver(GroupId group, Message message) => _life?.Core.Receive(group, message);
+    public void Deliver(GroupId group, Message message) => _life?.Host.Receive(group, message);
+
+    /// <summary>The store of a group, as a client of this node reaches it.</summary>
+    public GroupCore? StoreOf(GroupId group) => _life?.Host.Groups.First(core => core.Group == group);
 
     private NodeSettings Settings() => new()
     {
@@ -149,14 +173,14 @@ internal sealed class SimulatedNode
         NodeId = Id,
         Members = _isFounder ? _world.Members : [],
         DataDirectory = "/data",
-        HeartbeatInterval = TimeSpan.FromMilliseconds(50),
+        HeartbeatInterval = TimeSpan.FromMilliseconds(Tick / VirtualTime.Millisecond),
         ElectionTimeout = TimeSpan.FromMilliseconds(500),
         RequestTimeout = TimeSpan.FromSeconds(3),
         Proposer = new ProposerOptions { BatchOperationsMax = _world.Options.BatchOperations },
         Snapshots = new SnapshotOptions
         {
             EntriesMin = _world.Options.SnapshotEntries,
-            LogBytesMin = 256 << 10,
+            LogBytesMin = (256 << 10) / _world.Groups.Count,
             SliceBytes = 2048,
             ChunkBytes = _world.Options.ChunkBytes,
             EntriesKept = _world.Options.SnapshotEntriesKept,
@@ -194,10 +218,10 @@ internal sealed class SimulatedNode
     private sealed class Life(SimulatedNode node)
     {
         private readonly Dictionary<string, long> _scheduled = new(StringComparer.Ordinal);
+        private readonly HashSet<GroupId> _leads = [];
         private bool _running;
-        private bool _leads;
 
-        public NodeCore Core { get; set; } = null!;
+        public ILoopHost Host { get; set; } = null!;
 
         private SimulatedNode Node => node;
 
@@ -259,7 +283,7 @@ internal sealed class SimulatedNode
         private void Step(string name)
         {
             Invariant.Check(!_running, "a loop ran inside another");
-            ILoop loop = Core.Loops.First(l => l.Name == name);
+            ILoop loop = Host.Loops.First(l => l.Name == name);
             try
             {
                 _running = true;
@@ -269,8 +293,12 @@ internal sealed class SimulatedNode
                     return;
                 }
 
-                node._invariants.AfterStep(Core);
-                TellElection();
+                foreach (GroupCore group in Host.Groups)
+                {
+                    node._invariants[group.Group].AfterStep(group);
+                    TellElection(group);
+                }
+
                 if (worked)
                 {
                     Schedule(name, node._world.Time.Now + Delay(name));
@@ -282,28 +310,29 @@ internal sealed class SimulatedNode
             }
             catch (Exception error) when (error is not SimulationFailure)
             {
-                Core.Failure.Fail(name, error);
+                Host.Failure.Fail(name, error);
             }
             finally
             {
                 _running = false;
             }
 
-            if (Core.Failure.IsFailed)
+            if (Host.Failure.IsFailed)
             {
-                node.Died(Core.Failure.Cause!);
+                node.Died(Host.Failure.Cause!);
             }
         }
 
-        private void TellElection()
+        private void TellElection(GroupCore group)
         {
-            bool leads = Core.Node.Raft.Role == Role.Leader;
-            if (leads && !_leads)
+            if (group.Node.Raft.Role != Role.Leader)
+            {
+                _leads.Remove(group.Group);
+            }
+            else if (_leads.Add(group.Group))
             {
                 node._world.Hunt.Elected(node);
             }
-
-            _leads = leads;
         }
 
         private sealed class Outlet(Life life) : IPeerTransport
@@ -317,7 +346,7 @@ internal sealed class SimulatedNode
             {
                 if (!life.IsOver)
                 {
-                    life.Node._invariants.Sent(message);
+                    life.Node._invariants.GetValueOrDefault(group)?.Sent(message);
                     life.Node._world.Network.Send(life.Node.Id, group, message);
                     if (message is { Kind: MessageKind.VoteReply, Reject: false })
                     {

@@ -18,6 +18,8 @@ internal sealed class World
     private readonly Nemesis _nemesis;
     private readonly List<SimulatedClient> _clients = [];
     private readonly List<SimulatedNode> _nodes;
+    private readonly SimulatedGroup[] _groups;
+    private SimulatedGroup[] _used;
     private int _operationsLeft;
     private long _event;
     private long _value;
@@ -29,6 +31,8 @@ internal sealed class World
         Trace = trace;
         _random = new SimulationRandom(seed);
         _operationsLeft = options.Operations;
+        _groups = [.. Enumerable.Range(1, options.Groups).Select(i => new SimulatedGroup(new GroupId((uint)i)))];
+        _used = [_groups[0]];
         Members = [.. Enumerable.Range(1, options.Nodes).Select(i => Founder(i, new SimulationRandom(seed ^ ((ulong)i << 32))))];
         Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, trace);
         _nodes = [.. Members.Select(m => new SimulatedNode(this, new NodeId(m.Id), _random.Branch(), isFounder: true))];
@@ -51,9 +55,7 @@ internal sealed class World
 
     public FakeNetwork Network { get; }
 
-    public ClusterInvariants Invariants { get; } = new();
-
-    public History History { get; } = new();
+    public IReadOnlyList<SimulatedGroup> Groups => _groups;
 
     /// <summary>Those the cluster begins with.</summary>
     public IReadOnlyList<Member> Members { get; }
@@ -68,9 +70,6 @@ internal sealed class World
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
 
-    /// <summary>The highest revision that a client has seen.</summary>
-    public long Revision { get; set; }
-
     public long NextEvent() => ++_event;
 
     public long NextValue() => ++_value;
@@ -79,8 +78,17 @@ internal sealed class World
 
     public void ReturnOperation() => _operationsLeft++;
 
+    /// <summary>Of many groups the clients use a few at a time, and hardly ever another; the others may sleep.</summary>
+    public SimulatedGroup ChooseGroup(SimulationRandom random) =>
+        _groups.Length == 1 ? _groups[0] : random.Chance(0.02) ? _groups[random.Next(_groups.Length)] : _used[random.Next(_used.Length)];
+
     public void Run()
     {
+        if (_groups.Length > 1)
+        {
+            UseOtherGroups();
+        }
+
         foreach (SimulatedNode node in _nodes)
         {
             node.Start();
@@ -96,11 +104,22 @@ internal sealed class World
         _operationsLeft = 0;
         Hunt.End();
         _nemesis.End();
-        RunUntil(() => HasLeader() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
-        ReadAndWriteOnce();
-        RunUntil(Agree, HealTimeMax, orFail: true);
+        RunUntil(() => HaveLeaders() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        if (_groups.Length == 1)
+        {
+            ReadAndWriteOnce();
+            RunUntil(Agree, HealTimeMax, orFail: true);
+        }
+        else
+        {
+            new ManyGroupsCheck(this).Run();
+        }
+
         CheckHandles();
-        History.Check(Options.ClockDriftMax);
+        foreach (SimulatedGroup group in _groups)
+        {
+            group.History.Check(Options.ClockDriftMax);
+        }
     }
 
     public void NodeDied(SimulatedNode node)
@@ -110,7 +129,7 @@ internal sealed class World
             client.NodeDied(node);
         }
 
-        if (!node.IsRetired)
+        if (!node.IsRetired && !node.IsKeptDown)
         {
             Time.After(_random.Between(100 * VirtualTime.Millisecond, 10 * VirtualTime.Second), () => Restart(node, new DiskFaults()));
         }
@@ -147,7 +166,7 @@ internal sealed class World
     private void Deliver(NodeId to, GroupId group, Message message)
     {
         SimulatedNode? receiver = Find(to);
-        if (receiver is { IsUp: true } && receiver.Members.WasRemoved(message.From.Value))
+        if (receiver is { Core: not null } && receiver.Members.WasRemoved(message.From.Value))
         {
             Find(message.From)?.Core?.ReportRefused(to, "removed");
             return;
@@ -160,34 +179,51 @@ internal sealed class World
         }
     }
 
-    private bool HasLeader() => Nodes.Any(n => n.Core?.Node.Raft.Role == Role.Leader);
+    /// <summary>Some node that is up leads, in each group.</summary>
+    public bool HaveLeaders() => Array.TrueForAll(_groups, group => Nodes.Any(n => n.StoreOf(group.Id)?.Node.Raft.Role == Role.Leader));
 
-    /// <summary>All nodes that are up have applied the same log; that their states are equal then is an invariant of its own.</summary>
-    private bool Agree()
+    /// <summary>All nodes that are up have applied the same log, in each group; that their states are equal then is an invariant of its own.</summary>
+    public bool Agree() => Array.TrueForAll(_groups, Agree);
+
+    /// <summary>Clients of their own do so many operations in each group, one after the other.</summary>
+    public void ReadAndWriteOnce(int operations = 20)
     {
-        SimulatedNode newest = Nodes.Where(n => n.IsUp).MaxBy(n => n.Core!.View.AppliedIndex)!;
-        ulong applied = newest.Core!.View.AppliedIndex;
-        Membership membership = newest.Core.View.Membership;
-        SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp && membership.Contains(n.Id))];
-        return applied >= Invariants.CommittedMax.Value && Array.TrueForAll(up, n => n.Core!.View.AppliedIndex == applied);
+        foreach (SimulatedGroup group in _groups)
+        {
+            var last = new SimulatedClient(this, _random.Branch(), group);
+            _clients.Add(last);
+            _operationsLeft = operations;
+            last.Start();
+            RunUntil(() => _operationsLeft <= 0 && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        }
     }
 
-    private void ReadAndWriteOnce()
+    public void RunUntil(Func<bool> reached) => RunUntil(reached, HealTimeMax, orFail: true);
+
+    public void RunFor(long duration) => RunUntil(() => false, duration, orFail: false);
+
+    private bool Agree(SimulatedGroup group)
     {
-        var last = new SimulatedClient(this, _random.Branch());
-        _clients.Add(last);
-        _operationsLeft = 20;
-        last.Start();
-        RunUntil(() => _operationsLeft <= 0 && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        GroupCore newest = Nodes.Where(n => n.IsUp).Select(n => n.StoreOf(group.Id)!).MaxBy(core => core.View.AppliedIndex)!;
+        ulong applied = newest.View.AppliedIndex;
+        Membership membership = newest.View.Membership;
+        SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp && membership.Contains(n.Id))];
+        return applied >= group.Invariants.CommittedMax.Value && Array.TrueForAll(up, n => n.StoreOf(group.Id)!.View.AppliedIndex == applied);
+    }
+
+    private void UseOtherGroups()
+    {
+        _used = [.. Enumerable.Range(0, _random.Next(1, 4)).Select(_ => _groups[_random.Next(_groups.Length)])];
+        Time.After(_random.Between(VirtualTime.Second, 10 * VirtualTime.Second), UseOtherGroups);
     }
 
     private void CheckHandles()
     {
         foreach (SimulatedNode node in Nodes)
         {
-            if (node.Core is NodeCore { OperationsRented: > 0 } core)
+            if (node.Host is { OperationsRented: > 0 } host)
             {
-                throw new SimulationFailure(FailureKind.Crash, $"node {node.Id} has {core.OperationsRented} wait handles out at rest");
+                throw new SimulationFailure(FailureKind.Crash, $"node {node.Id} has {host.OperationsRented} wait handles out at rest");
             }
         }
     }
@@ -209,10 +245,13 @@ internal sealed class World
         }
     }
 
-    private string Describe() => string.Join(
-        "; ",
-        Nodes.Select(n => n.Core is NodeCore core
-            ? $"{n.Id} {core.Node.Raft.Role} term {core.Node.Raft.Term} last {core.Node.Raft.LastIndex} commit {core.Node.Raft.CommitIndex} applied {core.View.AppliedIndex} pending {core.Node.Status.Pending} at {core.Node.Raft.MembershipIndex} {core.Node.Raft.Membership}"
-            : $"{n.Id} {(n.IsRetired ? "retired" : "down")}"))
-        + $"; clients busy: {_clients.Count(c => c.IsBusy)}";
+    private string Describe() => string.Join("; ", Nodes.Select(Describe)) + $"; clients busy: {_clients.Count(c => c.IsBusy)}";
+
+    private static string Describe(SimulatedNode node) => node.Host is null
+        ? $"{node.Id} {(node.IsRetired ? "retired" : "down")}"
+        : string.Join("; ", node.Host.Groups.Select(core => Describe(node, core, core.Node.Raft, node.Host.Groups.Count)));
+
+    private static string Describe(SimulatedNode node, GroupCore core, RaftNode raft, int groups) =>
+        (groups == 1 ? string.Empty : $"group {core.Group}{(raft.IsQuiescent ? " asleep" : string.Empty)} ")
+        + $"{node.Id} {raft.Role} term {raft.Term} last {raft.LastIndex} commit {raft.CommitIndex} applied {core.View.AppliedIndex} pending {core.Node.Status.Pending} at {raft.MembershipIndex} {raft.Membership}";
 }

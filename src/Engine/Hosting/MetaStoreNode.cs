@@ -13,7 +13,7 @@ namespace MetaStore.Engine.Hosting;
 public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, INodeInfo
 {
     private readonly NodeCore _core;
-    private readonly List<LoopThread> _threads = [];
+    private readonly NodeThreads _threads;
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NodeSettings _settings;
     private readonly bool _hasTransport;
@@ -24,13 +24,13 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         _settings = settings;
         _hasTransport = transport is not NoPeers;
         TimeProvider time = BootClock.Instance;
-        var threads = new Dictionary<string, LoopThread>(StringComparer.Ordinal);
+        _threads = new NodeThreads(time);
         _core = new NodeCore(settings, new NodeSeams
         {
             Disk = new NativeDisk(),
             Transport = transport,
             Time = time,
-            Signals = name => threads[name] = new LoopThread(time, (loop, error) => _core!.Failure.Fail(loop, error)),
+            Signals = _threads.SignalOf,
             RunContinuationsAsynchronously = true,
         });
         if (_core.RecoveryNote is not null)
@@ -43,12 +43,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         Recovery = _core.IsFirstStart ? new NodeRecovery(0, 0, 0) : new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);
         _core.Failure.Connect(() => OnFailed(logger));
         _core.Node.LeaderChanged += () => LeaderChanged?.Invoke();
-        foreach (ILoop loop in _core.Loops)
-        {
-            LoopThread thread = threads[loop.Name];
-            _threads.Add(thread);
-            thread.Start(loop);
-        }
+        _threads.Start(_core);
     }
 
     /// <inheritdoc/>
@@ -171,20 +166,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
             return;
         }
 
-        _core.RefuseNew();
-        using var patience = new CancellationTokenSource(_settings.RequestTimeout);
-        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
-        while (_core.OperationsRented > 0 && !_core.Failure.IsFailed && !patience.IsCancellationRequested)
-        {
-            await poll.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
-        }
-
-        foreach (LoopThread thread in _threads)
-        {
-            thread.Dispose();
-        }
-
-        _core.AbandonAll();
+        await _threads.StopAsync(_settings.RequestTimeout).ConfigureAwait(false);
         _core.Dispose();
     }
 
@@ -193,10 +175,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         Exception cause = _core.Failure.Cause!;
         logger.LogCritical(cause, "the node has failed: {Cause}", cause.Message);
         _failed.TrySetException(cause);
-        foreach (LoopThread thread in _threads)
-        {
-            thread.Set();
-        }
+        _threads.WakeAll();
     }
 
     /// <summary>The transport of a node that has no peers.</summary>

@@ -67,6 +67,9 @@ public sealed record NodeSettings
         }
     }
 
+    /// <summary>The election timeout in ticks, rounded up.</summary>
+    internal int ElectionTicks => (int)Math.Ceiling(ElectionTimeout / HeartbeatInterval);
+
     /// <summary>How long an operation may take before it is answered Timeout.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(7);
 

@@ -7,20 +7,19 @@ using MetaStore.Wal;
 namespace MetaStore.Engine.Hosting;
 
 /// <summary>
-/// A node's data directory, opened and recovered: the newest snapshot, loaded, and the log behind it. Everything that does not fit
-/// together is refused by name; nothing is guessed.
+/// A node's data directory, opened and recovered: of each group the newest snapshot, loaded, and the log behind it, which one pass has read for
+/// all groups. Everything that does not fit together is refused by name; nothing is guessed.
 /// </summary>
 internal sealed class NodeStorage : IDisposable
 {
     private const ulong DirectorySalt = 0x6469_7265_6374_6f72;
 
-    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, MvccStore store, RaftRestart? restart, string? recoveryNote, ulong directoryId)
+    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, IReadOnlyList<GroupStorage> groups, string? recoveryNote, ulong directoryId)
     {
         DirectoryId = directoryId;
         Log = log;
         Snapshots = snapshots;
-        Store = store;
-        Restart = restart;
+        Groups = groups;
         RecoveryNote = recoveryNote;
     }
 
@@ -31,59 +30,63 @@ internal sealed class NodeStorage : IDisposable
 
     public SnapshotStore Snapshots { get; }
 
-    public MvccStore Store { get; }
-
-    /// <summary>Where Raft takes up again; null for a new node.</summary>
-    public RaftRestart? Restart { get; }
+    /// <summary>Its groups, in the order in which they were asked for.</summary>
+    public IReadOnlyList<GroupStorage> Groups { get; }
 
     /// <summary>The directory held nothing: this is the member's first start.</summary>
-    public bool IsNew { get; private init; }
+    public bool IsNew => Groups.All(group => group.IsNew);
 
     /// <summary>What recovery cut away, for the operator; null where nothing.</summary>
     public string? RecoveryNote { get; }
 
-    /// <exception cref="CorruptionException">Stored bytes are damaged, or log and snapshots do not fit together.</exception>
+    /// <summary>Opens a directory for the groups that it is to hold; those it holds nothing of are new.</summary>
+    /// <exception cref="CorruptionException">Stored bytes are damaged, or log, snapshots and groups do not fit together.</exception>
     /// <exception cref="WalIdentityException">The directory belongs to another cluster or node.</exception>
     /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
-    public static NodeStorage Open(IDisk disk, NodeSettings settings, GroupId group)
+    public static NodeStorage Open(IDisk disk, NodeSettings settings, IReadOnlyList<GroupId> groups)
     {
         disk.CreateDirectory(settings.DataDirectory);
         var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
         var snapshots = new SnapshotStore(disk, settings.DataDirectory, identity);
-        RefuseLostLog(disk, settings.DataDirectory, snapshots, group);
-        SnapshotInfo? newest = null;
+        RefuseLostLog(disk, settings.DataDirectory, snapshots, groups);
+        var newest = new Dictionary<uint, SnapshotInfo>();
         WriteAheadLog log = WriteAheadLog.Open(
             disk,
             settings.DataDirectory,
             identity,
             settings.Wal,
-            groups =>
+            recovered =>
             {
                 // With the directory's lock held: nobody else removes a snapshot now.
-                newest = snapshots.List(group.Value).FirstOrDefault();
-                RefuseLostSnapshot(settings.DataDirectory, groups, newest, group);
+                RefuseUnknownGroups(settings.DataDirectory, recovered, groups);
+                foreach (GroupId group in groups)
+                {
+                    if (snapshots.List(group.Value).FirstOrDefault() is { } info)
+                    {
+                        newest.Add(group.Value, info);
+                    }
+
+                    RefuseLostSnapshot(settings.DataDirectory, recovered, newest.GetValueOrDefault(group.Value), group);
+                }
             },
             out WalRecovery recovery);
         try
         {
             snapshots.DeleteTemporary();
-            RecoveredGroup? recovered = recovery.Groups.FirstOrDefault(g => g.GroupId == group.Value);
-            bool isNew = newest is null && (recovered is null || (recovered.Entries.Count == 0 && recovered.HardState == default));
-            if (isNew && settings.Members.Count > 0)
+            Dictionary<uint, RecoveredGroup> known = recovery.Groups.ToDictionary(group => group.GroupId);
+            GroupId[] fresh = [.. groups.Where(group => !newest.ContainsKey(group.Value) && IsEmpty(known.GetValueOrDefault(group.Value)))];
+            if (fresh.Length > 0 && settings.Members.Count > 0)
             {
-                recovered = Bootstrap(log, group, settings);
+                Bootstrap(log, fresh, settings, known);
             }
 
-            MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
-            RaftRestart? restart = Restarted(recovered, newest);
-            if (newest is not null && newest.Index > (recovered?.Mark.Index ?? 0))
-            {
-                MarkSnapshot(log, group, newest);
-            }
+            GroupStorage[] storages = [.. groups.Select(group => Recover(
+                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), isNew: fresh.Contains(group)))];
+            MarkSnapshots(log, groups, known, newest);
 
             // Made after the log: a directory that has a name and no log has lost it.
             DirectoryIdentity named = DirectoryIdentity.ReadOrCreate(disk, settings.DataDirectory, identity, new SplitMix64(settings.Seed ^ DirectorySalt).Next);
-            return new NodeStorage(log, snapshots, store, restart, recovery.Note, named.DirectoryId) { IsNew = isNew };
+            return new NodeStorage(log, snapshots, storages, recovery.Note, named.DirectoryId);
         }
         catch
         {
@@ -95,13 +98,37 @@ internal sealed class NodeStorage : IDisposable
     public void Dispose() => Log.Dispose();
 
     /// <summary>Looked at before the log is opened, which would make an empty one.</summary>
-    private static void RefuseLostLog(IDisk disk, string directory, SnapshotStore snapshots, GroupId group)
+    private static void RefuseLostLog(IDisk disk, string directory, SnapshotStore snapshots, IReadOnlyList<GroupId> groups)
     {
-        if (!WriteAheadLog.Exists(disk, directory)
-            && DirectoryFit.LostLogComplaint(snapshots.List(group.Value).FirstOrDefault()?.Index, DirectoryIdentity.TryRead(disk, directory)) is { } complaint)
+        if (WriteAheadLog.Exists(disk, directory))
         {
-            throw new CorruptionException(directory, 0, complaint);
+            return;
         }
+
+        foreach (GroupId group in groups)
+        {
+            if (DirectoryFit.LostLogComplaint(snapshots.List(group.Value).FirstOrDefault()?.Index, DirectoryIdentity.TryRead(disk, directory)) is { } complaint)
+            {
+                throw new CorruptionException(directory, 0, complaint);
+            }
+        }
+    }
+
+    /// <summary>A group that nobody steps would keep its votes to itself and the log's segments for ever.</summary>
+    private static void RefuseUnknownGroups(string directory, IReadOnlyList<RecoveredGroup> recovered, IReadOnlyList<GroupId> groups)
+    {
+        if (recovered.FirstOrDefault(group => !groups.Contains(new GroupId(group.GroupId))) is { } unknown)
+        {
+            throw new CorruptionException(directory, 0, $"the log holds group {unknown.GroupId}, and the node was opened for {groups.Count} others");
+        }
+    }
+
+    private static bool IsEmpty(RecoveredGroup? recovered) => recovered is null || (recovered.Entries.Count == 0 && recovered.HardState == default);
+
+    private static GroupStorage Recover(SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew)
+    {
+        MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
+        return new GroupStorage(group, store, Restarted(recovered, newest), isNew);
     }
 
     private static void RefuseLostSnapshot(string directory, IReadOnlyList<RecoveredGroup> groups, SnapshotInfo? newest, GroupId group)
@@ -117,18 +144,19 @@ internal sealed class NodeStorage : IDisposable
     /// of term 1 at index 1. So the log alone says who belongs to the cluster, from the first entry on. The members' entries are equal, since
     /// their lists are: the cluster's id is made of the list.
     /// </summary>
-    private static RecoveredGroup Bootstrap(WriteAheadLog log, GroupId group, NodeSettings settings)
+    private static void Bootstrap(WriteAheadLog log, IReadOnlyList<GroupId> groups, NodeSettings settings, Dictionary<uint, RecoveredGroup> known)
     {
         byte[] membership = MembershipCodec.Encode(MemberTable.Bootstrap(settings.Members));
-        var write = new LogWrite
+        var state = new LogHardState(1, 0, 1);
+        var writes = new List<LogWrite>();
+        foreach (GroupId group in groups)
         {
-            GroupId = group.Value,
-            WriteId = 0,
-            Entries = [new LogEntry(1, 1, (byte)EntryKind.Membership, membership)],
-            HardState = new LogHardState(1, 0, 1),
-        };
-        log.Write([write]);
-        return new RecoveredGroup { GroupId = group.Value, Mark = default, Entries = write.Entries, HardState = write.HardState.Value };
+            LogEntry[] entries = [new LogEntry(1, 1, (byte)EntryKind.Membership, membership)];
+            writes.Add(new LogWrite { GroupId = group.Value, WriteId = 0, Entries = entries, HardState = state });
+            known[group.Value] = new RecoveredGroup { GroupId = group.Value, Mark = default, Entries = entries, HardState = state };
+        }
+
+        log.Write(writes);
     }
 
     private static Membership ReadMembership(SnapshotInfo info)
@@ -188,6 +216,28 @@ internal sealed class NodeStorage : IDisposable
         };
     }
 
-    private static void MarkSnapshot(WriteAheadLog log, GroupId group, SnapshotInfo newest) =>
-        log.Write([new LogWrite { GroupId = group.Value, WriteId = 0, Mark = new LogSnapshotMark(newest.Index, newest.Term) }]);
+    private static void MarkSnapshots(
+        WriteAheadLog log, IReadOnlyList<GroupId> groups, Dictionary<uint, RecoveredGroup> known, Dictionary<uint, SnapshotInfo> newest)
+    {
+        var marks = new List<LogWrite>();
+        foreach (uint groupId in groups.Select(group => group.Value))
+        {
+            if (newest.TryGetValue(groupId, out SnapshotInfo? info) && info.Index > (known.GetValueOrDefault(groupId)?.Mark.Index ?? 0))
+            {
+                marks.Add(new LogWrite { GroupId = groupId, WriteId = 0, Mark = new LogSnapshotMark(info.Index, info.Term) });
+            }
+        }
+
+        if (marks.Count > 0)
+        {
+            log.Write(marks);
+        }
+    }
 }
+
+/// <summary>What a data directory held of one group.</summary>
+/// <param name="Group">The group.</param>
+/// <param name="Store">Its newest snapshot, loaded; empty where there is none.</param>
+/// <param name="Restart">Where Raft takes up again; null where there is nothing to take up.</param>
+/// <param name="IsNew">The directory held nothing of it.</param>
+internal sealed record GroupStorage(GroupId Group, MvccStore Store, RaftRestart? Restart, bool IsNew);

@@ -47,6 +47,9 @@ internal sealed class MembershipDesk
     /// <summary>Whether an answer waits for entries to be applied.</summary>
     public bool AwaitsApply => _answers.Count > 0;
 
+    /// <summary>Whether this member has nothing to tell of itself and, as leader, nobody to promote.</summary>
+    public bool IsSettled(RaftNode raft) => !WantsToPublish(raft) && (raft.Role != Role.Leader || raft.Membership.Learners.Count == 0);
+
     public void Add(PendingOperation operation) => _queue.Enqueue(new Job((ClusterRequest)operation.Request, operation, NodeId.None, ++_sequence));
 
     /// <summary>A payload of another member: a request, if this node leads, or the answer to one of its own.</summary>
@@ -315,14 +318,12 @@ internal sealed class MembershipDesk
 
     private void PublishIfNeeded(RaftNode raft)
     {
-        var request = new ClusterRequest(new PublishMember(_self.Id, _self.Name, _self.ClientUrls, _self.DirectoryId), 0);
-        Member? known = raft.Membership.Contains(raft.Id) ? MemberTable.From(raft.Membership).Find(_self.Id) : null;
-        bool isKnown = known is not null && known.Name == _self.Name && known.ClientUrls.SequenceEqual(_self.ClientUrls) && known.DirectoryId == _self.DirectoryId;
-        if (known is null || isKnown)
+        if (!WantsToPublish(raft))
         {
             return;
         }
 
+        var request = new ClusterRequest(new PublishMember(_self.Id, _self.Name, _self.ClientUrls, _self.DirectoryId), 0);
         if (raft.Role == Role.Leader)
         {
             EnqueueOnce(request);
@@ -331,6 +332,14 @@ internal sealed class MembershipDesk
         {
             _send(raft.Leader, MessageKind.Forward, ForwardCodec.EncodeRequest(++_sequence, request));
         }
+    }
+
+    /// <summary>What the membership says of this member is not what it would say of itself.</summary>
+    private bool WantsToPublish(RaftNode raft)
+    {
+        Member? known = raft.Membership.Contains(raft.Id) ? MemberTable.From(raft.Membership).Find(_self.Id) : null;
+        bool isKnown = known is not null && known.Name == _self.Name && known.ClientUrls.SequenceEqual(_self.ClientUrls) && known.DirectoryId == _self.DirectoryId;
+        return known is not null && !isKnown;
     }
 
     private void PromoteWhoIsReady(RaftNode raft)

@@ -12,6 +12,9 @@ internal sealed class RemovalWatch(NodeId self, int patienceTicks, NodeFailure f
     private int _ticksLeft = -1;
     private volatile string? _refusal;
 
+    /// <summary>Nothing tells against this member.</summary>
+    public bool IsSettled => _ticksLeft < 0 && _refusal is null;
+
     /// <summary>A committed membership.</summary>
     public void Committed(Membership membership)
     {

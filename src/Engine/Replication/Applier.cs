@@ -74,6 +74,13 @@ internal sealed class Applier : ILoop
 
     public void Wake() => _signal.Set();
 
+    /// <summary>Takes a snapshot though none is due: the group keeps a log that others need to go on. Any thread.</summary>
+    public void DemandSnapshot()
+    {
+        _snapshotPolicy.Demand();
+        _signal.Set();
+    }
+
     public bool RunOnce()
     {
         if (_failure.IsFailed)
@@ -106,6 +113,11 @@ internal sealed class Applier : ILoop
         }
 
         Publish(last);
+        if (_snapshotPolicy.TryBeginDemanded())
+        {
+            _snapshotDue!(_stores.Current);
+        }
+
         return _cutter.RunSlice(CutKeysPerSlice) || worked;
     }
 

@@ -33,6 +33,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly MembershipDesk _desk;
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
+    private readonly Slumber _slumber;
     private Membership? _told;
     private Membership? _toldApplied;
     private ulong _writeHandedOut;
@@ -53,6 +54,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks, Freshness);
         _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
+        _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
         _removal.Committed(parts.Stores.Current.View.Membership);
         PublishStatus();
     }
@@ -71,7 +73,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>For the simulator's invariants; only while the loop does not run.</summary>
     internal RaftNode Raft => _raft;
 
-    public long NextWake => Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
+    public long NextWake => _slumber.IsAsleep ? long.MaxValue : Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
+
+    private bool HasRequests => !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty;
 
     // Only a leader's own appends make company worth waiting for: a follower hands on at once.
     private bool AppendUnderWay => _raft.Role == Role.Leader && _writeHandedOut > Volatile.Read(ref _writeDurable);
@@ -135,6 +139,13 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     public void Wake() => _parts.Signal.Set();
 
+    /// <summary>Wakes the group, should it sleep: its leader's node has fallen silent.</summary>
+    public void Rouse()
+    {
+        _slumber.Rouse();
+        _parts.Signal.Set();
+    }
+
     void ILogWriteObserver.OnDurable(LogWrite write)
     {
         Volatile.Write(ref _writeDurable, write.WriteId);
@@ -156,6 +167,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             return false;
         }
 
+        _slumber.Begin(HasRequests);
         TellTransport();
         TellStates();
         bool worked = TakeDurable() | TakeMessages() | TakeApplied() | TakeSnapshotEvents() | TakeTicks();
@@ -173,6 +185,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             CompleteApplied(AppliedIndex());
         }
 
+        _slumber.Settle(_raft.IsQuiescent && IsIdle());
         PublishStatus();
         return worked;
     }
@@ -187,6 +200,16 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _desk.Abandon(error, reason);
         PublishStatus();
     }
+
+    /// <summary>Whether nothing here wants time to pass.</summary>
+    private bool IsIdle() =>
+        !HasRequests
+        && _messages.IsEmpty
+        && !_raft.HasReady
+        && _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count == 0
+        && _desk.IsSettled(_raft)
+        && _removal.IsSettled
+        && !_parts.Snapshots.HasTransfers;
 
     private void TellStates()
     {
@@ -284,7 +307,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     private bool TakeTicks()
     {
-        int ticks = _clock.TakeTicks();
+        int ticks = _slumber.TakeTicks();
         for (int i = 0; i < ticks; i++)
         {
             _raft.Tick();

@@ -19,6 +19,9 @@ internal sealed class ReplicaClock
     /// <summary>Timestamp of the next tick.</summary>
     public long NextTick { get; private set; }
 
+    /// <summary>Begins anew after a time without ticks: the next one is a whole tick away.</summary>
+    public void Restart() => NextTick = _time.GetTimestamp() + _tick;
+
     /// <summary>Ticks that have passed since the last call; after a pause, one.</summary>
     public int TakeTicks()
     {

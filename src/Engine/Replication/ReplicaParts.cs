@@ -33,6 +33,9 @@ internal sealed class ReplicaParts
 
     public required IPeerTransport Transport { get; init; }
 
+    /// <summary>Watches over the group while it sleeps; null where it never does.</summary>
+    public required IGroupSleep? Sleep { get; init; }
+
     public required StoreHolder Stores { get; init; }
 
     public required Applier Applier { get; init; }

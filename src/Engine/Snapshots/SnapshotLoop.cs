@@ -46,6 +46,7 @@ internal sealed class SnapshotLoop : ILoop
     private SnapshotWriter? _file;
     private SnapshotInfo? _fileInfo;
     private long _fileBytes;
+    private volatile bool _hasTransfers;
 
     public SnapshotLoop(
         SnapshotStore files,
@@ -74,6 +75,9 @@ internal sealed class SnapshotLoop : ILoop
 
     /// <summary>Transfers that went on where one before them had stopped.</summary>
     public int TransfersResumed => _transfers.Resumed;
+
+    /// <summary>Whether transfers to peers are under way, which want ticks.</summary>
+    public bool HasTransfers => _hasTransfers;
 
     /// <summary>Begins a snapshot of the store as it is now. Called on the apply loop, so that the view is one it just published.</summary>
     public void Take(MvccStore store)
@@ -120,6 +124,7 @@ internal sealed class SnapshotLoop : ILoop
         }
 
         worked |= _transfers.SendDue();
+        _hasTransfers = !_transfers.IsEmpty;
         if (_writer is null)
         {
             return worked;

@@ -28,7 +28,7 @@ public sealed record SnapshotOptions
     /// <summary>Transfers to peers at a time; further ones wait their turn. 1 or more.</summary>
     public int TransfersMax { get; init; } = 2;
 
-    /// <summary>Bytes of snapshots that the node sends in a second, to all peers together; 0: as fast as they are taken.</summary>
+    /// <summary>Bytes of snapshots that the node sends in a second, to all peers together; 0: as fast as they are taken. With many groups: of each.</summary>
     public long BytesPerSecondMax { get; init; } = 64 << 20;
 
     /// <summary>Ticks without progress after which a piece is sent again.</summary>
@@ -65,6 +65,10 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
     private long _entries;
     private long _bytes;
     private int _underWay;
+    private volatile bool _isDemanded;
+
+    /// <summary>Bytes of log that the group may need before its next snapshot, about.</summary>
+    public long LogBytesAllowed => Math.Max(LastBytes, options.LogBytesMin);
 
     /// <summary>Bytes of the newest snapshot.</summary>
     public long LastBytes => Interlocked.Read(ref _lastBytes);
@@ -78,15 +82,23 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
     public bool TryBegin()
     {
         long last = LastBytes;
-        bool due = (_entries >= options.EntriesMin && _bytes >= last) || _bytes >= Math.Max(last, options.LogBytesMin);
-        if (!due || (Interlocked.CompareExchange(ref _underWay, 1, 0) != 0 && !KnownBugs.SnapshotsOverlap))
+        bool due = (_entries >= options.EntriesMin && _bytes >= last) || _bytes >= LogBytesAllowed;
+        return due && Begin();
+    }
+
+    /// <summary>Somebody else needs the log's space: the next snapshot is due at once. Any thread.</summary>
+    public void Demand() => _isDemanded = true;
+
+    /// <summary>As <see cref="TryBegin"/>, where one was demanded and there is anything new to be in it.</summary>
+    public bool TryBeginDemanded()
+    {
+        if (!_isDemanded)
         {
             return false;
         }
 
-        _entries = 0;
-        _bytes = 0;
-        return true;
+        _isDemanded = false;
+        return _entries > 0 && Begin();
     }
 
     /// <summary>A snapshot of the leader took the place of the log.</summary>
@@ -104,5 +116,17 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
         }
 
         Volatile.Write(ref _underWay, 0);
+    }
+
+    private bool Begin()
+    {
+        if (Interlocked.CompareExchange(ref _underWay, 1, 0) != 0 && !KnownBugs.SnapshotsOverlap)
+        {
+            return false;
+        }
+
+        _entries = 0;
+        _bytes = 0;
+        return true;
     }
 }

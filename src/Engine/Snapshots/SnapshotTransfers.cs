@@ -35,6 +35,9 @@ internal sealed class SnapshotTransfers : IDisposable
     /// <summary>When a piece that waits for its bytes may go; <see cref="long.MaxValue"/> where none does.</summary>
     public long NextWake => _due.Count > 0 ? _bucket.ReadyAt : long.MaxValue;
 
+    /// <summary>Nothing is being sent, waits to be, or is kept for going on.</summary>
+    public bool IsEmpty => _running.Count + _waiting.Count + _putBy.Count == 0;
+
     /// <summary>Transfers that went on where one before them had stopped.</summary>
     public int Resumed { get; private set; }
 

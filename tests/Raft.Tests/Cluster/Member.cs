@@ -133,5 +133,6 @@ internal sealed class Member
         UncommittedBytesMax = _options.UncommittedBytesMax,
         CommittedBytesMax = _options.CommittedBytesMax,
         CompactionTailEntries = _options.CompactionTailEntries,
+        Quiesces = _options.Quiesces,
     };
 }

@@ -5,7 +5,7 @@ internal sealed class NodeBench
 {
     private readonly Queue<ulong> _writes = new();
 
-    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, int compactionTail = 1024)
+    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, int compactionTail = 1024, bool quiesces = false, long lease = 0)
     {
         Entry[] entries = [.. (log ?? []).Select((entryTerm, position) => Make(entryTerm, (ulong)position + 1))];
         Node = new RaftNode(
@@ -17,6 +17,8 @@ internal sealed class NodeBench
                 ReadOrigin = 1,
                 CommittedBytesMax = committedBytesMax,
                 CompactionTailEntries = compactionTail,
+                Quiesces = quiesces,
+                LeaseDuration = lease,
             },
             new RaftRestart { HardState = new HardState(term, vote, LogIndex.Zero), Entries = entries });
     }

@@ -66,15 +66,19 @@ internal sealed class RandomNetwork
     private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
     private readonly Dictionary<ReadContext, NodeId> _readsOf = [];
     private ulong _nextCommand;
+    private readonly bool _sleeps;
     private bool _isCalm;
+    private bool _isIdle;
 
     /// <param name="seed">All chance comes from it.</param>
     /// <param name="size">The members there are, in the group or not.</param>
     /// <param name="storm">Hardly any term lasts.</param>
     /// <param name="membershipChanges">The membership changes all the while.</param>
     /// <param name="witnesses">So many of the members are witnesses, who are no founders.</param>
-    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0)
+    /// <param name="sleeps">There are times when nobody asks for anything, and then the group may sleep; whoever does is woken at random.</param>
+    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0, bool sleeps = false)
     {
+        _sleeps = sleeps;
         _random = new Random(seed);
         _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
         NodeId[] all = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
@@ -83,6 +87,18 @@ internal sealed class RandomNetwork
         {
             _faults = _faults with { MembershipPerMille = _random.Next(2, 40) };
             voters = all[.._random.Next(1, size - witnesses + 1)];
+        }
+
+        if (sleeps)
+        {
+            // An idle time must be long enough for a group to settle in it.
+            _faults = _faults with
+            {
+                LossPercent = _faults.LossPercent / 4,
+                CrashPerMille = (_faults.CrashPerMille + 3) / 4,
+                PartitionPerMille = (_faults.PartitionPerMille + 3) / 4,
+                CampaignPerMille = _faults.CampaignPerMille / 8,
+            };
         }
 
         bool tight = storm || _random.Next(2) == 0;
@@ -97,6 +113,7 @@ internal sealed class RandomNetwork
             CommittedBytesMax = tight ? 1 : 1 << 20,
             UncommittedBytesMax = tight ? 2048 : 1 << 20,
             CompactionTailEntries = _random.Next(4),
+            Quiesces = sleeps,
         })
         {
             IsWitness = (int)id.Value > size - witnesses,
@@ -120,6 +137,9 @@ internal sealed class RandomNetwork
 
     /// <summary>Changes of the membership that were begun.</summary>
     public int MembershipChanges { get; private set; }
+
+    /// <summary>How often a leader put the group to sleep.</summary>
+    public int Sleeps { get; private set; }
 
     /// <summary>How often something went wrong on purpose.</summary>
     public int FaultCount { get; private set; }
@@ -209,12 +229,18 @@ internal sealed class RandomNetwork
 
         RaftNode leader = Members.Single(member => member.Node.Role == Role.Leader).Node;
         return !leader.Membership.IsJoint
+            && leader.IsQuiescent == _sleeps
             && Current.All(member => member.Node.CommitIndex == leader.CommitIndex && member.Node.LastIndex == leader.CommitIndex && member.Machine.Applied == leader.CommitIndex)
             && Current.All(member => member.Transfers.Count == 0);
     }
 
     private void Step()
     {
+        if (_sleeps && _random.Next(1500) == 0)
+        {
+            _isIdle = !_isIdle;
+        }
+
         Member member = Members[_random.Next(Members.Count)];
         if (!member.IsUp)
         {
@@ -266,11 +292,13 @@ internal sealed class RandomNetwork
                 case 6:
                     Tick(member);
                     break;
-                case 7:
+                case 7 when !_isIdle:
                     Read(member);
                     break;
-                default:
+                case > 7 when !_isIdle:
                     Propose(member);
+                    break;
+                default:
                     break;
             }
 
@@ -301,10 +329,10 @@ internal sealed class RandomNetwork
             case < 76:
                 Tick(member);
                 break;
-            case < 81:
+            case < 81 when !_isIdle:
                 Propose(member);
                 break;
-            case < 84:
+            case >= 81 and < 84 when !_isIdle:
                 Read(member);
                 break;
             default:
@@ -398,7 +426,16 @@ internal sealed class RandomNetwork
 
     private void Tick(Member member)
     {
+        bool wasAsleep = member.Node.IsQuiescent;
         member.Node.Tick();
+        Sleeps += !wasAsleep && member.Node.IsQuiescent ? 1 : 0;
+        if (wasAsleep && !_isCalm && _random.Next(30) == 0)
+        {
+            // Whatever it is told, right or wrong: without a lease, no promise rests on it.
+            member.Node.SetLeaderSilence(_random.Next(15));
+            member.Node.Wake();
+        }
+
         foreach (NodeId peer in member.Transfers.Keys.ToArray())
         {
             if (--member.Transfers[peer] == 0)

@@ -9,7 +9,7 @@ internal interface IVerbs
     bool TryRun(ScenarioCluster cluster, Command command);
 }
 
-/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [witnesses=IDS: none of those], set-log, crash, restart.</summary>
+/// <summary>Who there is: add-nodes N [voters=V: the first V; the others know nobody] [witnesses=IDS: none of those] [quiesces=1], set-log, crash, restart.</summary>
 internal sealed class ClusterVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -51,6 +51,7 @@ internal sealed class ClusterVerbs : IVerbs
                 CommittedBytesMax = command.Setting("committed-bytes", 1 << 20),
                 UncommittedBytesMax = command.Setting("uncommitted-bytes", 1 << 20),
                 CompactionTailEntries = command.Setting("tail", 0),
+                Quiesces = command.Setting("quiesces", 0) == 1,
             })
             {
                 IsWitness = command.Setting("witnesses") is { } witnesses && witnesses.Split(',').Contains(id.ToString()),

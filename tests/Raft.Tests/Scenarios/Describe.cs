@@ -38,6 +38,7 @@ internal static class Describe
             MessageKind.SnapshotChunk => $"{term} snapshot={message.Index}/{message.LogTerm}",
             MessageKind.SnapshotChunkReply => $"{term} snapshot={message.Index}{refused}",
             MessageKind.TimeoutNow => term,
+            MessageKind.Quiesce => $"{term} last={message.Index}/{message.LogTerm} commit={message.Commit}",
             _ => " ?",
         };
     }

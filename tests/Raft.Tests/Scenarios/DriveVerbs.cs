@@ -3,7 +3,7 @@ using MetaStore.Raft.Tests.Cluster;
 
 namespace MetaStore.Raft.Tests.Scenarios;
 
-/// <summary>What happens to one member or to all: campaign, tick, tick-all, tick-until, propose, read, change-membership, move-leader, unreachable.</summary>
+/// <summary>What happens to one member or to all: campaign, tick, tick-all, tick-until, propose, read, change-membership, move-leader, unreachable, wake.</summary>
 internal sealed class DriveVerbs : IVerbs
 {
     public bool TryRun(ScenarioCluster cluster, Command command)
@@ -34,6 +34,10 @@ internal sealed class DriveVerbs : IVerbs
                 return true;
             case "move-leader":
                 cluster.Print(cluster[command.Number(0)].Node.TransferLeadership(new NodeId(command.Number(1))) ? "handing over" : "refused");
+                return true;
+            case "wake":
+                cluster[command.Number(0)].Node.SetLeaderSilence(command.Setting("silent", 0));
+                cluster[command.Number(0)].Node.Wake();
                 return true;
             case "unreachable":
                 cluster[command.Number(0)].Node.ReportUnreachable(new NodeId(command.Number(1)));

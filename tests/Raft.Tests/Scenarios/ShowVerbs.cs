@@ -52,7 +52,7 @@ internal sealed class ShowVerbs : IVerbs
         }
 
         RaftNode node = member.Node;
-        cluster.Print($"{node.Id} {node.Role} term={node.Term} vote={node.Vote} leader={node.Leader} last={node.LastIndex} durable={node.DurableIndex} commit={node.CommitIndex} applied={member.Machine.Applied}");
+        cluster.Print($"{node.Id} {node.Role} term={node.Term} vote={node.Vote} leader={node.Leader} last={node.LastIndex} durable={node.DurableIndex} commit={node.CommitIndex} applied={member.Machine.Applied}{(node.IsQuiescent ? " asleep" : "")}");
     }
 
     private static void Log(ScenarioCluster cluster, RaftNode node)

@@ -1,0 +1,330 @@
+using MetaStore.Engine.Members;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Replication;
+using MetaStore.Engine.Snapshots;
+using MetaStore.Engine.Transactions;
+using MetaStore.Raft;
+using MetaStore.Wal;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>
+/// One Raft group on this node, without threads: its three loops, joined to the log that it shares with the other groups, and the operations on
+/// its store.
+/// </summary>
+internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessions
+{
+    private static readonly string s_version = typeof(GroupCore).Assembly.GetName().Version!.ToString(3);
+
+    private readonly Lock _stopGate = new();
+    private readonly NodeShared _node;
+    private readonly NodeSettings _settings;
+    private readonly RequestValidator _validator;
+    private readonly StoreHolder _stores;
+    private readonly StoreReader _reader;
+    private readonly long _requestTimeout;
+    private readonly SnapshotPolicy _snapshotPolicy;
+
+    /// <param name="node">What the node's groups share.</param>
+    /// <param name="storage">What the data directory held of this group.</param>
+    /// <param name="random">The group's share of the node's randomness.</param>
+    /// <param name="signals">The signals of its loops.</param>
+    /// <param name="transport">The way to its peers.</param>
+    /// <param name="sleep">Watches over the group while it sleeps; null where it never does.</param>
+    public GroupCore(NodeShared node, GroupStorage storage, SplitMix64 random, GroupSignals signals, IPeerTransport transport, IGroupSleep? sleep)
+    {
+        Group = storage.Group;
+        _node = node;
+        _settings = node.Settings;
+        _stores = new StoreHolder(storage.Store);
+        _validator = new RequestValidator(_settings.Limits);
+        TimeProvider time = node.Seams.Time;
+        _requestTimeout = (long)(_settings.RequestTimeout.TotalSeconds * time.TimestampFrequency);
+        ulong readOrigin = random.Next();
+        var raft = new RaftNode(RaftOptions(readOrigin, random.Next(), quiesces: sleep is not null), storage.Restart);
+        _snapshotPolicy = new SnapshotPolicy(_settings.Snapshots, NewestSnapshotBytes());
+        Apply = new Applier(_stores, node.Failure, signals.Apply, _snapshotPolicy, (ulong)_settings.StateCheckEntries, _settings.ClusterId, _settings.NodeId.Value);
+        var parts = new ReplicaParts
+        {
+            Group = Group,
+            Time = time,
+            TickLength = _settings.HeartbeatInterval,
+            ProposerOptions = _settings.Proposer,
+            ProposerId = random.Next(),
+            ReadOrigin = readOrigin,
+            ReadRetryTicks = _settings.ElectionTicks,
+            Failure = node.Failure,
+            Signal = signals.Node,
+            Transport = transport,
+            Sleep = sleep,
+            Stores = _stores,
+            Applier = Apply,
+            Self = new Member(_settings.NodeId.Value, _settings.Name, [], _settings.ClientUrls, DirectoryId: node.Storage.DirectoryId),
+            Rules = new MemberRules(_settings.LearnersMax, random.Next),
+        };
+        Node = new Replica(raft, parts);
+        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
+        parts.Snapshots = Snapshot;
+        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report);
+        _reader = new StoreReader(_stores, _settings.ClusterId, _settings.NodeId.Value, () => Node.Status.Term);
+        parts.MembersAnswer = MembersAnswer;
+        Parts = parts;
+    }
+
+    public GroupId Group { get; }
+
+    public Replica Node { get; }
+
+    public Applier Apply { get; }
+
+    public SnapshotLoop Snapshot { get; }
+
+    public StoreView View => _stores.Current.View;
+
+    /// <summary>Bytes of log that the group may need before its next snapshot, about. Any thread.</summary>
+    public long LogBytesAllowed => _snapshotPolicy.LogBytesAllowed;
+
+    private ReplicaParts Parts { get; }
+
+    /// <summary>Joins the group to the node's log; before the first run.</summary>
+    public void Connect(LogWriter log) => Parts.Log = log;
+
+    public async ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default)
+    {
+        await PassBarrierAsync(serializable: !linearizable, cancellationToken).ConfigureAwait(false);
+        return MembersAnswer(memberId: 0);
+    }
+
+    public ValueTask<MembersResponse> ChangeMembersAsync(MemberChange change, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return SubmitClusterRequest(new ClusterRequest(change, 0), cancellationToken);
+    }
+
+    public ValueTask<MembersResponse> MoveLeaderAsync(ulong target, CancellationToken cancellationToken = default) =>
+        SubmitClusterRequest(new ClusterRequest(null, target), cancellationToken);
+
+    public ValueTask<PutResponse> PutAsync(PutRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<PutResponse>(operation, token);
+    }
+
+    public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<DeleteRangeResponse>(operation, token);
+    }
+
+    public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<CompactResponse>(operation, token);
+    }
+
+    public ValueTask<TxnResponse> TxnAsync(TxnRequest request, CancellationToken cancellationToken = default)
+    {
+        if (StoreReader.IsReadOnly(request))
+        {
+            _validator.Check(request);
+            return ReadTxnAsync(request, cancellationToken);
+        }
+
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<TxnResponse>(operation, token);
+    }
+
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(new OpenSessionRequest((uint)_settings.SessionsMax), cancellationToken, out short token);
+        return new ValueTask<OpenSessionResponse>(operation, token);
+    }
+
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(new CloseSessionRequest(sessionId), cancellationToken, out short token);
+        return new ValueTask<CloseSessionResponse>(operation, token);
+    }
+
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<SessionResponse>(operation, token);
+    }
+
+    public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
+    {
+        _validator.Check(request);
+        _reader.CheckHoldsData(View);
+        TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
+        bool isLocal = request.Serializable || age <= request.StalenessMax;
+        await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero);
+    }
+
+    public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)
+    {
+        ThrowIfDown();
+        return new ValueTask<HashResponse>(_reader.Hash(request));
+    }
+
+    public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowIfDown();
+        StoreView view = View;
+        ReplicaStatus status = Node.Status;
+        return new ValueTask<StatusResponse>(new StatusResponse
+        {
+            Header = _reader.Header(view),
+            Version = s_version,
+            Name = _settings.Name,
+            LeaderId = status.Leader.Value,
+            LastIndex = status.LastIndex,
+            CommitIndex = status.CommitIndex,
+            AppliedIndex = view.AppliedIndex,
+            SnapshotIndex = status.SnapshotIndex,
+            CompactRevision = new Revision(view.CompactRevision),
+            KeyCount = view.Index.LiveCount,
+            DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
+            Members = [.. MemberTable.From(view.Membership).Members],
+            IsLearner = view.Membership.Learners.Contains(_settings.NodeId),
+            IsWitness = view.IsHollow || view.Membership.IsWitness(_settings.NodeId),
+        });
+    }
+
+    /// <summary>Tells everybody who still waits that the node has stopped. The loops run no more.</summary>
+    public void AbandonAll()
+    {
+        lock (_stopGate)
+        {
+            Node.Abandon(MetaStoreError.Stopped, "the node is stopped");
+        }
+    }
+
+    /// <summary>Lets go of files. The loops run no more.</summary>
+    public void Dispose() => Snapshot.Close();
+
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask<TxnResponse> ReadTxnAsync(TxnRequest request, CancellationToken cancellationToken)
+    {
+        _reader.CheckHoldsData(View);
+        await PassBarrierAsync(StoreReader.IsSerializable(request), cancellationToken).ConfigureAwait(false);
+        return _reader.Txn(request);
+    }
+
+    private ValueTask PassBarrierAsync(bool serializable, CancellationToken cancellationToken)
+    {
+        ThrowIfDown();
+        if (serializable)
+        {
+            return ValueTask.CompletedTask;
+        }
+
+        PendingOperation read = Rent(PendingOperation.Barrier, 0, queued: false, cancellationToken);
+        short token = read.Token;
+        Node.SubmitRead(read);
+        AbandonIfStopped();
+        return new ValueTask(read, token);
+    }
+
+    private ValueTask<MembersResponse> SubmitClusterRequest(ClusterRequest request, CancellationToken cancellationToken)
+    {
+        ThrowIfDown();
+        PendingOperation operation = Rent(request, 0, queued: false, cancellationToken);
+        short token = operation.Token;
+        Node.SubmitClusterRequest(operation);
+        AbandonIfStopped();
+        return new ValueTask<MembersResponse>(operation, token);
+    }
+
+    private MembersResponse MembersAnswer(ulong memberId)
+    {
+        StoreView view = View;
+        return new MembersResponse
+        {
+            Header = _reader.Header(view),
+            Members = [.. MemberTable.From(view.Membership).Members],
+            MemberId = memberId,
+        };
+    }
+
+    private PendingOperation SubmitWrite(StoreRequest request, CancellationToken cancellationToken, out short token)
+    {
+        _validator.Check(request);
+        ThrowIfDown();
+        _reader.CheckHoldsData(View); // Its answer would never come out of this member's log.
+        PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), queued: true, cancellationToken);
+        token = operation.Token;
+        Node.Submit(operation);
+        AbandonIfStopped();
+        return operation;
+    }
+
+    private PendingOperation Rent(StoreRequest request, int length, bool queued, CancellationToken cancellationToken)
+    {
+        if (_node.Operations.Rented >= _settings.Proposer.OperationsMax)
+        {
+            throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: {_settings.Proposer.OperationsMax} are under way");
+        }
+
+        PendingOperation operation = _node.Operations.Rent();
+        long now = _node.Seams.Time.GetTimestamp();
+        operation.Begin(request, length, now, now + _requestTimeout, queued, cancellationToken);
+        return operation;
+    }
+
+    private void ThrowIfDown()
+    {
+        if (_node.Failure.IsFailed)
+        {
+            throw _node.Failure.ToException(Outcome.NotApplied);
+        }
+
+        if (_node.RefusesNew)
+        {
+            throw new MetaStoreException(MetaStoreError.Stopped, "the node is stopped");
+        }
+    }
+
+    /// <summary>An operation that slipped in when the loops had ended: nobody else would answer it.</summary>
+    private void AbandonIfStopped()
+    {
+        if (_node.LoopsEnded)
+        {
+            AbandonAll();
+        }
+    }
+
+    private long NewestSnapshotBytes()
+    {
+        SnapshotInfo? newest = _node.Storage.Snapshots.List(Group.Value).FirstOrDefault();
+        if (newest is null)
+        {
+            return 0;
+        }
+
+        using IDiskFile file = _node.Storage.Snapshots.OpenRaw(Group.Value, newest);
+        return file.Length;
+    }
+
+    private RaftOptions RaftOptions(ulong readOrigin, ulong seed, bool quiesces) => new()
+    {
+        Id = _settings.NodeId,
+        Seed = seed,
+        ReadOrigin = readOrigin,
+        ElectionTicks = _settings.ElectionTicks,
+        HeartbeatTicks = 1,
+        LeaseDuration = (long)(_settings.LeaseDuration.TotalSeconds * _node.Seams.Time.TimestampFrequency),
+        Quiesces = quiesces,
+        AppendBytesMax = _settings.AppendBytesMax,
+        CompactionTailEntries = _settings.Snapshots.EntriesKept,
+    };
+}
+
+/// <summary>The signals of a group's three loops.</summary>
+internal sealed record GroupSignals(ILoopSignal Node, ILoopSignal Apply, ILoopSignal Snapshot);
