@@ -38,7 +38,7 @@ public class ReadBenchmarks
     }
 
     [Benchmark]
-    public RangeResponse Get() => _store.Reader.Range(new RangeRequest { Key = AnyKey() });
+    public RangeResponse Get() => _store.Reader.Range(new RangeRequest { Key = AnyKey() }, TimeSpan.Zero);
 
     [Benchmark]
     public byte[] GetConcurrentDictionary() => _hashed[AnyKey()];
@@ -50,7 +50,7 @@ public class ReadBenchmarks
     public RangeResponse RangeOfTen()
     {
         int first = _random.Next(Keys - RangeKeys);
-        return _store.Reader.Range(new RangeRequest { Key = _store.Keys[first], RangeEnd = _store.Keys[first + RangeKeys], Limit = RangeKeys });
+        return _store.Reader.Range(new RangeRequest { Key = _store.Keys[first], RangeEnd = _store.Keys[first + RangeKeys], Limit = RangeKeys }, TimeSpan.Zero);
     }
 
     [Benchmark]
@@ -63,7 +63,7 @@ public class ReadBenchmarks
     /// <summary>Half of all keys are counted, not visited.</summary>
     [Benchmark]
     public RangeResponse CountHalf() =>
-        _store.Reader.Range(new RangeRequest { Key = _store.Keys[Keys / 4], RangeEnd = _store.Keys[Keys / 4 * 3], CountOnly = true });
+        _store.Reader.Range(new RangeRequest { Key = _store.Keys[Keys / 4], RangeEnd = _store.Keys[Keys / 4 * 3], CountOnly = true }, TimeSpan.Zero);
 
     [Benchmark]
     public int CountHalfSortedSet() => _ordered.GetViewBetween(_store.Keys[Keys / 4], _store.Keys[(Keys / 4 * 3) - 1]).Count;

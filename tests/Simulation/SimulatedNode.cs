@@ -58,7 +58,7 @@ internal sealed class SimulatedNode
     public bool IsUp => _life is not null;
 
     /// <summary>Snapshot transfers of this node, in all its lives, that went on where one before them had stopped.</summary>
-    public int SnapshotsResumed => _resumedInFormerLives + (Core?.Snapshot.TransfersResumed ?? 0);
+    public int SnapshotsResumed => _resumedInFormerLives + (_life?.Host.Groups.Sum(group => group.Snapshot.TransfersResumed) ?? 0);
 
     /// <summary>The node is gone for good: it was removed, its disk was wiped, or nobody knows its term and vote any more.</summary>
     public bool IsRetired { get; private set; }

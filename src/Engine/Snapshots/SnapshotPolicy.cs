@@ -28,7 +28,7 @@ public sealed record SnapshotOptions
     /// <summary>Transfers to peers at a time; further ones wait their turn. 1 or more.</summary>
     public int TransfersMax { get; init; } = 2;
 
-    /// <summary>Bytes of snapshots that the node sends in a second, to all peers together; 0: as fast as they are taken.</summary>
+    /// <summary>Bytes of snapshots that the node sends in a second, to all peers together; 0: as fast as they are taken. With many groups: of each.</summary>
     public long BytesPerSecondMax { get; init; } = 64 << 20;
 
     /// <summary>Ticks without progress after which a piece is sent again.</summary>
