@@ -39,15 +39,23 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     }
 
     /// <summary>
-    /// Whoever missed that the group went to sleep wakes it by asking for votes. A member that never does asks the leader it knew for a sign, or
-    /// it would wait awake.
+    /// Whoever missed that the group went to sleep wakes it by asking for votes. A member that never does asks the leader for a sign, or, where it
+    /// knows none, whoever might be it; or it would wait awake.
     /// </summary>
     private void AskLeader()
     {
         bool isTime = state.ElectionElapsed % state.Options.ElectionTicks == 0;
-        if (isTime && state.Options.Quiesces && state.Role == Role.Follower && !state.Leader.IsNone)
+        if (!isTime || !state.Options.Quiesces || state.Role != Role.Follower)
         {
-            state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = state.Leader, Term = state.Term });
+            return;
+        }
+
+        foreach (NodeId voter in state.Quorum.Voters)
+        {
+            if (voter != state.Id && (state.Leader.IsNone || voter == state.Leader))
+            {
+                state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = voter, Term = state.Term });
+            }
         }
     }
 

@@ -126,7 +126,7 @@ internal sealed class Replication(NodeState state)
         }
 
         // Whatever was sent may be lost. An Append without news is refused where an earlier one is missing, and that restarts the flow.
-        if (peer.Match < state.Log.LastIndex || peer.State == ProgressState.Probe)
+        if (peer.Match < state.Log.LastIndex || peer.State == ProgressState.Probe || peer.IsRecovering)
         {
             SendAppend(peer, evenIfEmpty: true);
         }

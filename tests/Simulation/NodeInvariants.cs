@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Raft;
@@ -163,6 +164,14 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         if (hasBody && raft.Membership.Contains(id))
         {
             Require(ClusterInvariants.IsStripped(entry) == raft.Membership.IsWitness(id), $"(witness: {raft.Membership.IsWitness(id)}) holds {entry.Data.Length} bytes at {entry.Index}");
+        }
+    }
+
+    private void Require(bool holds, [InterpolatedStringHandlerArgument(nameof(holds))] ref InvariantMessage broken)
+    {
+        if (!holds)
+        {
+            Require(holds, broken.ToString());
         }
     }
 

@@ -77,6 +77,12 @@ internal sealed record RunOptions
     /// <summary>Bytes of entries in one Append; 1: each entry travels alone.</summary>
     public int AppendBytesMax { get; init; }
 
+    /// <summary>
+    /// Appends under way to one member. What arrives out of order is refused and sent again with all that follows, so with many one message long each
+    /// a member that has far to go is sent everything some hundred times over.
+    /// </summary>
+    public int AppendsInFlight { get; init; } = 256;
+
     /// <summary>Whether the leader has a lease; with it, members that restart keep silence for a while, and elections are rarer.</summary>
     public bool Lease { get; init; }
 
@@ -190,6 +196,7 @@ internal sealed record RunOptions
             Witnesses = witnesses,
             Priorities = latest.Chance(0.3),
             CatchUpBytes = latest.Chance(0.5) ? 0 : 64 << 10,
+            AppendsInFlight = 1 << latest.Next(1, options.AppendBytesMax == 1 ? 5 : 9),
             SnapshotTransfers = latest.Next(1, 3),
             SnapshotRate = latest.Chance(0.5) ? 0 : latest.Between(50_000, 1_000_000),
             MembershipChanges = membershipChanges,
@@ -206,7 +213,7 @@ internal sealed record RunOptions
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
-        return latest.Chance(0.1) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
+        return latest.Chance(0.05) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
 
     /// <summary>Members change, and damaged directories are repaired, on nodes of one group only.</summary>

@@ -322,6 +322,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         LeaseDuration = (long)(_settings.LeaseDuration.TotalSeconds * _node.Seams.Time.TimestampFrequency),
         Quiesces = quiesces,
         AppendBytesMax = _settings.AppendBytesMax,
+        InflightMessagesMax = _settings.AppendsInFlightMax,
         CompactionTailEntries = _settings.Snapshots.EntriesKept,
     };
 }

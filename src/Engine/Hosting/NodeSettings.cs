@@ -76,6 +76,9 @@ public sealed record NodeSettings
     /// <summary>Bytes of log entries in one message between members at most; a longer entry travels alone.</summary>
     public int AppendBytesMax { get; init; } = 1 << 20;
 
+    /// <summary>Messages with log entries that may be under way to one member without an answer.</summary>
+    public int AppendsInFlightMax { get; init; } = 256;
+
     /// <summary>How operations are batched.</summary>
     public ProposerOptions Proposer { get; init; } = ProposerOptions.LowLatency;
 
@@ -131,9 +134,9 @@ public sealed record NodeSettings
             throw new ArgumentException($"SessionsMax is {SessionsMax}; it must be at least 1.");
         }
 
-        if (AppendBytesMax < 1)
+        if (AppendBytesMax < 1 || AppendsInFlightMax < 1)
         {
-            throw new ArgumentException($"AppendBytesMax is {AppendBytesMax}; it must be at least 1.");
+            throw new ArgumentException($"AppendBytesMax ({AppendBytesMax}) and AppendsInFlightMax ({AppendsInFlightMax}) must be at least 1.");
         }
 
         Proposer.Validate();
