@@ -165,13 +165,19 @@ internal sealed class Progress(NodeId id, RaftOptions options)
 
     /// <summary>
     /// As <see cref="Reject"/>, of a peer that has lost a part of its log. A late acknowledgement from before the loss may have said that it has more: then
-    /// it refuses what follows on <see cref="Match"/> itself, with nothing else under way. A refusal of any other place is judged as ever: were each taken
-    /// for a loss, those that come late would have the same entries sent again and again, and each of them would be answered.
+    /// it refuses what follows on <see cref="Match"/> itself, which is tried once more, with nothing else under way, before it is believed. A refusal of any
+    /// other place is judged as ever: were each taken for a loss, those that come late would have the same entries sent again and again, and each of
+    /// them would be answered.
     /// </summary>
     public bool RejectRecovering(LogIndex rejected, LogIndex hint)
     {
-        bool isOfNow = State == ProgressState.Replicate ? Inflights.Count == 0 : State == ProgressState.Probe && Next == Match.Next;
-        if (rejected != Match || !isOfNow)
+        if (rejected == Match && State == ProgressState.Replicate)
+        {
+            BecomeProbe();
+            return true;
+        }
+
+        if (rejected != Match || State != ProgressState.Probe || Next != Match.Next)
         {
             return Reject(rejected, hint);
         }

@@ -84,16 +84,16 @@ internal sealed class NodeStorage : IDisposable
                 FindSnapshots(snapshots, groups, newest); // Nobody judged a log that is not there.
             }
 
-            // The name comes last: before, nobody can have been told anything.
+            // The name comes last: before, nobody can have been told anything. After it, only a group that the node was not opened for yet is new.
             GroupId[] empty = [.. groups.Where(group => !newest.ContainsKey(group.Value) && IsEmpty(known.GetValueOrDefault(group.Value)))];
-            GroupId[] fresh = isNamed ? [] : empty;
+            GroupId[] fresh = isNamed ? [.. empty.Where(group => (known.GetValueOrDefault(group.Value)?.HardState ?? default) == default)] : empty;
             if (settings.Members.Count > 0)
             {
                 Bootstrap(log, isRecovering ? empty : fresh, settings, known);
             }
 
             GroupStorage[] storages = [.. groups.Select(group => Recover(
-                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), fresh.Contains(group), isRecovering))];
+                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), !isNamed && fresh.Contains(group), isRecovering))];
             Array.ForEach(storages, storage => RefuseLoneVoter(settings, storage.Restart));
             MarkSnapshots(log, groups, known, newest);
             if (isRecovering)
