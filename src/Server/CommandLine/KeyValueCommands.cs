@@ -43,7 +43,7 @@ internal static class KeyValueCommands
         Option<bool> countOnly = Flags.Switch("--count-only", "print only how many there are");
         Option<bool> valueOnly = Flags.Switch("--print-value-only", "leave the keys out (simple output)");
         Option<bool> serializable = Flags.Switch("--serializable", "what the asked node has, which may be old");
-        Option<TimeSpan> staleness = Flags.Time("--max-staleness", "what any node has, if it is at most so old; 0s: the newest", TimeSpan.Zero);
+        Option<TimeSpan> staleness = Flags.Time("--max-staleness", "what any node has, if it is at most so old (the newest, where it is left out)", TimeSpan.Zero);
         Option<SortTarget> sortBy = Flags.Choice("--sort-by", "what to sort by", SortText.Targets);
         Option<SortOrder> order = Flags.Choice("--order", "which way", SortText.Orders);
         var command = new Command("get", "read a key, or a range of keys") { key, end };
