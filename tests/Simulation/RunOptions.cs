@@ -203,9 +203,10 @@ internal sealed record RunOptions
             Lease = random.Chance(0.5),
 
             // Damage takes data away: with witnesses the one that is hit may be the only one to have the data of what a witness knows of.
-            BitRot = options.BitRot && !witnesses,
-            MisdirectedWrites = random.Chance(0.25) && !witnesses,
-            Reformats = random.Chance(0.15) && !witnesses,
+            // And where members come and go besides, those that are left may all be under repair: such a cluster waits for its operator.
+            BitRot = options.BitRot && !witnesses && !membershipChanges,
+            MisdirectedWrites = random.Chance(0.25) && !witnesses && !membershipChanges,
+            Reformats = random.Chance(0.15) && !witnesses && !membershipChanges,
             DiskStalls = random.Chance(0.25),
             ClockJumps = random.Chance(0.25),
             CompactToNewest = compactToNewest,
