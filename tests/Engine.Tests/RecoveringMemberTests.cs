@@ -57,6 +57,28 @@ public sealed class RecoveringMemberTests
     }
 
     [Fact]
+    public void ANodeOfManyGroups_IsRecovering_UntilTheLastOfThemHasCaughtUp()
+    {
+        FaultyDisk disk = Founded(members: 3);
+        GroupId[] groups = [s_group, new GroupId(s_group.Value + 1)];
+        MemberRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), groups))
+        {
+            storage.Log.Write([new LogWrite { GroupId = groups[0].Value, WriteId = 1, EndsRecovery = true }]);
+        }
+
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), groups))
+        {
+            Assert.True(storage.IsRecovering);
+            storage.Log.Write([new LogWrite { GroupId = groups[0].Value, WriteId = 1, EndsRecovery = true }]);
+            storage.Log.Write([new LogWrite { GroupId = groups[1].Value, WriteId = 1, EndsRecovery = true }]);
+        }
+
+        using NodeStorage sound = NodeStorage.Open(disk, Settings(3), groups);
+        Assert.False(sound.IsRecovering);
+    }
+
+    [Fact]
     public void ALoneVoter_IsNotRepaired_AndWouldNotStart()
     {
         FaultyDisk disk = Founded(members: 1);
