@@ -161,6 +161,7 @@ internal sealed class Replication(NodeState state)
     {
         Progress peer = Find(reply.From)!; // Messages of strangers never come this far.
         peer.RecentActive = true;
+        peer.IsRecovering |= reply.IsRecovering; // An answer may be late: that it has caught up, heartbeats tell.
         if (reply.Reject)
         {
             LogIndex hint = reply.HintTerm > Term.Zero ? state.Log.LastNotAbove(reply.HintIndex, reply.HintTerm) : reply.HintIndex;

@@ -14,11 +14,17 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     private const int MembersMax = 5;
     private const int NodesMax = 9;
 
-    private readonly List<(SimulatedNode Node, NodeCore Life)> _asked = [];
+    /// <summary>Longer than what a node that died had passed on can be under way, be the leader paused or its disk stalled.</summary>
+    private const long UnderWayMax = 20 * VirtualTime.Second;
+
+    private readonly List<(SimulatedNode Node, NodeCore Life, long Time)> _asked = [];
     private int _added;
 
     /// <summary>Whether a node that is still in the life in which it was asked owes an answer.</summary>
     public bool IsBusy => _asked.Exists(request => ReferenceEquals(request.Node.Core, request.Life));
+
+    /// <summary>Whether something that was asked for may come to be yet.</summary>
+    public bool IsChangeInTheOffing => IsBusy || _asked.Exists(request => world.Time.Now - request.Time < UnderWayMax);
 
     /// <summary>One change, of the node's choice.</summary>
     public void Change()
@@ -101,7 +107,7 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     /// <summary>Whatever comes of it: what is true afterwards, the logs say.</summary>
     private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer)
     {
-        (SimulatedNode, NodeCore) request = (node, node.Core!);
+        (SimulatedNode, NodeCore, long) request = (node, node.Core!, world.Time.Now);
         _asked.Add(request);
         System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
         if (awaiter.IsCompleted)
@@ -114,7 +120,7 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         }
     }
 
-    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore) request)
+    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request)
     {
         _asked.Remove(request);
         try

@@ -1,4 +1,3 @@
-using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
@@ -315,20 +314,28 @@ internal sealed class Nemesis
         }
     }
 
-    /// <summary>
-    /// A node whose loss leaves a majority of sound voters in each membership that any node goes by, and no other in the offing. So at most a minority is
-    /// damaged at a time, those included that have not caught up.
-    /// </summary>
+    /// <summary>A node that each membership that any node goes by can do without, with no other in the offing.</summary>
     private SimulatedNode? TakeToDamage(bool mayBeDown)
     {
         SimulatedNode node = (mayBeDown ? _world.Nodes.FirstOrDefault(n => !n.IsUp && !n.IsRetired) : null) ?? Any();
         bool isFit = !node.IsRetired && !node.IsUnsound && (mayBeDown || node.IsUp);
-        NodeCore[] up = [.. _world.Nodes.Select(other => other.Core).OfType<NodeCore>()];
-        bool isSettled = !_members.IsBusy && up.Length > 0 && up.All(core => core.Node.Raft.MembershipIndex <= core.Node.Raft.CommitIndex);
-        bool leavesMajority = up.All(core =>
-            !core.Node.Raft.Membership.IsJoint
-            && core.Node.Raft.Membership.Voters.Count(voter => voter == node.Id || _world.Find(voter) is null or { IsUnsound: true }) <= (core.Node.Raft.Membership.Voters.Count - 1) / 2);
-        return isFit && isSettled && leavesMajority ? node : null;
+        (Membership Membership, bool IsCommitted)[] known =
+            [.. _world.Nodes.Where(other => !other.IsRetired).SelectMany(other => other.Memberships).Where(view => view.Membership.All.Any())];
+        bool mayBeLost = known.Length > 0 && Array.TrueForAll(known, view => view.IsCommitted && CanDoWithout(view.Membership, node));
+        return isFit && !_members.IsChangeInTheOffing && mayBeLost ? node : null;
+    }
+
+    /// <summary>
+    /// A minority of the voters is damaged at a time, those included that have not caught up. A learner is damaged only where it would be the one unsound voter
+    /// of three or more: it may become a voter by itself, before anybody knows of the damage.
+    /// </summary>
+    private bool CanDoWithout(Membership membership, SimulatedNode node)
+    {
+        bool IsUnsound(NodeId member) => member == node.Id || _world.Find(member) is null or { IsUnsound: true };
+        int voters = membership.Voters.Count(IsUnsound);
+        int learners = membership.Learners.Count(IsUnsound);
+        return !membership.IsJoint
+            && (learners == 0 ? voters <= (membership.Voters.Count - 1) / 2 : voters == 0 && learners == 1 && membership.Voters.Count >= 2);
     }
 
     /// <summary>Longer than an election timeout, at times: whoever leads should not be the one whose disk takes nothing.</summary>

@@ -203,10 +203,9 @@ internal sealed record RunOptions
             Lease = random.Chance(0.5),
 
             // Damage takes data away: with witnesses the one that is hit may be the only one to have the data of what a witness knows of.
-            // And where members come and go besides, those that are left may all be under repair: such a cluster waits for its operator.
-            BitRot = options.BitRot && !witnesses && !membershipChanges,
-            MisdirectedWrites = random.Chance(0.25) && !witnesses && !membershipChanges,
-            Reformats = random.Chance(0.15) && !witnesses && !membershipChanges,
+            BitRot = options.BitRot && !witnesses,
+            MisdirectedWrites = random.Chance(0.25) && !witnesses,
+            Reformats = random.Chance(0.15) && !witnesses,
             DiskStalls = random.Chance(0.25),
             ClockJumps = random.Chance(0.25),
             CompactToNewest = compactToNewest,
@@ -217,9 +216,8 @@ internal sealed record RunOptions
         return latest.Chance(0.05) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
 
-    /// <summary>Members change, and damaged directories are repaired, on nodes of one group only.</summary>
-    private static RunOptions ManyGroups(RunOptions options) =>
-        options with { MembershipChanges = false, BitRot = false, MisdirectedWrites = false, Reformats = false };
+    /// <summary>Members change, and come with other directories, on nodes of one group only.</summary>
+    private static RunOptions ManyGroups(RunOptions options) => options with { MembershipChanges = false, Reformats = false };
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
     public static string? ProblemOf(string text)

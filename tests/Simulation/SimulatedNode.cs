@@ -26,6 +26,7 @@ internal sealed class SimulatedNode
     private int _resumedInFormerLives;
     private long _diskStalledUntil;
     private bool _hasRefused;
+    private IReadOnlyList<(Membership Membership, bool IsCommitted)> _lastMemberships = [];
 
     public SimulatedNode(World world, NodeId id, SimulationRandom random, bool isFounder)
     {
@@ -48,6 +49,11 @@ internal sealed class SimulatedNode
 
     /// <summary>The node, in runs of one group.</summary>
     public NodeCore? Core => _life?.Host as NodeCore;
+
+    /// <summary>The memberships that the node goes by, one for each group; of a node that is down, those it went by when it died.</summary>
+    public IReadOnlyList<(Membership Membership, bool IsCommitted)> Memberships => _life is null
+        ? _lastMemberships
+        : [.. _life.Host.Groups.Select(group => (group.Node.Raft.Membership, group.Node.Raft.MembershipIndex <= group.Node.Raft.CommitIndex))];
 
     /// <summary>It leads some group.</summary>
     public bool LeadsAny => _life is not null && _life.Host.Groups.Any(group => group.Node.Raft.Role == Role.Leader);
@@ -154,6 +160,7 @@ internal sealed class SimulatedNode
             }
 
             _resumedInFormerLives = SnapshotsResumed;
+            _lastMemberships = Memberships;
             _life = null;
         }
 

@@ -187,7 +187,7 @@ internal sealed class World
     {
         if (_groups.Length > 1)
         {
-            return true; // Their directories are not damaged.
+            return Nodes.All(n => n.IsUp && !n.IsUnsound); // Their members stay the same.
         }
 
         Membership membership = Nodes.Where(n => n.IsUp).MaxBy(n => n.Core!.View.AppliedIndex)?.Core!.View.Membership ?? Membership.Empty;
