@@ -213,7 +213,7 @@ internal sealed record RunOptions
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
         };
-        return latest.Chance(0.05) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
+        return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
 
     /// <summary>Members change, and come with other directories, on nodes of one group only.</summary>

@@ -142,10 +142,7 @@ internal sealed class SimulatedNode
             _invariants[group.Group].AfterStart(group);
         }
 
-        foreach (ILoop loop in life.Host.Loops)
-        {
-            life.Schedule(loop.Name, _world.Time.Now);
-        }
+        life.Begin();
     }
 
     /// <summary>The power goes, or only the process: what was not synced may be lost or torn.</summary>
@@ -183,7 +180,7 @@ internal sealed class SimulatedNode
     public void JumpClock(long by)
     {
         _clock.Jump(by);
-        _life?.Schedule("node", _world.Time.Now);
+        _life?.WakeNode();
     }
 
     /// <summary>The disk of a node that is down is replaced by an empty one.</summary>
@@ -295,7 +292,7 @@ internal sealed class SimulatedNode
     /// <summary>One life of the node, from a start to a crash. Its loops run as events.</summary>
     private sealed class Life(SimulatedNode node)
     {
-        private readonly Dictionary<string, long> _scheduled = new(StringComparer.Ordinal);
+        private readonly List<Seat> _seats = [];
         private readonly HashSet<GroupId> _leads = [];
         private bool _running;
 
@@ -310,90 +307,87 @@ internal sealed class SimulatedNode
             Disk = disk,
             Transport = new Outlet(this),
             Time = time,
-            Signals = name => new Signal(this, name),
+            Signals = SeatOf,
             RunContinuationsAsynchronously = false,
         };
 
-        public void Wake(string loop)
+        /// <summary>Runs all loops for the first time.</summary>
+        public void Begin()
         {
-            if (node._life is not null && !IsOver)
+            foreach (ILoop loop in Host.Loops)
             {
-                Schedule(loop, node._world.Time.Now + Delay(loop));
+                Seat seat = SeatOf(loop.Name);
+                seat.Loop = loop;
+                seat.Schedule(node._world.Time.Now);
             }
         }
 
-        public void Schedule(string loop, long time)
+        /// <summary>The node's own loop has work, or another time to wake at.</summary>
+        public void WakeNode() => SeatOf("node").Schedule(node._world.Time.Now);
+
+        private Seat SeatOf(string loop)
         {
-            if (_scheduled.TryGetValue(loop, out long earlier) && earlier <= time)
+            Seat? seat = _seats.Find(s => s.Name == loop);
+            if (seat is null)
             {
-                return;
+                seat = new Seat(this, loop);
+                _seats.Add(seat);
             }
 
-            _scheduled[loop] = time;
-            node._world.Time.At(time, () => Run(loop, time));
+            return seat;
         }
 
-        private long Delay(string loop)
+        private long Delay(Seat seat)
         {
-            bool disk = loop is "log" or "snapshot";
-            long longest = disk && !node._world.Network.IsCalm ? node._world.Options.DiskDelayMax : 2 * VirtualTime.Millisecond;
+            long longest = seat.WaitsForDisk && !node._world.Network.IsCalm ? node._world.Options.DiskDelayMax : 2 * VirtualTime.Millisecond;
             return node._random.Between(10 * VirtualTime.Microsecond, longest);
         }
 
-        private void Run(string name, long time)
+        private void Run(Seat seat)
         {
-            if (IsOver || _scheduled.GetValueOrDefault(name) != time)
-            {
-                return;
-            }
-
             if (node.IsPaused)
             {
-                _scheduled.Remove(name);
-                Schedule(name, node._pausedUntil);
-                return;
+                seat.Schedule(node._pausedUntil);
             }
-
-            _scheduled.Remove(name);
-            if (name is "log" or "snapshot" && time < node._diskStalledUntil)
+            else if (seat.WaitsForDisk && node._world.Time.Now < node._diskStalledUntil)
             {
-                Schedule(name, node._diskStalledUntil);
-                return;
+                seat.Schedule(node._diskStalledUntil);
             }
-
-            Step(name);
+            else
+            {
+                Step(seat);
+            }
         }
 
-        private void Step(string name)
+        private void Step(Seat seat)
         {
             Invariant.Check(!_running, "a loop ran inside another");
-            ILoop loop = Host.Loops.First(l => l.Name == name);
             try
             {
                 _running = true;
-                bool worked = loop.RunOnce();
+                bool worked = seat.Loop.RunOnce();
                 if (IsOver)
                 {
                     return;
                 }
 
-                if (name is "node" or "apply")
+                if (seat.IsChecked)
                 {
                     CheckInvariants();
                 }
 
                 if (worked)
                 {
-                    Schedule(name, node._world.Time.Now + Delay(name));
+                    seat.Schedule(node._world.Time.Now + Delay(seat));
                 }
-                else if (loop.NextWake != long.MaxValue)
+                else if (seat.Loop.NextWake != long.MaxValue)
                 {
-                    Schedule(name, node._clock.ToRunTime(loop.NextWake));
+                    seat.Schedule(node._clock.ToRunTime(seat.Loop.NextWake));
                 }
             }
             catch (Exception error) when (error is not SimulationFailure)
             {
-                Host.Failure.Fail(name, error);
+                Host.Failure.Fail(seat.Name, error);
             }
             finally
             {
@@ -406,7 +400,6 @@ internal sealed class SimulatedNode
             }
         }
 
-        /// <summary>What they are about changes on these two loops alone.</summary>
         private void CheckInvariants()
         {
             foreach (GroupCore group in Host.Groups)
@@ -453,9 +446,56 @@ internal sealed class SimulatedNode
             }
         }
 
-        private sealed class Signal(Life life, string loop) : ILoopSignal
+        /// <summary>One loop of the node, and the time at which it runs next. What was scheduled before an earlier time came up does nothing.</summary>
+        private sealed class Seat : ILoopSignal
         {
-            public void Set() => life.Wake(loop);
+            private readonly Life _life;
+            private readonly Action _run;
+            private long _next = long.MaxValue;
+
+            public Seat(Life life, string name)
+            {
+                _life = life;
+                Name = name;
+                _run = Run;
+                WaitsForDisk = name is "log" or "snapshot";
+                IsChecked = name is "node" or "apply";
+            }
+
+            public string Name { get; }
+
+            public bool WaitsForDisk { get; }
+
+            /// <summary>What the invariants are about changes on these two loops alone.</summary>
+            public bool IsChecked { get; }
+
+            public ILoop Loop { get; set; } = null!;
+
+            public void Set()
+            {
+                if (_life.Node._life is not null && !_life.IsOver)
+                {
+                    Schedule(_life.Node._world.Time.Now + _life.Delay(this));
+                }
+            }
+
+            public void Schedule(long time)
+            {
+                if (time < _next)
+                {
+                    _next = Math.Max(time, _life.Node._world.Time.Now);
+                    _life.Node._world.Time.At(_next, _run);
+                }
+            }
+
+            private void Run()
+            {
+                if (!_life.IsOver && _life.Node._world.Time.Now == _next)
+                {
+                    _next = long.MaxValue;
+                    _life.Run(this);
+                }
+            }
         }
     }
 }

@@ -10,31 +10,34 @@ internal sealed class VirtualTime
     public const long Millisecond = 1_000_000;
     public const long Second = 1_000_000_000;
 
-    private readonly PriorityQueue<Action, (long Time, long Order)> _events = new();
-    private long _order;
+    private readonly PriorityQueue<Event, UInt128> _events = new(); // By time, and within a time by order.
+    private ulong _order;
 
     public long Now { get; private set; }
 
     /// <summary>Events run so far: the total order of the run.</summary>
     public long Step { get; private set; }
 
-    public void At(long time, Action action) => _events.Enqueue(action, (Math.Max(time, Now), _order++));
+    public void At(long time, Action action) => _events.Enqueue(new Event(action), new UInt128((ulong)Math.Max(time, Now), _order++));
 
     public void After(long delay, Action action) => At(Now + delay, action);
 
     /// <summary>Runs the next event; false where none is left.</summary>
     public bool RunNext()
     {
-        if (!_events.TryDequeue(out Action? action, out (long Time, long Order) at))
+        if (!_events.TryDequeue(out Event next, out UInt128 at))
         {
             return false;
         }
 
-        Now = at.Time;
+        Now = (long)(at >> 64);
         Step++;
-        action();
+        next.Action();
         return true;
     }
+
+    /// <summary>A value, so that the queue is compiled for it alone.</summary>
+    private readonly record struct Event(Action Action);
 }
 
 /// <summary>A node's own monotonic clock: runs fast or slow by a fixed rate, jumps forward when told to, and counts on through restarts.</summary>

@@ -13,12 +13,13 @@ public enum MemberRefusal
 /// <summary>Whom a transport lets in: what it was last told by <see cref="IPeerTransport.SetMembers"/>. Immutable.</summary>
 public sealed class MemberDirectory
 {
+    private readonly Member[] _members;
     private readonly HashSet<ulong> _removed;
 
     /// <summary>The members, with their directories, and the ids of those that were removed.</summary>
     public MemberDirectory(IEnumerable<Member> members, IEnumerable<ulong> removed)
     {
-        Members = [.. members];
+        _members = [.. members];
         _removed = [.. removed];
     }
 
@@ -26,7 +27,7 @@ public sealed class MemberDirectory
     public static MemberDirectory Nobody { get; } = new([], []);
 
     /// <summary>The members.</summary>
-    public IReadOnlyList<Member> Members { get; }
+    public IReadOnlyList<Member> Members => _members;
 
     /// <summary>Why a peer of that id, on a data directory of that name, is to be refused; null where it is not.</summary>
     public MemberRefusal? Judge(ulong id, ulong directoryId)
@@ -41,5 +42,16 @@ public sealed class MemberDirectory
     }
 
     /// <summary>The data directory that a member is known to run on; 0 where none is known.</summary>
-    public ulong DirectoryOf(ulong id) => Members.FirstOrDefault(member => member.Id == id)?.DirectoryId ?? 0;
+    public ulong DirectoryOf(ulong id)
+    {
+        foreach (Member member in _members)
+        {
+            if (member.Id == id)
+            {
+                return member.DirectoryId;
+            }
+        }
+
+        return 0;
+    }
 }

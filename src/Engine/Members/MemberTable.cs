@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MetaStore.Raft;
 
 namespace MetaStore.Engine.Members;
@@ -9,6 +10,7 @@ namespace MetaStore.Engine.Members;
 internal sealed class MemberTable
 {
     private static readonly MemberTable s_empty = new([], [], default);
+    private static readonly ConditionalWeakTable<Membership, MemberTable> s_read = []; // Asked for with each tick, and changed once a month.
 
     private readonly SortedDictionary<ulong, Member> _members;
     private readonly SortedSet<ulong> _removed;
@@ -35,24 +37,7 @@ internal sealed class MemberTable
     public IEnumerable<Member> Voters => Members.Where(member => !member.IsLearner);
 
     /// <exception cref="RequestFormatException">The attributes are not of this version.</exception>
-    public static MemberTable From(Membership membership)
-    {
-        if (membership.Attributes.IsEmpty)
-        {
-            return s_empty;
-        }
-
-        (IReadOnlyList<Member> members, IReadOnlyList<ulong> removed, ChangeOrigin lastChange) = MemberTableCodec.Decode(membership.Attributes);
-        var table = new SortedDictionary<ulong, Member>();
-        foreach (Member member in members)
-        {
-            var id = new NodeId(member.Id);
-            MemberTraits traits = membership.TraitsOf(id);
-            table[member.Id] = member with { IsLearner = membership.Learners.Contains(id), Priority = traits.Priority, IsWitness = traits.IsWitness };
-        }
-
-        return new MemberTable(table, [.. removed], lastChange);
-    }
+    public static MemberTable From(Membership membership) => membership.Attributes.IsEmpty ? s_empty : s_read.GetValue(membership, Read);
 
     /// <summary>The members of a new cluster, all voters.</summary>
     public static Membership Bootstrap(IEnumerable<Member> members) =>
@@ -81,6 +66,20 @@ internal sealed class MemberTable
         Members.Where(member => member.IsLearner).Select(member => new NodeId(member.Id)),
         MemberTableCodec.Encode(Members, Removed, LastChange),
         Members.Select(member => KeyValuePair.Create(new NodeId(member.Id), new MemberTraits(member.Priority, member.IsWitness))));
+
+    private static MemberTable Read(Membership membership)
+    {
+        (IReadOnlyList<Member> members, IReadOnlyList<ulong> removed, ChangeOrigin lastChange) = MemberTableCodec.Decode(membership.Attributes);
+        var table = new SortedDictionary<ulong, Member>();
+        foreach (Member member in members)
+        {
+            var id = new NodeId(member.Id);
+            MemberTraits traits = membership.TraitsOf(id);
+            table[member.Id] = member with { IsLearner = membership.Learners.Contains(id), Priority = traits.Priority, IsWitness = traits.IsWitness };
+        }
+
+        return new MemberTable(table, [.. removed], lastChange);
+    }
 }
 
 /// <summary>Who asked for a change of the members: a member and its request, and which member the change was about. All 0: nobody.</summary>
