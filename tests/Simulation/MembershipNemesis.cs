@@ -80,7 +80,10 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     {
         foreach (SimulatedNode node in world.Nodes.Where(node => node.IsUp && !node.IsPaused).ToArray())
         {
-            SimulatedNode? refusing = node.Core!.Node.Raft.Membership.All.Select(world.Find).FirstOrDefault(peer =>
+            // Who has been told of nobody asks those whom it was given at its start.
+            Membership known = node.Core!.Node.Raft.Membership;
+            IEnumerable<SimulatedNode?> peers = known.All.Any() ? known.All.Select(world.Find) : world.Nodes.Where(other => other != node);
+            SimulatedNode? refusing = peers.FirstOrDefault(peer =>
                 peer is { Core: not null }
                 && !world.Network.IsCut(node.Id, peer.Id)
                 && !world.Network.IsCut(peer.Id, node.Id)

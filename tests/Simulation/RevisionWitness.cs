@@ -17,15 +17,18 @@ internal static class RevisionWitness
         CheckRealTime(entries);
         CheckStaleness(entries, clockError);
         Dictionary<long, long> revisions = RevisionsOfValues(writes);
+        var missing = new MissingKeys(entries);
         foreach (HistoryEntry entry in entries)
         {
             if (entry is { Request: RangeRequest range, Response: RangeResponse response })
             {
                 long revision = range.Revision.Value > 0 ? range.Revision.Value : response.Header.Revision.Value;
-                CheckRead(range, response, revision, writes);
+                CheckRead(range, response, revision, writes, missing);
                 CheckOnce(response, revisions);
             }
         }
+
+        missing.Check();
     }
 
     private static Dictionary<long, List<Write>> CollectWrites(IReadOnlyList<HistoryEntry> entries)
@@ -144,7 +147,7 @@ internal static class RevisionWitness
         }
     }
 
-    private static void CheckRead(RangeRequest range, RangeResponse response, long revision, Dictionary<long, List<Write>> writes)
+    private static void CheckRead(RangeRequest range, RangeResponse response, long revision, Dictionary<long, List<Write>> writes, MissingKeys missing)
     {
         Dictionary<long, KeyValue> seen = response.Items.ToDictionary(i => RegisterProjection.KeyNumber(i.Key));
         long first = RegisterProjection.KeyNumber(range.Key);
@@ -161,6 +164,11 @@ internal static class RevisionWitness
             if (present && item.ModRevision.Value > revision)
             {
                 throw Broken($"a read at revision {revision} shows key {key} of revision {item.ModRevision}");
+            }
+
+            if (!present && last.Value != Deleted)
+            {
+                missing.Add(key, last.Revision, revision);
             }
 
             // A write whose answer was lost may lie behind the last known one; it must not lie before it.
