@@ -47,7 +47,7 @@ internal sealed record LoadOptions
 internal sealed class LoadCommandLine
 {
     private readonly Option<string> _operation = new("--op") { Description = string.Join('|', LoadOptions.Operations), DefaultValueFactory = _ => "put" };
-    private readonly Option<string> _endpoints = new("--endpoints") { Description = "comma-separated host:port", DefaultValueFactory = _ => "127.0.0.1:7379" };
+    private readonly Option<string> _endpoints = new("--endpoints") { Description = "comma-separated host:port", DefaultValueFactory = _ => "127.0.0.1:2379" };
     private readonly Option<int> _clients = Number("--clients", "closed-loop workers", 1, 1, 1_000_000);
     private readonly Option<int> _connections = Number("--connections", "client objects, one connection per endpoint each; worker i uses number i mod N", 1, 1, 100_000);
     private readonly Option<bool> _pin = new("--pin") { Description = "pin connection i to endpoint i mod n, instead of following the leader" };

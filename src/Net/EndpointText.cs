@@ -12,7 +12,7 @@ internal static class EndpointText
     /// <exception cref="ArgumentException">The text is none of these.</exception>
     public static EndPoint Parse(string text)
     {
-        string rest = text ?? throw new ArgumentException("An endpoint is null; it should look like \"127.0.0.1:7379\".");
+        string rest = text ?? throw new ArgumentException("An endpoint is null; it should look like \"127.0.0.1:2379\".");
         if (rest.StartsWith("https://", StringComparison.OrdinalIgnoreCase))
         {
             throw new ArgumentException($"Endpoint \"{text}\" asks for TLS, which the binary protocol does not carry yet; use http:// or plain host:port.");
@@ -31,7 +31,7 @@ internal static class EndpointText
             || !ushort.TryParse(rest.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
             || port == 0)
         {
-            throw new ArgumentException($"Endpoint \"{text}\" is not understood; it should look like \"host:7379\", \"http://host:7379\" or \"[::1]:7379\".");
+            throw new ArgumentException($"Endpoint \"{text}\" is not understood; it should look like \"host:2379\", \"http://host:2379\" or \"[::1]:2379\".");
         }
 
         host = isBracketed ? host[1..^1] : host;

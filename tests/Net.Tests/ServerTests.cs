@@ -308,7 +308,7 @@ public sealed class ServerTests
     {
         var error = Assert.Throws<ArgumentException>(() => (ServedNode.Options with { RequestBytesMax = 20 << 20 }).Validate());
         Assert.Contains("RequestBytesMax is 20971520; it must lie between 1024 and 16777216", error.Message, StringComparison.Ordinal);
-        Assert.Contains("\"host:7379\"", Assert.Throws<ArgumentException>(() => new MetaStoreClientOptions { Endpoints = ["nonsense"] }.Validate()).Message, StringComparison.Ordinal);
+        Assert.Contains("\"host:2379\"", Assert.Throws<ArgumentException>(() => new MetaStoreClientOptions { Endpoints = ["nonsense"] }.Validate()).Message, StringComparison.Ordinal);
     }
 
     private static async Task SendMany(RawConnection connection, byte[] frame, int count)

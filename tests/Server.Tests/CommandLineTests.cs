@@ -1,3 +1,5 @@
+using System.CommandLine;
+using System.CommandLine.Help;
 using MetaStore.Server.CommandLine;
 using MetaStore.Testing.Processes;
 
@@ -25,7 +27,9 @@ public sealed class CommandLineTests
     [InlineData("get a --endpoints nonsense", "--endpoints: Endpoint \"nonsense\"")]
     [InlineData("get a --command-timeout 5", "--command-timeout is \"5\"")]
     [InlineData("put k v --lease xyz", "--lease is \"xyz\"")]
-    [InlineData("compact soon", "soon")]
+    [InlineData("compact soon", "REV is \"soon\"; it must be a whole number from 0")]
+    [InlineData("member update 1 --priority 256", "--priority is \"256\"; it must be a whole number from 0 to 255")]
+    [InlineData("member update 1", "needs --peer-urls or --priority")]
     [InlineData("load /nonexistent/file", "cannot read /nonexistent/file")]
     [InlineData("wal verify /nonexistent", "/nonexistent is not a data directory")]
     [InlineData("wal", "metastore wal --help")]
@@ -37,6 +41,45 @@ public sealed class CommandLineTests
         Assert.InRange(errors.Count(c => c == '\n'), 1, 2);
         Assert.Equal(string.Empty, output);
         Assert.Equal(ExitCode.Usage, exitCode);
+    }
+
+    /// <summary>Each flag of each command that takes anything but text.</summary>
+    public static TheoryData<string, string> TypedFlags
+    {
+        get
+        {
+            var flags = new TheoryData<string, string>();
+            foreach ((string path, Option option) in AllOptions().Where(found => found.Option.ValueType != typeof(string) && found.Option.ValueType != typeof(bool)))
+            {
+                flags.Add(path, option.Name);
+            }
+
+            return flags;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TypedFlags))]
+    public async Task A_value_that_a_flag_cannot_have_is_refused_in_words(string command, string flag)
+    {
+        string[] needed = command is "member add" or "member update" ? ["1", "--peer-urls", "http://x"] : [];
+        foreach (string value in new[] { "x", "-1", "1e99", "99999999999999999999", " " })
+        {
+            (int exitCode, _, string errors) = await RunAsync([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), .. needed, flag, value]);
+            Assert.Contains($"{flag} is \"{value}\"; it must be", errors);
+            Assert.DoesNotContain("System.", errors);
+            Assert.Equal(ExitCode.Usage, exitCode);
+        }
+    }
+
+    [Fact]
+    public void The_help_says_defaults_in_words_that_a_command_line_may_have()
+    {
+        Option[] worded = [.. AllOptions().Select(found => found.Option).Where(option => option.ValueType.IsEnum || option.ValueType == typeof(TimeSpan))];
+        Assert.NotEmpty(worded);
+        Assert.DoesNotContain(worded, option => option.HasDefaultValue); // It would be printed as the type prints it.
+        Assert.Contains("(default: low-latency)", worded.First(option => option.Name == "--profile").Description);
+        Assert.Contains("(default: 5s)", worded.First(option => option.Name == "--command-timeout").Description);
     }
 
     [Fact]
@@ -98,6 +141,13 @@ public sealed class CommandLineTests
             Assert.Contains("argument 2", refusal.Message);
         }
     }
+
+    private static IEnumerable<(string Path, Option Option)> AllOptions() =>
+        OptionsOf(MetaStoreProgram.MakeRoot(new ProgramIo(Stream.Null, Stream.Null, TextWriter.Null, _ => null)), string.Empty);
+
+    private static IEnumerable<(string Path, Option Option)> OptionsOf(Command command, string path) =>
+        command.Options.Where(option => option is not HelpOption and not VersionOption).Select(option => (path, option))
+            .Concat(command.Subcommands.SelectMany(inner => OptionsOf(inner, $"{path} {inner.Name}".Trim())));
 
     private static Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments) => RunAsync(_ => null, arguments);
 

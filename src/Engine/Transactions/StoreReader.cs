@@ -6,18 +6,22 @@ namespace MetaStore.Engine.Transactions;
 
 /// <summary>
 /// Reads from published views, on the caller's thread, without a lock. The view is taken once; when the walk is over, the compact
-/// revision is looked at again, since a compaction that came in between may have cut what an old revision needed.
+/// revision is looked at again, since a compaction that came in between may have cut what the walk needed. Then it is done once more, on a view that is
+/// pinned: who asks for the current state gets it, however many compactions there are.
 /// </summary>
 internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term)
 {
     public RangeResponse Range(RangeRequest request, TimeSpan? staleness)
     {
-        StoreView view = stores.Current.View;
-        CheckHoldsData(view);
-        long revision = Resolve(request.Revision.Value, view);
-        RangeResponse response = RangeReader.Read(view.Index, view.Revision, revision, request);
-        CheckStillReadable(revision);
-        return response with { Header = Header(view), Staleness = staleness };
+        RangeResponse response = Range(stores.Current.View, request, out long oldest);
+        if (!IsStillReadable(oldest))
+        {
+            MvccStore store = stores.Current;
+            using ViewPins.PinnedView pin = store.Pins.Pin(store);
+            response = Range(pin.View, request, out _);
+        }
+
+        return response with { Staleness = staleness };
     }
 
     /// <summary>Whether the transaction writes nothing, whichever branch it takes. As in etcd, one that nests is never read-only.</summary>
@@ -30,23 +34,15 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     /// <summary>Runs a transaction that <see cref="IsReadOnly"/> on one view.</summary>
     public TxnResponse Txn(TxnRequest txn)
     {
-        StoreView view = stores.Current.View;
-        CheckHoldsData(view);
-        bool succeeded = CompareEvaluator.AllHold(view.Index, view.Revision, txn.Compare);
-        IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
-        var responses = new StoreResponse[branch.Count];
-        for (int i = 0; i < branch.Count; i++)
+        TxnResponse response = Txn(stores.Current.View, txn, out long oldest);
+        if (IsStillReadable(oldest))
         {
-            var range = (RangeRequest)branch[i];
-            long revision = Resolve(range.Revision.Value, view);
-            responses[i] = RangeReader.Read(view.Index, view.Revision, revision, range) with
-            {
-                Header = new ResponseHeader(0, 0, new Revision(view.Revision), 0),
-            };
-            CheckStillReadable(revision);
+            return response;
         }
 
-        return new TxnResponse { Header = Header(view), Succeeded = succeeded, Responses = responses };
+        MvccStore store = stores.Current;
+        using ViewPins.PinnedView pin = store.Pins.Pin(store);
+        return Txn(pin.View, txn, out _);
     }
 
     public HashResponse Hash(HashRequest request)
@@ -81,6 +77,37 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 
     public ResponseHeader Header(StoreView view) => new(clusterId, nodeId, new Revision(view.Revision), term());
 
+    private RangeResponse Range(StoreView view, RangeRequest request, out long revision)
+    {
+        CheckHoldsData(view);
+        revision = Resolve(request.Revision.Value, view);
+        return RangeReader.Read(view.Index, view.Revision, revision, request) with { Header = Header(view) };
+    }
+
+    /// <param name="view">What is read.</param>
+    /// <param name="txn">The transaction.</param>
+    /// <param name="oldest">The oldest revision that was read.</param>
+    private TxnResponse Txn(StoreView view, TxnRequest txn, out long oldest)
+    {
+        CheckHoldsData(view);
+        oldest = view.Revision;
+        bool succeeded = CompareEvaluator.AllHold(view.Index, view.Revision, txn.Compare);
+        IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
+        var responses = new StoreResponse[branch.Count];
+        for (int i = 0; i < branch.Count; i++)
+        {
+            var range = (RangeRequest)branch[i];
+            long revision = Resolve(range.Revision.Value, view);
+            oldest = Math.Min(oldest, revision);
+            responses[i] = RangeReader.Read(view.Index, view.Revision, revision, range) with
+            {
+                Header = new ResponseHeader(0, 0, new Revision(view.Revision), 0),
+            };
+        }
+
+        return new TxnResponse { Header = Header(view), Succeeded = succeeded, Responses = responses };
+    }
+
     private static long Resolve(long asked, StoreView view)
     {
         MetaStoreError error = RevisionCheck.Check(asked, view.Revision, view.CompactRevision);
@@ -92,13 +119,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         return asked > 0 ? asked : view.Revision;
     }
 
-    private void CheckStillReadable(long revision)
-    {
-        if (revision < stores.Current.View.CompactRevision)
-        {
-            throw StoreErrors.ToException(MetaStoreError.Compacted);
-        }
-    }
+    private bool IsStillReadable(long revision) => revision >= stores.Current.View.CompactRevision;
 }
 
 /// <summary>The store in use. It is exchanged as a whole when a snapshot of the leader is installed.</summary>

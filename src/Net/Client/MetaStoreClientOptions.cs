@@ -50,7 +50,7 @@ public sealed record MetaStoreClientOptions
     {
         if (Endpoints is null || Endpoints.Count == 0)
         {
-            throw new ArgumentException("Endpoints is empty; give at least one, such as \"127.0.0.1:7379\".");
+            throw new ArgumentException("Endpoints is empty; give at least one, such as \"127.0.0.1:2379\".");
         }
 
         foreach (string endpoint in Endpoints)

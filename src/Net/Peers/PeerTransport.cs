@@ -64,14 +64,13 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(sink);
         _sink = sink;
-        IReadOnlyDictionary<NodeId, EndPoint> peers;
         lock (_gate)
         {
+            // In one go: what the node's loop has to say of the members comes before or after it, and is never undone.
             _isStarted = true;
-            peers = _wanted ?? _options.Peers;
+            SetPeers(_wanted ?? _options.Peers); // before listening: a peer that comes at once must be known
         }
 
-        SetPeers(peers); // before listening: a peer that comes at once must be known
         _listener.Start();
     }
 
@@ -150,14 +149,12 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
         Volatile.Write(ref _known, new MemberDirectory(members, removed));
         lock (_gate)
         {
-            _wanted = peers;
-            if (!_isStarted)
+            _wanted = peers; // The node's loop may be ahead of the door.
+            if (_isStarted)
             {
-                return; // The node's loop may be ahead of the door.
+                SetPeers(peers);
             }
         }
-
-        SetPeers(peers);
     }
 
     /// <inheritdoc/>

@@ -7,7 +7,7 @@ namespace MetaStore.Net;
 public sealed record BinaryServerOptions
 {
     /// <summary>Where to listen; port 0 takes a free one. Null: do not listen, only serve the sockets that are handed over.</summary>
-    public IPEndPoint? Endpoint { get; init; } = new(IPAddress.Loopback, 7379);
+    public IPEndPoint? Endpoint { get; init; } = new(IPAddress.Loopback, 2379);
 
     /// <summary>Connections at a time; those beyond are refused. 1 or more.</summary>
     public int ConnectionsMax { get; init; } = 10_000;

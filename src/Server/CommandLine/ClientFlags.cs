@@ -12,8 +12,8 @@ internal sealed class ClientFlags
 
     private readonly ProgramIo _io;
     private readonly Option<string> _endpoints;
-    private readonly Option<OutputFormat> _format;
-    private readonly Option<TimeSpan> _timeout = Flags.Time("--command-timeout", "how long a request may take, its retries included", TimeSpan.FromSeconds(5));
+    private readonly DefaultedOption<OutputFormat> _format;
+    private readonly DefaultedOption<TimeSpan> _timeout = Flags.Time("--command-timeout", "how long a request may take, its retries included", TimeSpan.FromSeconds(5));
 
     public ClientFlags(ProgramIo io)
     {
@@ -56,7 +56,7 @@ internal sealed class ClientFlags
     {
         try
         {
-            return MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = endpoints, RequestTimeout = result.GetValue(_timeout) });
+            return MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = endpoints, RequestTimeout = _timeout.Read(result) });
         }
         catch (ArgumentException e)
         {
@@ -64,7 +64,7 @@ internal sealed class ClientFlags
         }
     }
 
-    public OutputFormat Format(ParseResult result) => result.GetValue(_format);
+    public OutputFormat Format(ParseResult result) => _format.Read(result);
 
     /// <summary>Sends a request and prints its answer.</summary>
     public async Task<int> RunAsync(ParseResult result, Func<IMetaStore, IAnswerPrinter, Task> ask)

@@ -17,17 +17,21 @@ internal static class Flags
     {
         Description = description,
         DefaultValueFactory = _ => value,
-        CustomParser = result =>
-        {
-            string given = Given(result);
-            if (long.TryParse(given, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) && number >= least && number <= most)
-            {
-                return number;
-            }
+        CustomParser = result => Number(result, name, least, most) ?? value,
+    };
 
-            result.AddError($"{name} is \"{given}\"; it must be a whole number from {least} to {most}.");
-            return value;
-        },
+    /// <summary>Null where it is left out.</summary>
+    public static Option<long?> OptionalNumber(string name, string description, long least, long most) => new(name)
+    {
+        Description = description,
+        HelpName = "number",
+        CustomParser = result => Number(result, name, least, most),
+    };
+
+    public static Argument<long> NumberArgument(string name, string description, long least, long most) => new(name)
+    {
+        Description = description,
+        CustomParser = result => Number(result, name, least, most) ?? least,
     };
 
     public static Option<ulong?> Seed(string name, string description) => new(name)
@@ -47,14 +51,13 @@ internal static class Flags
     };
 
     /// <summary>One of some words. The first is the default.</summary>
-    public static Option<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
+    public static DefaultedOption<T> Choice<T>(string name, string description, params (string Word, T Value)[] choices)
     {
         string words = string.Join("|", choices.Select(choice => choice.Word));
-        return new Option<T>(name)
+        return new DefaultedOption<T>(name, choices[0].Value)
         {
-            Description = $"{description}: {words}",
+            Description = $"{description}: {words} (default: {choices[0].Word})",
             HelpName = words,
-            DefaultValueFactory = _ => choices[0].Value,
             CustomParser = result =>
             {
                 string given = Given(result);
@@ -72,11 +75,10 @@ internal static class Flags
         };
     }
 
-    public static Option<TimeSpan> Time(string name, string description, TimeSpan value) => new(name)
+    public static DefaultedOption<TimeSpan> Time(string name, string description, TimeSpan value) => new(name, value)
     {
-        Description = $"{description}, such as 500ms, 10s or 2m",
+        Description = $"{description}, such as 500ms, 10s or 2m{(value > TimeSpan.Zero ? $" (default: {value.TotalSeconds}s)" : string.Empty)}",
         HelpName = "time",
-        DefaultValueFactory = _ => value,
         CustomParser = result =>
         {
             string given = Given(result);
@@ -89,6 +91,18 @@ internal static class Flags
             return value;
         },
     };
+
+    private static long? Number(System.CommandLine.Parsing.ArgumentResult result, string name, long least, long most)
+    {
+        string given = Given(result);
+        if (long.TryParse(given, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) && number >= least && number <= most)
+        {
+            return number;
+        }
+
+        result.AddError($"{name} is \"{given}\"; it must be a whole number from {least} to {most}.");
+        return null;
+    }
 
     private static string Given(System.CommandLine.Parsing.ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : string.Empty;
 
@@ -107,4 +121,10 @@ internal static class Flags
 
         return null;
     }
+}
+
+/// <summary>An option that says in its own words what holds where it is left out: the help would print the default as no command line may have it.</summary>
+internal sealed class DefaultedOption<T>(string name, T value) : Option<T>(name)
+{
+    public T Read(ParseResult result) => result.GetResult(this) is null ? value : result.GetValue(this)!;
 }

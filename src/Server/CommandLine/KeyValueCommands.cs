@@ -43,9 +43,9 @@ internal static class KeyValueCommands
         Option<bool> countOnly = Flags.Switch("--count-only", "print only how many there are");
         Option<bool> valueOnly = Flags.Switch("--print-value-only", "leave the keys out (simple output)");
         Option<bool> serializable = Flags.Switch("--serializable", "what the asked node has, which may be old");
-        Option<TimeSpan> staleness = Flags.Time("--max-staleness", "what any node has, if it is at most so old (the newest, where it is left out)", TimeSpan.Zero);
-        Option<SortTarget> sortBy = Flags.Choice("--sort-by", "what to sort by", SortText.Targets);
-        Option<SortOrder> order = Flags.Choice("--order", "which way", SortText.Orders);
+        DefaultedOption<TimeSpan> staleness = Flags.Time("--max-staleness", "what any node has, if it is at most so old (the newest, where it is left out)", TimeSpan.Zero);
+        DefaultedOption<SortTarget> sortBy = Flags.Choice("--sort-by", "what to sort by", SortText.Targets);
+        DefaultedOption<SortOrder> order = Flags.Choice("--order", "which way", SortText.Orders);
         var command = new Command("get", "read a key, or a range of keys") { key, end };
         foreach (Option option in (Option[])[prefix, fromKey, limit, revision, keysOnly, countOnly, valueOnly, serializable, staleness, sortBy, order])
         {
@@ -65,9 +65,9 @@ internal static class KeyValueCommands
                 KeysOnly = result.GetValue(keysOnly),
                 CountOnly = result.GetValue(countOnly),
                 Serializable = result.GetValue(serializable),
-                StalenessMax = result.GetValue(staleness),
-                SortTarget = result.GetValue(sortBy),
-                SortOrder = result.GetValue(order),
+                StalenessMax = staleness.Read(result),
+                SortTarget = sortBy.Read(result),
+                SortOrder = order.Read(result),
             };
             printer.Get(await PagedRange.ReadAsync(store, request, cancel), new GetView(request.CountOnly, result.GetValue(valueOnly)));
         }));
@@ -111,7 +111,7 @@ internal static class KeyValueCommands
 
     public static Command Compact(ClientFlags flags)
     {
-        var revision = new Argument<long>("REV") { Description = "the oldest revision that stays readable" };
+        var revision = Flags.NumberArgument("REV", "the oldest revision that stays readable", 0, long.MaxValue);
         var command = new Command("compact", "give up the history before a revision") { revision };
         flags.AddTo(command);
         command.SetAction((result, cancel) => flags.RunAsync(result, async (store, printer) =>

@@ -14,7 +14,7 @@ internal static class LoadCommand
     {
         var file = new Argument<string>("FILE") { Description = "the file; - or none for standard input", Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => "-" };
         Option<long> concurrency = Flags.Number("--concurrency", "puts in flight", 256, 1, 8192);
-        Option<TimeSpan> patience = Flags.Time("--retry-time", "how long one put is tried again while no node takes it", TimeSpan.FromMinutes(1));
+        DefaultedOption<TimeSpan> patience = Flags.Time("--retry-time", "how long one put is tried again while no node takes it", TimeSpan.FromMinutes(1));
         var command = new Command(
             "load",
             @"store the lines of a file: key, tab, value, with \n, \t and \\ in the value for line feed, tab and backslash. The last line of a key wins. A put "
@@ -26,7 +26,7 @@ internal static class LoadCommand
             await using Stream input = path == "-" ? flags.Io.Input : Open(path);
             await using MetaStoreClient client = flags.Connect(result);
             var counters = new LoadCounters();
-            var loader = new BulkLoader(client, (int)result.GetValue(concurrency), result.GetValue(patience), TimeProvider.System, counters);
+            var loader = new BulkLoader(client, (int)result.GetValue(concurrency), patience.Read(result), TimeProvider.System, counters);
             long start = Stopwatch.GetTimestamp();
             try
             {

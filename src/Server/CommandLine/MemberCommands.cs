@@ -46,13 +46,13 @@ internal static class MemberCommands
         Option<string> urls = PeerUrls();
         var learner = new Option<bool>("--learner") { Description = "it stays without a vote until it is promoted; without this flag the leader promotes it once it has caught up" };
         var witness = new Option<bool>("--witness") { Description = "it votes and holds no data: it makes a majority where a member with data is missing, serves nothing and never leads" };
-        Option<byte?> priority = Priority();
+        Option<long?> priority = Priority();
         var command = new Command("add", "add a member, which is then started with --initial-cluster-state existing") { name, urls, learner, witness, priority };
         flags.AddTo(command);
         command.SetAction((result, cancel) => RunAsync(flags, result, async (client, printer) =>
         {
             string[] peerUrls = SplitUrls(result.GetValue(urls)!);
-            byte number = result.GetValue(priority) ?? MemberTraits.DefaultPriority;
+            byte number = (byte)(result.GetValue(priority) ?? MemberTraits.DefaultPriority);
             MembersResponse answer = await client.ChangeMembersAsync(new AddMember(peerUrls, result.GetValue(learner), result.GetValue(witness), number), cancel);
             printer.MemberChanged("added to", answer);
             printer.Text(HowToStart(result.GetValue(name)!, answer));
@@ -65,17 +65,17 @@ internal static class MemberCommands
         Argument<string> id = Id();
         Option<string> urls = PeerUrls();
         urls.Required = false;
-        Option<byte?> priority = Priority();
+        Option<long?> priority = Priority();
         var command = new Command("update", "change where a member's peers reach it, or its priority") { id, urls, priority };
         command.Validators.Add(result =>
         {
-            if (result.GetValue(urls) is null && result.GetValue(priority) is null)
+            if (result.GetResult(urls) is null && result.GetResult(priority) is null)
             {
                 result.AddError("\"member update\" needs --peer-urls or --priority.");
             }
         });
         return Change(flags, command, "updated in", result =>
-            new UpdateMember(ParseId(result.GetValue(id)!), SplitUrls(result.GetValue(urls) ?? string.Empty), result.GetValue(priority)));
+            new UpdateMember(ParseId(result.GetValue(id)!), SplitUrls(result.GetValue(urls) ?? string.Empty), (byte?)result.GetValue(priority)));
     }
 
     private static Command Remove(ClientFlags flags)
@@ -112,7 +112,10 @@ internal static class MemberCommands
 
     private static string HowToStart(string name, MembersResponse answer)
     {
-        IEnumerable<string> members = answer.Members.Select(member => $"{(member.Id == answer.MemberId ? name : member.Name)}={member.PeerUrls[0]}");
+        // Who was added and has not started has no name yet: the new member learns of it from the others.
+        IEnumerable<string> members = answer.Members
+            .Where(member => member.Id == answer.MemberId || member.Name.Length > 0)
+            .Select(member => $"{(member.Id == answer.MemberId ? name : member.Name)}={member.PeerUrls[0]}");
         string url = answer.Members.First(member => member.Id == answer.MemberId).PeerUrls[0];
         return $"""
 
@@ -125,11 +128,11 @@ internal static class MemberCommands
 
     private static Option<string> PeerUrls() => new("--peer-urls") { Description = "where its peers reach it: http://host:2380", Required = true, HelpName = "urls" };
 
-    private static Option<byte?> Priority() => new("--priority")
-    {
-        Description = $"0 to 255, {MemberTraits.DefaultPriority} if not given: who is to lead; members of a higher one stand for election first, and a leader hands over to one",
-        HelpName = "number",
-    };
+    private static Option<long?> Priority() => Flags.OptionalNumber(
+        "--priority",
+        $"0 to 255, {MemberTraits.DefaultPriority} if not given: who is to lead; members of a higher one stand for election first, and a leader hands over to one",
+        byte.MinValue,
+        byte.MaxValue);
 
     private static string[] SplitUrls(string text) => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 

@@ -8,15 +8,15 @@ internal static class MetaStoreProgram
 {
     public static async Task<int> RunAsync(string[] arguments, ProgramIo io)
     {
-        ParseResult parsed = MakeRoot(io).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null }); // "@x" is a value like others
-        if (ParseErrorText.Describe(parsed, arguments) is { } error)
-        {
-            await io.Error.WriteLineAsync(error);
-            return ExitCode.Usage;
-        }
-
         try
         {
+            ParseResult parsed = MakeRoot(io).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null }); // "@x" is a value like others
+            if (ParseErrorText.Describe(parsed, arguments) is { } error)
+            {
+                await io.Error.WriteLineAsync(error);
+                return ExitCode.Usage;
+            }
+
             // The program handles signals and exceptions itself.
             var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             return await parsed.InvokeAsync(configuration);

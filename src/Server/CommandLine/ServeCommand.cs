@@ -16,7 +16,7 @@ internal sealed class ServeCommand
     private readonly Option<string?> _peerUrls = Flags.Text("--listen-peer-urls", "where the other members connect [default: http://127.0.0.1:2380]");
     private readonly Option<string?> _advertisePeerUrls = Flags.Text("--initial-advertise-peer-urls", "where the other members reach it [default: as --initial-cluster says, else http://127.0.0.1:2380]");
     private readonly Option<string?> _cluster = Flags.Text("--initial-cluster", "all members, the same on each: n1=http://host:2380,n2=… [default: this one alone]");
-    private readonly Option<ClusterState> _state = Flags.Choice(
+    private readonly DefaultedOption<ClusterState> _state = Flags.Choice(
         "--initial-cluster-state",
         "new: of a new cluster; existing: was added to a running cluster (metastore member add), or has run before",
         ("new", ClusterState.New),
@@ -30,10 +30,10 @@ internal sealed class ServeCommand
         "--snapshot-bytes-per-second", "bytes of snapshots sent to members that are far behind, in a second, to all of them together; 0: no limit", 64 << 20, 0, long.MaxValue);
     private readonly Option<long> _heartbeat = Flags.Number("--heartbeat-interval", "milliseconds between two heartbeats of the leader", 100, 1, 60_000);
     private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
-    private readonly Option<BatchProfile> _profile = Flags.Choice(
+    private readonly DefaultedOption<BatchProfile> _profile = Flags.Choice(
         "--profile", "how writes are batched", ("low-latency", BatchProfile.LowLatency), ("high-throughput", BatchProfile.HighThroughput));
     private readonly Option<ulong?> _seed = Flags.Seed("--seed", "the node's randomness, to repeat a run; drawn if not given, and told at the start");
-    private readonly Option<LogLevel> _logLevel = Flags.Choice(
+    private readonly DefaultedOption<LogLevel> _logLevel = Flags.Choice(
         "--log-level",
         "what is logged, to standard error",
         ("info", LogLevel.Information),
@@ -84,15 +84,15 @@ internal sealed class ServeCommand
         ListenPeerUrls = result.GetValue(_peerUrls),
         AdvertisePeerUrls = result.GetValue(_advertisePeerUrls),
         InitialCluster = result.GetValue(_cluster),
-        ClusterState = result.GetValue(_state),
+        ClusterState = _state.Read(result),
         Token = result.GetValue(_token)!,
         SnapshotCount = result.GetValue(_snapshotCount),
         SnapshotCatchUpEntries = (int)result.GetValue(_catchUpEntries),
         SnapshotBytesPerSecond = result.GetValue(_snapshotRate),
         HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
         ElectionMilliseconds = (int)result.GetValue(_election),
-        Profile = result.GetValue(_profile),
+        Profile = _profile.Read(result),
         Seed = result.GetValue(_seed),
-        LogLevel = result.GetValue(_logLevel),
+        LogLevel = _logLevel.Read(result),
     };
 }
