@@ -23,6 +23,7 @@ public sealed class DirectoryRepair
     private readonly bool _keepsNothing;
     private readonly List<SnapshotReport> _keptSnapshots;
     private readonly List<string> _moved = [];
+    private List<string> _misnamed = [];
 
     private DirectoryRepair(IDisk disk, string directory, WalIdentity identity, VoteFile votes, LogReplay replay, WalReport report, bool isDiverged)
     {
@@ -46,6 +47,12 @@ public sealed class DirectoryRepair
 
     /// <summary>Whether there is anything to do.</summary>
     public bool IsNeeded => _keepsNothing || !Report.IsSound;
+
+    /// <summary>Nothing is wrong but that files lie among the log's segments that are none: without them the member starts as it was.</summary>
+    public bool IsOnlyMisnamed => IsNeeded && !_keepsNothing && Report.Findings.Where(finding => finding.IsDamage).All(finding => _misnamed.Contains(finding.File));
+
+    /// <summary>The member has been repaired before, and has not caught up since.</summary>
+    public bool IsRecovering => RecoveryMarker.Exists(_disk, _directory);
 
     /// <summary>What stays of each group.</summary>
     public IReadOnlyList<KeptGroup> Groups { get; }
@@ -76,18 +83,8 @@ public sealed class DirectoryRepair
         var votes = VoteFile.Read(disk, directory, identity);
         string walDirectory = Path.Combine(directory, WriteAheadLog.DirectoryName);
         var replay = new LogReplay(disk, walDirectory);
-        List<ulong> sequences = [];
-        CorruptionException? damage;
-        try
-        {
-            sequences = disk.DirectoryExists(walDirectory) ? LogReplay.FindSegments(disk, walDirectory) : [];
-            damage = replay.RunToDamage(sequences, identity);
-        }
-        catch (CorruptionException misnamed)
-        {
-            damage = misnamed;
-        }
-
+        List<ulong> sequences = LogReplay.FindSegments(disk, walDirectory, out List<string> misnamed);
+        CorruptionException? damage = replay.RunToDamage(sequences, identity);
         bool logIsWhole = damage is null && sequences.Count > 0;
         if (!votes.IsKnown && !logIsWhole)
         {
@@ -96,7 +93,7 @@ public sealed class DirectoryRepair
                 + "Only this is safe: metastore member remove, and a new member on an empty directory");
         }
 
-        return new DirectoryRepair(disk, directory, identity, votes, replay, WalInspector.Inspect(disk, directory), isDiverged);
+        return new DirectoryRepair(disk, directory, identity, votes, replay, WalInspector.Inspect(disk, directory), isDiverged) { _misnamed = misnamed };
     }
 
     /// <summary>Does it, with the lock of the directory held: a member that runs on it is not disturbed.</summary>
@@ -106,9 +103,16 @@ public sealed class DirectoryRepair
     {
         using (_disk.LockDirectory(_directory))
         {
+            if (IsOnlyMisnamed)
+            {
+                _votes.Dispose();
+                MoveAside(name => _misnamed.Exists(path => Path.GetFileName(path) == name), _ => false);
+                return;
+            }
+
             _votes.Renew();
             RecoveryMarker.Write(_disk, _directory, _identity);
-            MoveAside();
+            MoveAside(IsSegment, name => name.EndsWith(SnapshotHeader.FileSuffix, StringComparison.Ordinal) && !IsKept(name));
         }
 
         _votes.Dispose();
@@ -153,16 +157,33 @@ public sealed class DirectoryRepair
         return new KeptGroup(groupId, mark, group.Log.HardState.Commit, follows ? entries : []);
     }
 
-    private void MoveAside()
+    /// <summary>
+    /// A directory that is whole again (its files were put back from a copy) is no recovering member's any more. Only for a member that has no peers: any other
+    /// finds out from them.
+    /// </summary>
+    /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
+    public void EndRecovery()
+    {
+        Invariant.Check(!IsNeeded, "a damaged directory is taken for whole");
+        using (_disk.LockDirectory(_directory))
+        {
+            RecoveryMarker.Remove(_disk, _directory);
+        }
+    }
+
+    private static bool IsSegment(string name) => name.EndsWith(SegmentHeader.FileSuffix, StringComparison.Ordinal);
+
+    private bool IsKept(string name) => _keptSnapshots.Exists(snapshot => Path.GetFileName(snapshot.File) == name);
+
+    private void MoveAside(Predicate<string> ofLog, Predicate<string> ofSnapshots)
     {
         string walDirectory = Path.Combine(_directory, WriteAheadLog.DirectoryName);
         string snapshotDirectory = Path.Combine(_directory, SnapshotStore.DirectoryName);
         string aside = FreeName();
         _disk.CreateDirectory(aside);
         Aside = aside;
-        HashSet<string> kept = [.. _keptSnapshots.Select(snapshot => Path.GetFileName(snapshot.File))];
-        Move(snapshotDirectory, name => name.EndsWith(SnapshotHeader.FileSuffix, StringComparison.Ordinal) && !kept.Contains(name));
-        Move(walDirectory, name => name.EndsWith(SegmentHeader.FileSuffix, StringComparison.Ordinal));
+        Move(snapshotDirectory, ofSnapshots);
+        Move(walDirectory, ofLog);
     }
 
     private string FreeName()

@@ -27,8 +27,19 @@ internal sealed class LogReplay(IDisk disk, string directory)
     /// <exception cref="CorruptionException">A file with the suffix of a segment does not have the name of one.</exception>
     public static List<ulong> FindSegments(IDisk disk, string directory)
     {
+        List<ulong> sequences = FindSegments(disk, directory, out List<string> misnamed);
+        return misnamed.Count == 0 ? sequences : throw Misnamed(misnamed[0]);
+    }
+
+    /// <summary>Sequence numbers of the segments in the directory, ascending, whatever else lies there.</summary>
+    /// <param name="disk">The disk.</param>
+    /// <param name="directory">The log's directory; need not exist.</param>
+    /// <param name="misnamed">Files with the suffix of a segment that do not have the name of one, with their paths.</param>
+    public static List<ulong> FindSegments(IDisk disk, string directory, out List<string> misnamed)
+    {
         var sequences = new List<ulong>();
-        foreach (string name in disk.ListFiles(directory))
+        misnamed = [];
+        foreach (string name in disk.DirectoryExists(directory) ? disk.ListFiles(directory) : [])
         {
             if (SegmentHeader.TryParseFileName(name, out ulong sequence))
             {
@@ -36,13 +47,16 @@ internal sealed class LogReplay(IDisk disk, string directory)
             }
             else if (name.EndsWith(SegmentHeader.FileSuffix, StringComparison.Ordinal))
             {
-                throw new CorruptionException(Path.Combine(directory, name), 0, "not the name of a log segment");
+                misnamed.Add(Path.Combine(directory, name));
             }
         }
 
         sequences.Sort();
         return sequences;
     }
+
+    /// <summary>Somebody put it there, or it is what is left of something: nobody but the operator can know.</summary>
+    public static CorruptionException Misnamed(string path) => new(path, 0, "not the name of a log segment");
 
     /// <summary>Reads all segments of <paramref name="sequences"/>; <paramref name="identity"/> null takes any owner.</summary>
     public void Run(IReadOnlyList<ulong> sequences, WalIdentity? identity)

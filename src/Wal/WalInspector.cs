@@ -87,7 +87,8 @@ public static class WalInspector
         LogReplay? replay = null;
         try
         {
-            List<ulong> sequences = disk.DirectoryExists(walDirectory) ? LogReplay.FindSegments(disk, walDirectory) : [];
+            List<ulong> sequences = LogReplay.FindSegments(disk, walDirectory, out List<string> misnamed);
+            findings.AddRange(misnamed.Select(path => FindingOf(LogReplay.Misnamed(path), path)));
             if (sequences.Count == 0)
             {
                 findings.Add(new WalFinding(walDirectory, 0, "there is no log", IsDamage: false));

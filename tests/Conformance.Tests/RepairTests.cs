@@ -80,10 +80,17 @@ public sealed class RepairTests
 
         string[] before = [.. Directory.GetFileSystemEntries(data, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
         Assert.Contains("nothing is damaged, nothing was changed", await RepairAsync(0, data));
+        string stray = Path.Combine(data, "wal", "copy.wal");
+        await File.WriteAllTextAsync(stray, "not a segment");
+        Assert.Contains("the rest is whole", await RepairAsync(0, data));
+        Assert.False(File.Exists(stray));
+        Directory.Delete(Path.Combine(data, "damaged-1"), recursive: true);
         await FlipByteAsync(Directory.GetFiles(Path.Combine(data, "wal"), "*.wal").Order(StringComparer.Ordinal).First(), 5000);
         Assert.Contains("only voter of its cluster", await RepairAsync(4, data));
         Assert.Contains("only voter of its cluster", await RepairAsync(4, data, "--diverged"));
         Assert.Equal(before, Directory.GetFileSystemEntries(data, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal));
+        Array.ForEach(Directory.GetFiles(Path.Combine(data, "wal"), "*.wal"), File.Delete);
+        Assert.Contains("--has-peers", await RepairAsync(4, data));
         Assert.Contains("is not a data directory", await RepairAsync(2, directory.Path));
         Assert.Contains("is not a data directory", await RepairAsync(2, directory.Of("nowhere")));
         Assert.Contains("--data-dir", await RepairAsync(2, null));

@@ -22,7 +22,9 @@ public sealed class RecoveringMemberTests
         }
 
         Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group]));
-        MemberRepair.Examine(disk, Directory, isDiverged: false).Execute(s_small);
+        string refused = Assert.Throws<RepairRefusedException>(() => MemberRepair.Examine(disk, Directory, isDiverged: false)).Message;
+        Assert.Contains("--has-peers", refused, StringComparison.Ordinal); // For all that it can tell, there is nobody else.
+        MemberRepair.Examine(disk, Directory, isDiverged: false, hasPeers: true).Execute(s_small);
 
         using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
         Assert.True(storage.IsRecovering);
@@ -84,9 +86,33 @@ public sealed class RecoveringMemberTests
         FaultyDisk disk = Founded(members: 1);
         Assert.Contains("only voter", Assert.Throws<RepairRefusedException>(() => MemberRepair.Examine(disk, Directory, isDiverged: true)).Message);
 
-        // Where the repair could not tell who belongs to the cluster, the start does.
-        DirectoryRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
-        Assert.Contains("only voter", Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group])).Message);
+        // Where the repair could not tell who belongs to the cluster, the start does, and writes nothing.
+        var repair = DirectoryRepair.Examine(disk, Directory, isDiverged: true);
+        repair.Execute(s_small);
+        Assert.Contains("only one of its cluster", Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group])).Message);
+        Assert.Empty(disk.ListFiles("/data/wal"));
+
+        // So what was moved aside can be put back.
+        foreach (string name in repair.Moved)
+        {
+            disk.Rename($"{repair.Aside}/{name}", $"/data/wal/{name}");
+        }
+
+        Assert.True(MemberRepair.TryRelease(MemberRepair.Examine(disk, Directory, isDiverged: false)));
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(1), [s_group]);
+        Assert.False(storage.IsRecovering);
+        Assert.Equal(new Term(7), storage.Groups[0].Restart!.HardState.Term);
+    }
+
+    [Fact]
+    public void AMemberWithPeers_StaysRecovering_ThoughItsDirectoryIsWhole()
+    {
+        FaultyDisk disk = Founded(members: 3);
+        MemberRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
+        NodeStorage.Open(disk, Settings(3), [s_group]).Dispose();
+        Assert.False(MemberRepair.TryRelease(MemberRepair.Examine(disk, Directory, isDiverged: false)));
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+        Assert.True(storage.IsRecovering);
     }
 
     /// <summary>The copy is written before the log: a founder that was cut off in between is as new as before.</summary>

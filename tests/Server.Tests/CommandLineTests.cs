@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using MetaStore.Engine;
 using MetaStore.Server.CommandLine;
 using MetaStore.Testing.Processes;
 
@@ -70,6 +71,18 @@ public sealed class CommandLineTests
             Assert.DoesNotContain("System.", errors);
             Assert.Equal(ExitCode.Usage, exitCode);
         }
+    }
+
+    /// <summary>A member that was added and has not started yet has no name that the line could give.</summary>
+    [Fact]
+    public void How_to_start_a_new_member_names_those_that_have_names()
+    {
+        var answer = new MembersResponse
+        {
+            MemberId = 3,
+            Members = [new Member(1, "a", ["http://a:2380"], []), new Member(2, string.Empty, ["http://d:2380"], []), new Member(3, string.Empty, ["http://e:2380"], [])],
+        };
+        Assert.EndsWith("--initial-cluster a=http://a:2380,e=http://e:2380", MemberCommands.HowToStart("e", answer));
     }
 
     [Fact]

@@ -201,7 +201,7 @@ internal sealed class SimulatedNode
         DirectoryRepair repair;
         try
         {
-            repair = MemberRepair.Examine(_disk, DataDirectory, isDiverged: false);
+            repair = MemberRepair.Examine(_disk, DataDirectory, isDiverged: false, hasPeers: true);
         }
         catch (RepairRefusedException refused)
         {

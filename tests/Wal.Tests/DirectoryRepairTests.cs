@@ -21,6 +21,35 @@ public sealed class DirectoryRepairTests
     }
 
     [Fact]
+    public void A_file_that_is_no_segment_is_all_that_is_moved_where_the_log_is_whole()
+    {
+        FaultyDisk disk = Filled();
+        List<string> segments = TestLog.Segments(disk);
+        disk.Create("/data/wal/foo.wal").Dispose();
+        Assert.Throws<CorruptionException>(() => TestLog.Reopen(disk));
+        DirectoryRepair repair = DirectoryRepair.Examine(disk, TestLog.Directory, isDiverged: false);
+        Assert.True(repair.IsOnlyMisnamed);
+        repair.Execute(TestLog.Small);
+        Assert.Equal(["foo.wal"], repair.Moved);
+        Assert.Equal(segments, TestLog.Segments(disk));
+        Assert.False(RecoveryMarker.Exists(disk, TestLog.Directory));
+        Assert.Equal(Entries, RequireOwnLog(disk, "stray"));
+    }
+
+    [Fact]
+    public void A_file_that_is_no_segment_hides_no_damage()
+    {
+        FaultyDisk disk = Filled();
+        disk.Create("/data/wal/foo.wal").Dispose();
+        disk.FlipBit(TestLog.Segments(disk)[0], 500, bit: 1);
+        DirectoryRepair repair = DirectoryRepair.Examine(disk, TestLog.Directory, isDiverged: false);
+        Assert.False(repair.IsOnlyMisnamed);
+        repair.Execute(TestLog.Small);
+        Assert.Contains("foo.wal", repair.Moved);
+        RequireRepaired(disk, "stray and damage");
+    }
+
+    [Fact]
     public void The_log_is_kept_up_to_the_damage_wherever_it_is()
     {
         int[] kept = new int[Entries + 1];

@@ -110,7 +110,7 @@ internal static class MemberCommands
         return ExitCode.Success;
     }
 
-    private static string HowToStart(string name, MembersResponse answer)
+    internal static string HowToStart(string name, MembersResponse answer)
     {
         // Who was added and has not started has no name yet: the new member learns of it from the others.
         IEnumerable<string> members = answer.Members

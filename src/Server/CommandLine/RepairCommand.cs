@@ -14,29 +14,30 @@ internal static class RepairCommand
     {
         var directory = new Option<string>("--data-dir") { Description = "the member's data directory", Required = true };
         var diverged = new Option<bool>("--diverged") { Description = "the member stopped because its state differs from that of the others: set all of it aside" };
+        var peers = new Option<bool>("--has-peers") { Description = "the cluster has other members that hold the data, though nothing that can be read of the directory says so" };
         var command = new Command(
             "repair",
             "prepare the damaged data directory of a stopped member: what is sound stays, the rest is moved aside, and the member, started again, gets from its peers "
             + "what it lacks and votes for nobody until it has. Changes nothing where nothing is damaged. Exit code: 0 ready to start, 4 only remove and add is safe, 5 in use")
         {
-            directory, diverged,
+            directory, diverged, peers,
         };
         command.SetAction(async (result, cancel) =>
         {
-            ByteText text = Run(new NativeDisk(), result.GetValue(directory)!, result.GetValue(diverged));
+            ByteText text = Run(new NativeDisk(), result.GetValue(directory)!, result.GetValue(diverged), result.GetValue(peers));
             await io.Output.WriteAsync(text.Bytes, cancel);
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static ByteText Run(NativeDisk disk, string directory, bool isDiverged)
+    private static ByteText Run(NativeDisk disk, string directory, bool isDiverged, bool hasPeers)
     {
         DirectoryReport.CheckReadable(disk, directory);
         try
         {
-            DirectoryRepair repair = MemberRepair.Examine(disk, directory, isDiverged);
-            return repair.IsNeeded ? Repair(repair, directory) : Sound(disk, directory);
+            DirectoryRepair repair = MemberRepair.Examine(disk, directory, isDiverged, hasPeers);
+            return repair.IsNeeded ? Repair(repair, directory) : Sound(repair, directory);
         }
         catch (RepairRefusedException refused)
         {
@@ -48,10 +49,13 @@ internal static class RepairCommand
         }
     }
 
-    private static ByteText Sound(NativeDisk disk, string directory)
+    private static ByteText Sound(DirectoryRepair repair, string directory)
     {
         var text = new ByteText();
-        text.Line($"{directory}: nothing is damaged, nothing was changed{(RecoveryMarker.Exists(disk, directory) ? "; the member is recovering: start it" : "; a member that does not start all the same is repaired with --diverged")}");
+        string what = MemberRepair.TryRelease(repair) ? "the member has no peers, and its directory is whole: it counts as restored from a copy. Start it"
+            : repair.IsRecovering ? "nothing was changed; the member is recovering: start it"
+            : "nothing was changed; a member that does not start all the same is repaired with --diverged";
+        text.Line($"{directory}: nothing is damaged, {what}");
         return text;
     }
 
@@ -63,7 +67,15 @@ internal static class RepairCommand
             text.Line($"damaged: {finding.File} at offset {finding.Offset}: {finding.Cause}");
         }
 
+        bool isWhole = repair.IsOnlyMisnamed;
         repair.Execute(new WalOptions());
+        if (isWhole)
+        {
+            text.Line($"moved to {repair.Aside}: {string.Join(' ', repair.Moved)}");
+            text.Line($"{directory}: the rest is whole. Start the member as ever");
+            return text;
+        }
+
         foreach (KeptGroup group in repair.Groups)
         {
             string snapshot = group.Snapshot is { } mark ? $"the snapshot of index {mark.Index}" : "no snapshot";
