@@ -26,19 +26,16 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     /// <summary>Whether something that was asked for may come to be yet.</summary>
     public bool IsChangeInTheOffing => IsBusy || _asked.Exists(request => world.Time.Now - request.Time < UnderWayMax);
 
-    /// <summary>One change, of the node's choice.</summary>
-    public void Change()
+    /// <summary>One change, at a node of the dice's choice; false where none was asked for.</summary>
+    public bool Change()
     {
-        // With a member out of action besides, the one that is taken away or let in might be the one that a majority needs.
-        if (world.Nodes.Any(node => node.IsUnsound))
-        {
-            return;
-        }
-
         SimulatedNode[] up = [.. world.Nodes.Where(node => node.IsUp && !node.IsPaused)];
-        if (up.Length == 0)
+        SimulatedNode[] unsound = [.. world.Nodes.Where(node => node.IsUnsound && world.Nodes.Any(other => other.Memberships.Any(view => view.Membership.Contains(node.Id))))];
+
+        // With a member out of action besides, the one that is taken away or let in might be the one that a majority needs.
+        if (up.Length == 0 || Array.Exists(unsound, node => !node.IsRetired))
         {
-            return;
+            return false;
         }
 
         SimulatedNode asked = up[random.Next(up.Length)];
@@ -46,7 +43,14 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         Member[] members = [.. MemberTable.From(core.Node.Raft.Membership).Members];
         if (members.Length == 0)
         {
-            return; // Added, and not told of anybody yet.
+            return false; // Added, and not told of anybody yet.
+        }
+
+        if (unsound.Length > 0)
+        {
+            // What it held is gone for good: it is removed, and another takes its place later.
+            Ask(asked, core.ChangeMembersAsync(new RemoveMember(unsound[random.Next(unsound.Length)].Id.Value)));
+            return true;
         }
 
         Member any = members[random.Next(members.Length)];
@@ -70,6 +74,8 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
                 Ask(asked, core.MoveLeaderAsync(any.Id));
                 break;
         }
+
+        return true;
     }
 
     /// <summary>

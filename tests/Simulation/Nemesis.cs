@@ -9,7 +9,8 @@ internal sealed class Nemesis
 {
     private readonly World _world;
     private readonly SimulationRandom _random;
-    private readonly List<Action> _repertoire = [];
+    private readonly List<Func<bool>> _repertoire = [];
+    private readonly SortedDictionary<string, int> _byKind = new(StringComparer.Ordinal);
     private readonly MembershipNemesis _members;
     private bool _ended;
 
@@ -70,8 +71,8 @@ internal sealed class Nemesis
         }
     }
 
-    /// <summary>Faults so far.</summary>
-    public int Faults { get; private set; }
+    /// <summary>What went wrong so far, by kind. What was tried and changed nothing (the node was down already, or had to be spared) does not count.</summary>
+    public IReadOnlyDictionary<string, int> Faults => _byKind;
 
     /// <summary>Whether something that was asked for has not been answered.</summary>
     public bool IsBusy => _members.IsBusy;
@@ -116,14 +117,17 @@ internal sealed class Nemesis
             return;
         }
 
-        Action fault = _repertoire[_random.Next(_repertoire.Count)];
-        Faults++;
+        Func<bool> fault = _repertoire[_random.Next(_repertoire.Count)];
         _world.Trace.Add(_world.Time.Now, fault.Method.Name);
-        fault();
+        if (fault())
+        {
+            _byKind[fault.Method.Name] = _byKind.GetValueOrDefault(fault.Method.Name) + 1;
+        }
+
         Plan();
     });
 
-    private void ChangeMembers() => _members.Change();
+    private bool ChangeMembers() => _members.Change();
 
     /// <summary>All the while, and to the end: a member that is never started may be the one that a majority needs.</summary>
     private void StartMembers()
@@ -140,28 +144,33 @@ internal sealed class Nemesis
     private void HealLater() =>
         _world.Time.After(_random.Between(50 * VirtualTime.Millisecond, 5 * VirtualTime.Second), _world.Network.HealAll);
 
+    private bool Cut(Action cut)
+    {
+        cut();
+        HealLater();
+        return true;
+    }
+
     private void CutBoth(NodeId left, NodeId right)
     {
         _world.Network.Cut(left, right);
         _world.Network.Cut(right, left);
     }
 
-    private void Isolate() => Isolate(Any());
+    private bool Isolate() => Isolate(Any());
 
     /// <summary>It goes on believing that it leads, for as long as it may.</summary>
-    private void IsolateLeader() => Isolate(_world.Nodes.FirstOrDefault(n => n.LeadsAny) ?? Any());
+    private bool IsolateLeader() => Isolate(_world.Nodes.FirstOrDefault(n => n.LeadsAny) ?? Any());
 
-    private void Isolate(SimulatedNode alone)
+    private bool Isolate(SimulatedNode alone) => Cut(() =>
     {
         foreach (SimulatedNode other in _world.Nodes.Where(n => n != alone))
         {
             CutBoth(alone.Id, other.Id);
         }
+    });
 
-        HealLater();
-    }
-
-    private void CutOneWay()
+    private bool CutOneWay() => Cut(() =>
     {
         SimulatedNode deaf = Any();
         foreach (SimulatedNode other in _world.Nodes.Where(n => n != deaf))
@@ -171,12 +180,10 @@ internal sealed class Nemesis
                 _world.Network.Cut(other.Id, deaf.Id);
             }
         }
-
-        HealLater();
-    }
+    });
 
     /// <summary>A chain: two sides that both reach one node in the middle, and not each other.</summary>
-    private void Bridge()
+    private bool Bridge() => Cut(() =>
     {
         SimulatedNode middle = Any();
         SimulatedNode[] others = [.. _world.Nodes.Where(n => n != middle)];
@@ -190,11 +197,9 @@ internal sealed class Nemesis
                 }
             }
         }
+    });
 
-        HealLater();
-    }
-
-    private void SplitInHalves()
+    private bool SplitInHalves() => Cut(() =>
     {
         bool[] side = [.. _world.Nodes.Select(_ => _random.Chance(0.5))];
         for (int i = 0; i < side.Length; i++)
@@ -207,36 +212,32 @@ internal sealed class Nemesis
                 }
             }
         }
+    });
 
-        HealLater();
-    }
+    private bool Pause() => IfUp(Any(), node => node.Pause(_random.Between(10 * VirtualTime.Millisecond, 5 * VirtualTime.Second)));
 
-    private void Pause() => Any().Pause(_random.Between(10 * VirtualTime.Millisecond, 5 * VirtualTime.Second));
+    private bool CrashOne() => Crash(Any());
 
-    private void CrashOne() => Crash(Any());
-
-    private void CrashLeader()
-    {
-        SimulatedNode? leader = _world.Nodes.FirstOrDefault(n => n.LeadsAny);
-        Crash(leader ?? Any());
-    }
+    private bool CrashLeader() => Crash(_world.Nodes.FirstOrDefault(n => n.LeadsAny) ?? Any());
 
     /// <summary>A power cut in the whole room.</summary>
-    private void CrashAll()
-    {
-        foreach (SimulatedNode node in _world.Nodes)
-        {
-            Crash(node);
-        }
-    }
+    private bool CrashAll() => _world.Nodes.Count(Crash) > 0;
 
-    private void Crash(SimulatedNode node)
+    private bool Crash(SimulatedNode node) => IfUp(node, _ =>
     {
-        if (node.IsUp)
+        node.Crash(AnyPolicy());
+        RestartLater(node);
+    });
+
+    private static bool IfUp(SimulatedNode node, Action<SimulatedNode> fault)
+    {
+        bool isUp = node.IsUp;
+        if (isUp)
         {
-            node.Crash(AnyPolicy());
-            RestartLater(node);
+            fault(node);
         }
+
+        return isUp;
     }
 
     private void RestartLater(SimulatedNode node) =>
@@ -249,26 +250,22 @@ internal sealed class Nemesis
             : new DiskFaults { PowerOffAtOperation = 1 + _random.Next(12), CrashLeavesPartialWrite = _random.Chance(0.5) };
 
     /// <summary>The power goes in the middle of one of the next disk operations, before, after or half-way through its effect.</summary>
-    private void KillAtOperation()
+    private bool KillAtOperation() => IfUp(Any(), node => node.Disk.Faults = new DiskFaults
     {
-        SimulatedNode node = Any();
-        node.Disk.Faults = new DiskFaults
-        {
-            PowerOffAtOperation = node.Disk.Operations + 1 + _random.Next(30),
-            CrashLeavesPartialWrite = _random.Chance(0.5),
-        };
-    }
+        PowerOffAtOperation = node.Disk.Operations + 1 + _random.Next(30),
+        CrashLeavesPartialWrite = _random.Chance(0.5),
+    });
 
-    private void FailDisk() => Any().Disk.Faults = new DiskFaults { ErrorProbability = _random.NextDouble() * 0.1 };
+    private bool FailDisk() => IfUp(Any(), node => node.Disk.Faults = new DiskFaults { ErrorProbability = _random.NextDouble() * 0.1 });
 
-    private void FillDisk() => Any().Disk.Faults = new DiskFaults { NoSpaceProbability = _random.NextDouble() * 0.3 };
+    private bool FillDisk() => IfUp(Any(), node => node.Disk.Faults = new DiskFaults { NoSpaceProbability = _random.NextDouble() * 0.3 });
 
     /// <summary>A bit flips on a disk while its node is down. It comes back whole, or says why it does not, and is repaired.</summary>
-    private void Rot()
+    private bool Rot()
     {
         if (TakeToDamage(mayBeDown: true) is not { } node)
         {
-            return;
+            return false;
         }
 
         if (node.IsUp)
@@ -280,25 +277,29 @@ internal sealed class Nemesis
         node.MayRefuse = true;
         (string Path, long Offset, int Bit)? place = node.Disk.FlipRandomBit(_random.Chance(0.8) ? "/data/wal" : "/data/snap", string.Empty);
         _world.Trace.Note(_world.Time.Now, $"a bit of node {node.Id} rots: {place}");
+        return place is not null;
     }
 
     /// <summary>The node goes on, and finds out when it starts again, unless what was hit is not needed any more by then.</summary>
-    private void Misdirect()
+    private bool Misdirect()
     {
-        if (TakeToDamage(mayBeDown: false) is { } node)
+        if (TakeToDamage(mayBeDown: false) is not { } node)
         {
-            node.Disk.Misdirected = what =>
-            {
-                node.MayRefuse = true;
-                _world.Trace.Note(_world.Time.Now, $"node {node.Id}: {what}");
-            };
-            node.Disk.MisdirectNext(".wal");
-            node.MayRefuse = true;
+            return false;
         }
+
+        node.Disk.Misdirected = what =>
+        {
+            node.MayRefuse = true;
+            _world.Trace.Note(_world.Time.Now, $"node {node.Id}: {what}");
+        };
+        node.Disk.MisdirectNext(".wal");
+        node.MayRefuse = true;
+        return true;
     }
 
     /// <summary>Its peers know its directory by name: what comes from the empty one is refused.</summary>
-    private void Reformat()
+    private bool Reformat()
     {
         SimulatedNode? node = TakeToDamage(mayBeDown: false);
         bool isKnownToAll = node is not null && _world.Nodes.Where(other => other != node && !other.IsRetired).All(other =>
@@ -312,17 +313,23 @@ internal sealed class Nemesis
             RestartLater(node);
             _world.Trace.Note(_world.Time.Now, $"the disk of node {node.Id} is replaced by an empty one");
         }
+
+        return isKnownToAll;
     }
 
     /// <summary>A node that each membership that any node goes by can do without, with no other in the offing.</summary>
     private SimulatedNode? TakeToDamage(bool mayBeDown)
     {
-        SimulatedNode node = (mayBeDown ? _world.Nodes.FirstOrDefault(n => !n.IsUp && !n.IsRetired) : null) ?? Any();
-        bool isFit = !node.IsRetired && !node.IsUnsound && (mayBeDown || node.IsUp);
         (Membership Membership, bool IsCommitted)[] known =
             [.. _world.Nodes.Where(other => !other.IsRetired).SelectMany(other => other.Memberships).Where(view => view.Membership.All.Any())];
-        bool mayBeLost = known.Length > 0 && Array.TrueForAll(known, view => view.IsCommitted && CanDoWithout(view.Membership, node));
-        return isFit && !_members.IsChangeInTheOffing && mayBeLost ? node : null;
+        if (known.Length == 0 || _members.IsChangeInTheOffing || !Array.TrueForAll(known, view => view.IsCommitted))
+        {
+            return null;
+        }
+
+        SimulatedNode[] fit = [.. _world.Nodes.Where(node =>
+            !node.IsRetired && !node.IsUnsound && (mayBeDown || node.IsUp) && Array.TrueForAll(known, view => CanDoWithout(view.Membership, node)))];
+        return fit.Length == 0 ? null : fit[_random.Next(fit.Length)];
     }
 
     /// <summary>
@@ -339,12 +346,12 @@ internal sealed class Nemesis
     }
 
     /// <summary>Longer than an election timeout, at times: whoever leads should not be the one whose disk takes nothing.</summary>
-    private void StallDisk() => Any().StallDisk(_random.Between(100 * VirtualTime.Millisecond, 5 * VirtualTime.Second));
+    private bool StallDisk() => IfUp(Any(), node => node.StallDisk(_random.Between(100 * VirtualTime.Millisecond, 5 * VirtualTime.Second)));
 
     /// <summary>
     /// Where leaders have a lease, by so much that it counts as a pause, as after a suspend: many small jumps are a clock that runs fast beyond what the lease
     /// allows for.
     /// </summary>
-    private void JumpClock() => Any().JumpClock(_random.Between(
-        _world.Options.Lease ? VirtualTime.Second : 10 * VirtualTime.Millisecond, _random.Chance(0.5) ? 2 * VirtualTime.Second : 1000 * VirtualTime.Second));
+    private bool JumpClock() => IfUp(Any(), node => node.JumpClock(_random.Between(
+        _world.Options.Lease ? VirtualTime.Second : 10 * VirtualTime.Millisecond, _random.Chance(0.5) ? 2 * VirtualTime.Second : 1000 * VirtualTime.Second)));
 }

@@ -11,7 +11,7 @@ internal sealed class Runner(Arguments arguments)
     private ulong _seeds;
     private long _operations;
     private long _resumed;
-    private long _faults;
+    private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
     private double _hours;
     private int _failures;
     private int _undecided;
@@ -29,10 +29,11 @@ internal sealed class Runner(Arguments arguments)
             Console.WriteLine($"undecided: {_undecided} key histories were too entangled for the search and are checked by their revisions alone");
         }
 
-        Console.WriteLine($"snapshot transfers that broke off and went on where they had stopped: {_resumed}");
+        Console.WriteLine($"faults by kind: {string.Join(' ', _faults.Where(fault => fault.Value > 0).Select(fault => $"{fault.Key}={fault.Value}"))}");
+        Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"seeds={_seeds} ops={_operations} faults={_faults} repairs={_repairs} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
+            $"seeds={_seeds} ops={_operations} faults={_faults.Values.Sum()} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
         return _exitCode;
     }
 
@@ -117,7 +118,11 @@ internal sealed class Runner(Arguments arguments)
             _seeds++;
             _operations += outcome.Operations;
             _undecided += outcome.Undecided;
-            _faults += outcome.Faults;
+            foreach ((string kind, int count) in outcome.Faults)
+            {
+                _faults[kind] = _faults.GetValueOrDefault(kind) + count;
+            }
+
             _resumed += outcome.SnapshotsResumed;
             _repairs += outcome.Repairs;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
@@ -160,5 +165,5 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, int Faults, int SnapshotsResumed, int Repairs, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long Time, SimulationFailure? Failure);
 }

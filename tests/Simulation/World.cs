@@ -65,7 +65,8 @@ internal sealed class World
 
     public LeaderHunt Hunt { get; }
 
-    public int Faults => _nemesis.Faults + Hunt.Strikes;
+    /// <summary>What went wrong, by kind.</summary>
+    public IReadOnlyDictionary<string, int> Faults => new Dictionary<string, int>(_nemesis.Faults, StringComparer.Ordinal) { ["LeaderHunt"] = Hunt.Strikes };
 
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
