@@ -35,6 +35,42 @@ public sealed class StateCheckTests
         Assert.Null(new StateTally().Add(1, new StateCheck(100, 7), new Membership([new NodeId(1), new NodeId(3)], traits: witness)));
     }
 
+    /// <summary>Nobody can tell which of two is right: both must stop, rather than both serve.</summary>
+    [Theory]
+    [InlineData(7, 8)]
+    [InlineData(7, 8, 9)]
+    [InlineData(7, 7, 8, 8)]
+    public void WhereNoStateCanHaveAMajority_ThatIsProposed(params int[] digests)
+    {
+        var membership = new Membership(Enumerable.Range(1, digests.Length).Select(id => new NodeId((ulong)id)));
+        var tally = new StateTally();
+        StateCheck?[] checks = [.. digests.Select((digest, i) => tally.Add((ulong)i + 1, new StateCheck(100, (ulong)digest), membership))];
+        Assert.Equal(new StateCheck(100, 0, IsSplit: true), checks[^1]);
+        Assert.All(checks[..^1], Assert.Null);
+    }
+
+    [Fact]
+    public void WhileOneIsMissingThatMayDecide_TheDifferenceIsTold_AndNobodyIsStopped()
+    {
+        var tally = new StateTally();
+        Assert.Null(tally.Add(1, new StateCheck(100, 7), s_three));
+        Assert.Null(tally.TakeDifference());
+        Assert.Null(tally.Add(2, new StateCheck(100, 8), s_three));
+        Assert.Equal(100u, tally.TakeDifference());
+        Assert.Null(tally.TakeDifference());
+    }
+
+    [Fact]
+    public void ASplit_StopsANode_UnlessItWasHistoryWhenItStarted()
+    {
+        var split = new StateCheck(10, 0, IsSplit: true);
+        var started = new StateChecks(every: 10, _ => { }, logEndedAt: 15);
+        started.Applied(10, digest: 1010);
+        started.Compare(split, at: 15);
+        Assert.Equal(0, started.Agreed);
+        Assert.Contains("none has a majority", Assert.Throws<StateDivergedException>(() => started.Compare(split, at: 16)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ALoneVoter_HasNobodyToCompareWith() =>
         Assert.Null(new StateTally().Add(1, new StateCheck(100, 7), new Membership([new NodeId(1)])));
@@ -50,10 +86,10 @@ public sealed class StateCheckTests
         }
 
         Assert.Equal([new StateCheck(10, 1010), new StateCheck(20, 1020)], reported);
-        checks.Compare(new StateCheck(10, 1010));
-        checks.Compare(new StateCheck(15, 1)); // Nothing is known of that index: another node counts otherwise.
+        checks.Compare(new StateCheck(10, 1010), at: 11);
+        checks.Compare(new StateCheck(15, 1), at: 16); // Nothing is known of that index: another node counts otherwise.
         Assert.Equal(1, checks.Agreed);
-        var diverged = Assert.Throws<StateDivergedException>(() => checks.Compare(new StateCheck(20, 1021)));
+        var diverged = Assert.Throws<StateDivergedException>(() => checks.Compare(new StateCheck(20, 1021), at: 21));
         Assert.Equal(20u, diverged.Index);
         Assert.Contains("has diverged: at index 20", diverged.Message, StringComparison.Ordinal);
     }
@@ -95,5 +131,5 @@ public sealed class StateCheckTests
     }
 
     [Fact]
-    public void GoldenBytes() => Assert.Equal("0800000000000000" + "0700000000000000", Convert.ToHexString(new StateCheck(8, 7).Encode()));
+    public void GoldenBytes() => Assert.Equal("0800000000000000" + "0700000000000000" + "0100000000000000", Convert.ToHexString(new StateCheck(8, 7, IsSplit: true).Encode()));
 }

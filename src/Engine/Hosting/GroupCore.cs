@@ -65,7 +65,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         Node = new Replica(raft, parts);
         Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
         parts.Snapshots = Snapshot;
-        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report);
+        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report, logEndedAt: Node.Raft.LastIndex.Value);
         _reader = new StoreReader(_stores, _settings.ClusterId, _settings.NodeId.Value, () => Node.Status.Term);
         parts.MembersAnswer = MembersAnswer;
         Parts = parts;

@@ -44,6 +44,9 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
             _core.Node.HasRecovered += () => logger.LogInformation("recovered: this member has caught up and votes again");
         }
 
+        _core.Node.StatesDiffer += index => logger.LogError(
+            "the states of two members differ at index {Index}. Who differs from most of them stops; while too few are up to tell, nobody does: start the others", index);
+
         // Before the loops run and move on.
         MemberCount = _core.Node.Raft.Membership.All.Count();
         Recovery = _core.IsFirstStart ? new NodeRecovery(0, 0, 0) : new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);

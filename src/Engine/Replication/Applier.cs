@@ -63,9 +63,13 @@ internal sealed class Applier : ILoop
     public int Queued => _inbox.Count;
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
-    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached)
+    /// <param name="applied">Something was applied.</param>
+    /// <param name="snapshotDue">A snapshot is due.</param>
+    /// <param name="stateReached">Told of this node's state, each Nth index.</param>
+    /// <param name="logEndedAt">Where the log ended when the node started.</param>
+    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, ulong logEndedAt)
     {
-        _checks = new StateChecks(_digestEvery, stateReached);
+        _checks = new StateChecks(_digestEvery, stateReached, logEndedAt);
         _applied = applied;
         _snapshotDue = snapshotDue;
     }
@@ -134,7 +138,7 @@ internal sealed class Applier : ILoop
 
         if (item.Entry.Kind == EntryKind.StateCheck && !item.Entry.Data.IsEmpty)
         {
-            _checks!.Compare(StateCheck.Decode(item.Entry.Data));
+            _checks!.Compare(StateCheck.Decode(item.Entry.Data), item.Entry.Index.Value);
         }
 
         if (item.Entry.Kind != EntryKind.Command)

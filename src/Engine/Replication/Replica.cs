@@ -64,6 +64,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>Raised on the node loop when the known leader has changed.</summary>
     public event Action? LeaderChanged;
 
+    /// <summary>Raised on the leader's node loop when two voters were in different states at an index.</summary>
+    public event Action<ulong>? StatesDiffer;
+
     /// <summary>Raised on the node loop when a recovering member has caught up.</summary>
     public event Action? HasRecovered;
 
@@ -237,6 +240,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         if (_raft.Role == Role.Leader && report.Length == StateCheck.Bytes && _tally.Add(node.Value, StateCheck.Decode(report), _raft.Membership) is { } check)
         {
             _raft.ProposeStateCheck(check.Encode());
+        }
+
+        if (_tally.TakeDifference() is { } index)
+        {
+            StatesDiffer?.Invoke(index);
         }
     }
 

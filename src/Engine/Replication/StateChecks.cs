@@ -3,34 +3,44 @@ using System.Buffers.Binary;
 namespace MetaStore.Engine.Replication;
 
 /// <summary>
-/// The body of a state check, an entry by which the cluster says which state it is in: what most voters reported at an earlier index.
+/// The body of a state check, an entry by which the cluster says which state it is in: what most voters reported at an earlier index, or that no state has
+/// a majority. Also the body of a report.
 /// <code>
-/// check := index:u64  digest:u64        (little-endian; part of the disk and wire format: never reorder)
+/// check := index:u64  digest:u64  split:u64 (1: the voters are in so many states that none has a majority; the digest is 0)
 /// </code>
+/// Little-endian; part of the disk and wire format: never reorder.
 /// </summary>
-internal readonly record struct StateCheck(ulong Index, ulong Digest)
+internal readonly record struct StateCheck(ulong Index, ulong Digest, bool IsSplit = false)
 {
-    public const int Bytes = 16;
+    public const int Bytes = 24;
 
     public byte[] Encode()
     {
         var bytes = new byte[Bytes];
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, Index);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), Digest);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(16), IsSplit ? 1u : 0u);
         return bytes;
     }
 
     /// <exception cref="RequestFormatException">The bytes are no state check.</exception>
     public static StateCheck Decode(ReadOnlyMemory<byte> bytes) => bytes.Length == Bytes
-        ? new StateCheck(BinaryPrimitives.ReadUInt64LittleEndian(bytes.Span), BinaryPrimitives.ReadUInt64LittleEndian(bytes.Span[8..]))
+        ? new StateCheck(Number(bytes, 0), Number(bytes, 8), Number(bytes, 16) != 0)
         : throw new RequestFormatException($"a state check of {bytes.Length} bytes; it has {Bytes}");
+
+    private static ulong Number(ReadOnlyMemory<byte> bytes, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(bytes.Span[offset..]);
 }
 
 /// <summary>
 /// This node's own state at each Nth index, reported when it is reached and held against the checks that come out of the log. Owned by
 /// the apply loop.
 /// </summary>
-internal sealed class StateChecks(ulong every, Action<StateCheck> reached)
+/// <param name="every">N.</param>
+/// <param name="reached">Told of the state at each of them.</param>
+/// <param name="logEndedAt">
+/// Where the log ended when the node started. That the voters were split before is history: whoever starts a node again has decided that its state is to count.
+/// </param>
+internal sealed class StateChecks(ulong every, Action<StateCheck> reached, ulong logEndedAt = 0)
 {
     /// <summary>A check comes out of the log soon after its index; what is older than this many was missed, and the next one will tell as well.</summary>
     private const int Kept = 64;
@@ -58,15 +68,20 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached)
         reached(check);
     }
 
-    /// <summary>What the cluster says of an earlier index.</summary>
-    /// <exception cref="StateDivergedException">This node was in another state there.</exception>
-    public void Compare(StateCheck check)
+    /// <summary>What the cluster says of an earlier index, by the entry at <paramref name="at"/>.</summary>
+    /// <exception cref="StateDivergedException">This node was in another state there, or nobody knows which state is the right one.</exception>
+    public void Compare(StateCheck check, ulong at)
     {
+        if (check.IsSplit && at <= logEndedAt)
+        {
+            return;
+        }
+
         foreach (StateCheck own in _own)
         {
             if (own.Index == check.Index || KnownBugs.StatesOfOtherIndexesCompared)
             {
-                Agreed += own.Digest == check.Digest ? 1 : throw new StateDivergedException(own, check);
+                Agreed += own.Digest == check.Digest && !check.IsSplit ? 1 : throw new StateDivergedException(own, check);
             }
         }
     }
@@ -79,8 +94,17 @@ internal sealed class StateTally
 
     private readonly SortedDictionary<ulong, Dictionary<ulong, ulong>> _reports = [];
     private ulong _settled;
+    private ulong _toldOf;
 
-    /// <summary>A voter reports. The check to propose, once most of them report the same.</summary>
+    /// <summary>The newest index at which two voters reported different states, each once; null: none that was not asked for yet.</summary>
+    public ulong? TakeDifference()
+    {
+        ulong? newest = _reports.Where(index => index.Key > _toldOf && index.Value.Values.Distinct().Count() > 1).Select(index => (ulong?)index.Key).LastOrDefault();
+        _toldOf = newest ?? _toldOf;
+        return newest;
+    }
+
+    /// <summary>A voter reports. The check to propose, once most of them report the same, or so many states were reported that none can have a majority.</summary>
     public StateCheck? Add(ulong node, StateCheck report, MetaStore.Raft.Membership membership)
     {
         // Witnesses are in no state.
@@ -100,8 +124,10 @@ internal sealed class StateTally
         }
 
         reports[node] = report.Digest;
-        int agreeing = membership.Voters.Count(voter => !membership.IsWitness(voter) && reports.TryGetValue(voter.Value, out ulong digest) && digest == report.Digest);
-        if (agreeing <= voters / 2)
+        ulong[] digests = [.. membership.Voters.Where(voter => !membership.IsWitness(voter) && reports.ContainsKey(voter.Value)).Select(voter => reports[voter.Value])];
+        int agreeing = digests.Count(digest => digest == report.Digest);
+        bool isSplit = digests.Length > 0 && digests.CountBy(digest => digest).Max(group => group.Value) + voters - digests.Length <= voters / 2;
+        if (agreeing <= voters / 2 && !isSplit)
         {
             return null;
         }
@@ -112,17 +138,19 @@ internal sealed class StateTally
             _reports.Remove(index);
         }
 
-        return report;
+        return isSplit ? new StateCheck(report.Index, 0, IsSplit: true) : report;
     }
 }
 
 /// <summary>
 /// This node applied the same log as the others and came out in another state: its memory, its program or its machine is at fault. It must
-/// not serve what it holds.
+/// not serve what it holds. Where no state has a majority nobody can tell which one is right, and all that hold one stop.
 /// </summary>
-internal sealed class StateDivergedException(StateCheck own, StateCheck check) : Exception(
-    $"the state of this node has diverged: at index {own.Index} its hash was {own.Digest:x16}, and that of most voters {check.Digest:x16}; "
-    + "it stops serving. \"metastore repair --data-dir DIR --diverged\" sets its state aside; started again, it gets that of the others")
+internal sealed class StateDivergedException(StateCheck own, StateCheck check) : Exception(check.IsSplit
+    ? $"the states of the members have diverged, and none has a majority: at index {own.Index} the hash of this node was {own.Digest:x16}; it stops serving. Decide whose state is to "
+        + "count, start that member, and set the state of the others aside with \"metastore repair --data-dir DIR --diverged\""
+    : $"the state of this node has diverged: at index {own.Index} its hash was {own.Digest:x16}, and that of most voters {check.Digest:x16}; "
+        + "it stops serving. \"metastore repair --data-dir DIR --diverged\" sets its state aside; started again, it gets that of the others")
 {
     /// <summary>The index at which the two differ.</summary>
     public ulong Index { get; } = own.Index;
