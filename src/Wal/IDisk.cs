@@ -56,9 +56,6 @@ public interface IDiskFile : IDisposable
     /// <summary>Writes all of the buffer at the offset. Not durable before <see cref="SyncData"/>.</summary>
     void Write(ReadOnlySpan<byte> buffer, long offset);
 
-    /// <summary>Writes the buffers one behind the other from the offset, as one vectored write where the system has it.</summary>
-    void Write(IReadOnlyList<ReadOnlyMemory<byte>> buffers, long offset);
-
     /// <summary>Cuts the file to, or extends it with zeros to, the given length.</summary>
     void SetLength(long length);
 

@@ -23,19 +23,6 @@ internal sealed class FaultyFile(FaultyDisk disk, string path, Inode inode, bool
         disk.Write(inode, Path, buffer, offset, _generation);
     }
 
-    public void Write(IReadOnlyList<ReadOnlyMemory<byte>> buffers, long offset)
-    {
-        byte[] joined = new byte[buffers.Sum(buffer => buffer.Length)];
-        int at = 0;
-        foreach (ReadOnlyMemory<byte> buffer in buffers)
-        {
-            buffer.CopyTo(joined.AsMemory(at));
-            at += buffer.Length;
-        }
-
-        Write(joined, offset);
-    }
-
     public void SetLength(long length)
     {
         ThrowIfReadOnly();

@@ -17,9 +17,6 @@ internal interface INativeFiles
     /// <summary>Writes all of the buffer.</summary>
     void Write(SafeFileHandle file, string path, ReadOnlySpan<byte> buffer, long offset);
 
-    /// <summary>Writes all of the buffers, one behind the other.</summary>
-    void Write(SafeFileHandle file, string path, IReadOnlyList<ReadOnlyMemory<byte>> buffers, long offset);
-
     void SetLength(SafeFileHandle file, string path, long length);
 
     void SyncData(SafeFileHandle file, string path);
@@ -43,8 +40,6 @@ internal sealed class NativeDiskFile(INativeFiles files, SafeFileHandle handle, 
     public int Read(Span<byte> buffer, long offset) => files.Read(handle, Path, buffer, offset);
 
     public void Write(ReadOnlySpan<byte> buffer, long offset) => files.Write(handle, Path, buffer, offset);
-
-    public void Write(IReadOnlyList<ReadOnlyMemory<byte>> buffers, long offset) => files.Write(handle, Path, buffers, offset);
 
     public void SetLength(long length) => files.SetLength(handle, Path, length);
 

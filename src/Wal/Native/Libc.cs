@@ -30,9 +30,6 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "pwrite", SetLastError = true)]
     public static partial nint Write(SafeFileHandle file, ref readonly byte buffer, nint count, long offset);
 
-    [LibraryImport("libc", EntryPoint = "pwritev", SetLastError = true)]
-    public static partial nint WriteVector(SafeFileHandle file, ref readonly IoVector vectors, int count, long offset);
-
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int SetLength(SafeFileHandle file, long length);
 
@@ -53,12 +50,4 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Lock(SafeFileHandle file, int operation);
-
-    /// <summary>struct iovec: where some bytes stand, and how many. The memory is pinned by the caller.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public readonly struct IoVector(nint address, nint bytes)
-    {
-        public readonly nint Address = address;
-        public readonly nint Bytes = bytes;
-    }
 }

@@ -6,8 +6,6 @@ namespace MetaStore.Wal;
 /// <summary>Files by the calls that Linux and macOS have in common; how to open and how to sync is theirs to say.</summary>
 internal abstract class UnixFiles : INativeFiles
 {
-    private const int VectorsMax = 1024; // IOV_MAX
-
     public SafeFileHandle Create(string path) => OpenFile("create", path, readOnly: false, create: true, exclusive: true);
 
     public SafeFileHandle Open(string path, bool readOnly) => OpenFile("open", path, readOnly, create: false, exclusive: false);
@@ -54,35 +52,6 @@ internal abstract class UnixFiles : INativeFiles
             {
                 buffer = buffer[(int)written..];
                 offset += written;
-            }
-        }
-    }
-
-    public void Write(SafeFileHandle file, string path, IReadOnlyList<ReadOnlyMemory<byte>> buffers, long offset)
-    {
-        var pins = new List<GCHandle>(buffers.Count);
-        try
-        {
-            var vectors = new Libc.IoVector[buffers.Count];
-            for (int i = 0; i < vectors.Length; i++)
-            {
-                if (!MemoryMarshal.TryGetArray(buffers[i], out ArraySegment<byte> bytes))
-                {
-                    bytes = buffers[i].ToArray();
-                }
-
-                var pin = GCHandle.Alloc(bytes.Array, GCHandleType.Pinned);
-                pins.Add(pin);
-                vectors[i] = new Libc.IoVector(pin.AddrOfPinnedObject() + bytes.Offset, bytes.Count);
-            }
-
-            WriteVectors(file, path, vectors, offset);
-        }
-        finally
-        {
-            foreach (GCHandle pin in pins)
-            {
-                pin.Free();
             }
         }
     }
@@ -154,39 +123,6 @@ internal abstract class UnixFiles : INativeFiles
 
     protected static DiskException Error(string operation, string path, int error)
         => new(operation, path, error, Marshal.GetPInvokeErrorMessage(error));
-
-    private static void WriteVectors(SafeFileHandle file, string path, Span<Libc.IoVector> vectors, long offset)
-    {
-        while (!vectors.IsEmpty)
-        {
-            if (vectors[0].Bytes == 0)
-            {
-                vectors = vectors[1..];
-                continue;
-            }
-
-            nint written = Libc.WriteVector(file, in MemoryMarshal.GetReference(vectors), Math.Min(vectors.Length, VectorsMax), offset);
-            if (!Advanced(written, path))
-            {
-                continue;
-            }
-
-            offset += written;
-            while (written > 0)
-            {
-                nint taken = Math.Min(written, vectors[0].Bytes);
-                written -= taken;
-                if (taken == vectors[0].Bytes)
-                {
-                    vectors = vectors[1..];
-                }
-                else
-                {
-                    vectors[0] = new Libc.IoVector(vectors[0].Address + taken, vectors[0].Bytes - taken);
-                }
-            }
-        }
-    }
 
     /// <summary>Whether a write got anywhere; false after an interruption, to try again.</summary>
     private static bool Advanced(nint written, string path)

@@ -55,9 +55,6 @@ internal sealed partial class WindowsFiles : INativeFiles
         }
     }
 
-    public void Write(SafeFileHandle file, string path, IReadOnlyList<ReadOnlyMemory<byte>> buffers, long offset)
-        => Try("write", path, () => RandomAccess.Write(file, buffers, offset));
-
     public void SetLength(SafeFileHandle file, string path, long length)
         => Try("set length of", path, () => RandomAccess.SetLength(file, length));
 
