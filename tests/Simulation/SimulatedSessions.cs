@@ -27,10 +27,15 @@ internal sealed class SimulatedSessions(World world, SimulationRandom random)
     public async ValueTask<StoreResponse> WriteAsync(SimulatedGroup group, StoreRequest request)
     {
         Way way = WayTo(group);
-        Task<MetaStoreSession> opening = way.Session ??= MetaStoreSession.OpenAsync(way.Tries, way.Options).AsTask();
+        while (way.IsOpening)
+        {
+            // Not on the task of who opens it: of several who wait for one task some go on in the thread pool.
+            await Task.Delay(way.Options.PauseMin, way.Options.TimeProvider).ConfigureAwait(false);
+        }
+
+        MetaStoreSession session = way.Session ?? await OpenAsync(way).ConfigureAwait(false);
         try
         {
-            MetaStoreSession session = await opening.ConfigureAwait(false);
             return request switch
             {
                 PutRequest put => await session.PutAsync(put).ConfigureAwait(false),
@@ -40,10 +45,24 @@ internal sealed class SimulatedSessions(World world, SimulationRandom random)
                 _ => throw new ArgumentException($"{request.GetType().Name} is no write", nameof(request)),
             };
         }
-        catch (MetaStoreException error) when (error.Error == MetaStoreError.SessionNotFound || opening.IsFaulted)
+        catch (MetaStoreException error) when (error.Error == MetaStoreError.SessionNotFound)
         {
-            way.Session = way.Session == opening ? null : way.Session; // The next write opens another.
+            way.Session = ReferenceEquals(way.Session, session) ? null : way.Session; // The next write opens another.
             throw;
+        }
+    }
+
+    private static async ValueTask<MetaStoreSession> OpenAsync(Way way)
+    {
+        way.IsOpening = true;
+        try
+        {
+            way.Session = await MetaStoreSession.OpenAsync(way.Tries, way.Options).ConfigureAwait(false);
+            return way.Session;
+        }
+        finally
+        {
+            way.IsOpening = false;
         }
     }
 
@@ -72,6 +91,8 @@ internal sealed class SimulatedSessions(World world, SimulationRandom random)
 
         public MetaStoreSessionOptions Options { get; } = options;
 
-        public Task<MetaStoreSession>? Session { get; set; }
+        public MetaStoreSession? Session { get; set; }
+
+        public bool IsOpening { get; set; }
     }
 }
