@@ -39,6 +39,22 @@ public class CodecTests
     }
 
     [Fact]
+    public void Requests_of_sessions_have_these_bytes()
+    {
+        Assert.Equal("07" + "02000000" + "03000000" + "0400000000000000", Written(new OpenSessionRequest(new SessionLimits(2, 3, 4))));
+        Assert.Equal("08" + "0500000000000000", Written(new CloseSessionRequest(5)));
+        var numbered = new SessionRequest { SessionId = 5, Sequence = 7, AcknowledgedBelow = 6, Request = new CompactRequest(new Revision(2)) };
+        Assert.Equal("06" + "0500000000000000" + "0700000000000000" + "0600000000000000" + "05" + "0200000000000000", Written(numbered));
+
+        static string Written(StoreRequest request)
+        {
+            var bytes = new byte[StoreRequestCodec.GetLength(request)];
+            Assert.Equal(bytes.Length, StoreRequestCodec.Write(request, bytes));
+            return Convert.ToHexString(bytes);
+        }
+    }
+
+    [Fact]
     public void An_unknown_batch_version_is_refused_by_name()
     {
         RequestFormatException error = Assert.Throws<RequestFormatException>(() => CommandBatch.ReadId(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));

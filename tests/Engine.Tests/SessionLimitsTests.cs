@@ -97,6 +97,20 @@ public sealed class SessionLimitsTests
     }
 
     [Fact]
+    public void SessionsInASnapshot_HaveTheseBytes()
+    {
+        Session session = Filled(6, keptBytesMax: 9, answers: 2, bytes: 1, floor: 4, first: 5);
+        byte[] payload = Snapshot(Holding(SessionTable.Restore([session], 7, new SessionLimits(2, 3, 1000))), 1);
+        string expected = "FFFFFFFF" + "0000000000000000"
+            + "0700000000000000" + "02000000" + "03000000" + "E803000000000000" + "01000000"
+            + "0600000000000000" + "0800000000000000" + "0400000000000000" + "09000000" + "02000000"
+            + "0500000000000000" + "0000" + "01000000" + "00"
+            + "0600000000000000" + "0000" + "01000000" + "01";
+        Assert.Equal("04000000", Convert.ToHexString(payload)[..8]);
+        Assert.EndsWith(expected, Convert.ToHexString(payload), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ASnapshotThatHoldsMoreThanItsLimits_IsRefused()
     {
         var limits = new SessionLimits(2, 1000, 10_000);
