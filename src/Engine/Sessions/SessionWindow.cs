@@ -56,19 +56,19 @@ internal sealed class SessionWindow(int writesMax, bool runContinuationsAsynchro
     /// <summary>The write is answered, or given up: it will not be sent again. Those begin that may now.</summary>
     public void End(ulong sequence)
     {
-        var begun = new List<(TaskCompletionSource<ulong> Waiter, ulong Sequence)>();
+        List<(TaskCompletionSource<ulong> Waiter, ulong Sequence)>? begun = null;
         lock (_gate)
         {
             Invariant.Check(_underWay.Remove(sequence), $"write {sequence} of a session ends and is not under way");
             while (_waiting.First is { } first && HasRoom)
             {
                 _waiting.RemoveFirst();
-                begun.Add((first.Value, Number()));
+                (begun ??= []).Add((first.Value, Number()));
             }
         }
 
         // Outside the lock: what waited may go on right here.
-        foreach ((TaskCompletionSource<ulong> waiter, ulong number) in begun)
+        foreach ((TaskCompletionSource<ulong> waiter, ulong number) in begun ?? [])
         {
             waiter.SetResult(number);
         }
