@@ -12,7 +12,7 @@ public class CodecTests
         PendingOperation delete = Operation(pool, new DeleteRangeRequest { Key = "a"u8.ToArray(), RangeEnd = "b"u8.ToArray() });
         byte[] bytes = CommandBatch.Encode(new BatchId(0x0102030405060708, 9), [put, delete]);
         Assert.Equal(
-            "01" + "0807060504030201" + "0900000000000000" + "02000000"
+            "02" + "0807060504030201" + "0900000000000000" + "02000000"
             + "01" + "01" + "0300000000000000" + "01000000" + "6B" + "02000000" + "7677"
             + "03" + "00" + "01000000" + "61" + "01000000" + "62",
             Convert.ToHexString(bytes));
@@ -39,10 +39,26 @@ public class CodecTests
     }
 
     [Fact]
+    public void Requests_of_sessions_have_these_bytes()
+    {
+        Assert.Equal("07" + "02000000" + "03000000" + "0400000000000000", Written(new OpenSessionRequest(new SessionLimits(2, 3, 4))));
+        Assert.Equal("08" + "0500000000000000", Written(new CloseSessionRequest(5)));
+        var numbered = new SessionRequest { SessionId = 5, Sequence = 7, AcknowledgedBelow = 6, Request = new CompactRequest(new Revision(2)) };
+        Assert.Equal("06" + "0500000000000000" + "0700000000000000" + "0600000000000000" + "05" + "0200000000000000", Written(numbered));
+
+        static string Written(StoreRequest request)
+        {
+            var bytes = new byte[StoreRequestCodec.GetLength(request)];
+            Assert.Equal(bytes.Length, StoreRequestCodec.Write(request, bytes));
+            return Convert.ToHexString(bytes);
+        }
+    }
+
+    [Fact]
     public void An_unknown_batch_version_is_refused_by_name()
     {
-        RequestFormatException error = Assert.Throws<RequestFormatException>(() => CommandBatch.ReadId(new byte[] { 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
-        Assert.Equal("batch version 2; this program reads version 1", error.Message);
+        RequestFormatException error = Assert.Throws<RequestFormatException>(() => CommandBatch.ReadId(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
+        Assert.Equal("batch version 3; this program reads version 2", error.Message);
     }
 
     [Fact]

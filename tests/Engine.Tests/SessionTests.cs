@@ -117,6 +117,22 @@ public sealed class SessionTests
         node.Wait(node.Core.ExecuteAsync(Request(session, SessionRequest.UnacknowledgedMax + 1, Put("k", "b"), acknowledgedBelow: 2)));
     }
 
+    /// <summary>Or a write that was lost once would be refused for ever by those that came after it.</summary>
+    [Fact]
+    public void TheLowestNumberThatIsNotAcknowledged_IsTakenHoweverMuchIsKept()
+    {
+        using var node = new SteppedNode();
+        ulong session = Open(node);
+        for (ulong i = 2; i <= SessionRequest.UnacknowledgedMax; i++)
+        {
+            node.Wait(node.Core.ExecuteAsync(Request(session, i, Put("k", "a"), acknowledgedBelow: 1)));
+        }
+
+        Assert.Equal(MetaStoreError.SessionFull, Fails(node, Request(session, SessionRequest.UnacknowledgedMax + 1, Put("k", "b"), acknowledgedBelow: 1)));
+        Assert.False(node.Wait(node.Core.ExecuteAsync(Request(session, 1, Put("k", "c"), acknowledgedBelow: 1))).IsRepeated);
+        Assert.Equal(SessionRequest.UnacknowledgedMax, node.Core.View.Sessions.Find(session)!.Answers.Count);
+    }
+
     [Theory]
     [InlineData(0, 1, 0)]
     [InlineData(1, 0, 0)]

@@ -158,15 +158,63 @@ internal sealed class SteppedNode : IDisposable
         CultureInfo.InvariantCulture,
         $" {Encoding.Latin1.GetString(item.Key.Span)}={Encoding.Latin1.GetString(item.Value.Span)}(c{item.CreateRevision} m{item.ModRevision} v{item.Version} l{item.LeaseId})");
 
+    /// <summary>Stands still until it is moved on. Timers that fall due then fire on the test's thread.</summary>
     internal sealed class ManualTime : TimeProvider
     {
+        private readonly List<ManualTimer> _timers = [];
         private long _now = 1;
 
         public override long TimestampFrequency => 1_000_000_000;
 
         public override long GetTimestamp() => _now;
 
-        public void Advance(TimeSpan by) => _now += (long)(by.TotalSeconds * TimestampFrequency);
+        public void Advance(TimeSpan by)
+        {
+            _now += (long)(by.TotalSeconds * TimestampFrequency);
+            while (_timers.Find(timer => timer.Due <= _now) is { } due)
+            {
+                due.Fire();
+            }
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = new ManualTimer(this, () => callback(state));
+            timer.Change(dueTime, period);
+            return timer;
+        }
+
+        private sealed class ManualTimer(ManualTime time, Action callback) : ITimer
+        {
+            public long Due { get; private set; }
+
+            public void Fire()
+            {
+                time._timers.Remove(this);
+                callback();
+            }
+
+            public bool Change(TimeSpan dueTime, TimeSpan period)
+            {
+                Assert.Equal(Timeout.InfiniteTimeSpan, period);
+                time._timers.Remove(this);
+                if (dueTime != Timeout.InfiniteTimeSpan)
+                {
+                    Due = time._now + (long)(dueTime.TotalSeconds * time.TimestampFrequency);
+                    time._timers.Add(this);
+                }
+
+                return true;
+            }
+
+            public void Dispose() => time._timers.Remove(this);
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
     }
 
     private sealed class NoSignal : ILoopSignal

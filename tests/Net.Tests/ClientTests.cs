@@ -67,6 +67,33 @@ public sealed class ClientTests
         Assert.Equal(before.Sum() + 4, cluster.Calls.Sum());
     }
 
+    /// <summary>A write of a session is repeated; what a later try meets speaks for that try alone, unless it is what the store decided about the write.</summary>
+    [Theory]
+    [InlineData(MetaStoreError.KeyNotFound, Outcome.NotApplied)]
+    [InlineData(MetaStoreError.SessionFull, Outcome.Unknown)]
+    [InlineData(MetaStoreError.SessionNotFound, Outcome.Unknown)]
+    [InlineData(MetaStoreError.SessionSequenceTooOld, Outcome.Unknown)]
+    [InlineData(MetaStoreError.RequestTooLarge, Outcome.Unknown)]
+    public async Task AfterATryWithoutAnswerOnlyTheWritesOwnAnswerIsDefinite(MetaStoreError error, Outcome expected)
+    {
+        await using Cluster cluster = await Cluster.StartAsync();
+        await using MetaStoreClient client = cluster.Connect();
+        foreach (bool isUncertain in new[] { true, false })
+        {
+            int tries = 0;
+            foreach (ServedNode served in cluster.Nodes)
+            {
+                served.Node.Intercept = (_, _) => Task.FromException(Interlocked.Increment(ref tries) == 1
+                    ? new MetaStoreException(MetaStoreError.Timeout, "no quorum in time", isUncertain ? Outcome.Unknown : Outcome.NotApplied)
+                    : new MetaStoreException(error, "no"));
+            }
+
+            var write = new SessionRequest { SessionId = 1, Sequence = 1, AcknowledgedBelow = 1, Request = Put("k") };
+            var failure = await Assert.ThrowsAsync<MetaStoreException>(async () => await client.ExecuteAsync(write));
+            Assert.Equal((error, isUncertain ? expected : Outcome.NotApplied, 2), (failure.Error, failure.Outcome, tries));
+        }
+    }
+
     [Fact]
     public async Task AWriteWhoseConnectionBreaksIsUnknownAndNotRepeated()
     {

@@ -8,7 +8,7 @@ namespace MetaStore.Net.Tests;
 /// A store of one dictionary, and the node that goes with it. <see cref="Intercept"/> sees each request first: what it returns is awaited
 /// before the request is carried out, so a test can hold answers back or let them fail.
 /// </summary>
-internal sealed class FakeNode : IMetaStore, INodeInfo
+internal sealed class FakeNode : IMetaStore, IMetaStoreSessions, INodeInfo
 {
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, KeyValue> _items = new(StringComparer.Ordinal);
@@ -64,6 +64,16 @@ internal sealed class FakeNode : IMetaStore, INodeInfo
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) =>
         Do(request, cancellationToken, () => new HashResponse { Header = Header, Hash = 7, HashRevision = new Revision(_revision) });
+
+    public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) =>
+        Do("open", cancellationToken, () => new OpenSessionResponse { Header = Header, SessionId = 1 });
+
+    public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default) =>
+        Do("close", cancellationToken, () => new CloseSessionResponse { Header = Header });
+
+    /// <summary>Remembers nothing: whatever comes is carried out.</summary>
+    public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default) =>
+        Do(request, cancellationToken, () => new SessionResponse { Header = Header, Answer = Put((PutRequest)request.Request) });
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

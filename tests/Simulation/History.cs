@@ -49,6 +49,7 @@ internal sealed class History
     /// <exception cref="SimulationFailure">The history is not what a linearizable store could have answered.</exception>
     public void Check(double clockError)
     {
+        OnceWitness.Check(_entries);
         HistoryEntry[] relevant = [.. _entries.Where(e => !e.HadNoEffect)];
         Dictionary<long, List<RegisterOperation>> keys = RegisterProjection.ByKey(relevant);
         long[] openPlaces = RegisterProjection.OpenPlaces(keys.Values);

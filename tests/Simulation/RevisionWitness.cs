@@ -16,7 +16,6 @@ internal static class RevisionWitness
         Dictionary<long, List<Write>> writes = CollectWrites(entries);
         CheckRealTime(entries);
         CheckStaleness(entries, clockError);
-        Dictionary<long, long> revisions = RevisionsOfValues(writes);
         var missing = new MissingKeys(entries);
         foreach (HistoryEntry entry in entries)
         {
@@ -24,7 +23,6 @@ internal static class RevisionWitness
             {
                 long revision = range.Revision.Value > 0 ? range.Revision.Value : response.Header.Revision.Value;
                 CheckRead(range, response, revision, writes, missing);
-                CheckOnce(response, revisions);
             }
         }
 
@@ -180,22 +178,6 @@ internal static class RevisionWitness
             if (present && item.ModRevision.Value == last.Revision && RegisterProjection.ValueNumber(item.Value) != last.Value)
             {
                 throw Broken($"key {key} of revision {last.Revision} holds {RegisterProjection.ValueNumber(item.Value)} where {last.Value} was written");
-            }
-        }
-    }
-
-    private static Dictionary<long, long> RevisionsOfValues(Dictionary<long, List<Write>> writes) =>
-        writes.Values.SelectMany(list => list).Where(write => write.Value != Deleted).ToDictionary(write => write.Value, write => write.Revision);
-
-    /// <summary>No value is written by two requests. One that shows at another revision than the one its writer was told was applied twice.</summary>
-    private static void CheckOnce(RangeResponse response, Dictionary<long, long> revisions)
-    {
-        foreach (KeyValue item in response.Items)
-        {
-            long value = RegisterProjection.ValueNumber(item.Value);
-            if (revisions.TryGetValue(value, out long revision) && revision != item.ModRevision.Value)
-            {
-                throw Broken($"value {value} was acknowledged with revision {revision} and shows at revision {item.ModRevision}: it was applied twice");
             }
         }
     }

@@ -98,6 +98,15 @@ internal sealed record RunOptions
     /// <summary>Sessions that the store keeps; fewer than there are clients: some are forgotten while they are used.</summary>
     public int SessionsMax { get; init; }
 
+    /// <summary>Clients that write in one session.</summary>
+    public int SessionWriters { get; init; } = 1;
+
+    /// <summary>Bytes of answers that the store keeps of one session.</summary>
+    public int SessionKeptBytesMax { get; init; }
+
+    /// <summary>Bytes of all sessions that the store keeps; so few that sessions are forgotten while they are used.</summary>
+    public long SessionsKeptBytesMax { get; init; }
+
     /// <summary>
     /// Raft groups of the cluster. With more than one the nodes are hosts of many groups, of which the clients use a few at a time; their members
     /// do not change.
@@ -191,8 +200,13 @@ internal sealed record RunOptions
         bool membershipChanges = random.Chance(0.4);
         var latest = new SimulationRandom(seed ^ 0xFACE); // Of its own, so that what was drawn before them stays what it was.
         bool witnesses = options.Nodes > 1 && latest.Chance(0.25);
+        var inSessions = new SimulationRandom(seed ^ 0x5E55); // Likewise.
+        int keptBytesMax = inSessions.Chance(0.3) ? inSessions.Next(300) : 1 << 20;
         options = options with
         {
+            SessionWriters = inSessions.Next(1, 9),
+            SessionKeptBytesMax = keptBytesMax,
+            SessionsKeptBytesMax = keptBytesMax + (inSessions.Chance(0.3) ? inSessions.Next(4000) : 1 << 24),
             Witnesses = witnesses,
             Priorities = latest.Chance(0.3),
             CatchUpBytes = latest.Chance(0.5) ? 0 : 64 << 10,

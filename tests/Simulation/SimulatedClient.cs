@@ -5,20 +5,18 @@ using MetaStore.Engine.Hosting;
 namespace MetaStore.Simulation;
 
 /// <summary>
-/// One client: a closed loop of operations on nodes of its choice. Each operation goes into the history. A client with a session repeats a write,
-/// at any node, until it is answered; without one it gives up what got no answer.
+/// One client: a closed loop of operations on nodes of its choice. Each operation goes into the history. A client with a session, which it may share
+/// with others, writes in it; without one it gives up what got no answer.
 /// </summary>
 /// <param name="world">The run.</param>
 /// <param name="random">Its randomness.</param>
+/// <param name="sessions">Where it writes; null: without a session.</param>
 /// <param name="own">The only group it uses; null: whichever the run's clients use at the time.</param>
-internal sealed class SimulatedClient(World world, SimulationRandom random, SimulatedGroup? own = null)
+internal sealed class SimulatedClient(World world, SimulationRandom random, SimulatedSessions? sessions, SimulatedGroup? own = null)
 {
     private Attempt? _current;
     private SimulatedGroup _group = own ?? world.Groups[0];
     private HistoryEntry? _entry;
-    private ulong _session;
-    private ulong _sequence;
-    private ulong _acknowledgedBelow;
     private bool _isUncertain;
 
     /// <summary>An operation is under way.</summary>
@@ -33,11 +31,9 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         {
             // Whether it took effect is unknown.
             _isUncertain = true;
-            AgainOrEnd();
+            GiveUp();
         }
     }
-
-    private bool IsNumbered => world.Options.Sessions && _entry!.Request is not RangeRequest;
 
     private void Next()
     {
@@ -46,22 +42,17 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
             return;
         }
 
-        ChooseGroup();
+        _group = own ?? world.ChooseGroup(random);
         _entry = new HistoryEntry { Request = Draw(), Invoked = world.NextEvent(), InvokedAt = world.Time.Now };
         _isUncertain = false;
-        _sequence++;
-        _acknowledgedBelow = random.Chance(0.5) ? _sequence : _acknowledgedBelow;
-        Try();
-    }
-
-    private void ChooseGroup()
-    {
-        SimulatedGroup group = own ?? world.ChooseGroup(random);
-        if (group != _group)
+        if (sessions is not null && _entry.Request is not RangeRequest)
         {
-            _group = group;
-            _session = 0; // Another group knows nothing of it.
+            _current = new Attempt(null);
+            AwaitSession(_current, sessions.WriteAsync(_group, _entry.Request));
+            return;
         }
+
+        Try();
     }
 
     private void Try()
@@ -86,12 +77,6 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
     private void Ask(Attempt attempt, GroupCore store)
     {
-        if (IsNumbered)
-        {
-            AskInSession(attempt, store);
-            return;
-        }
-
         switch (_entry!.Request)
         {
             case PutRequest put:
@@ -112,23 +97,6 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         }
     }
 
-    private void AskInSession(Attempt attempt, GroupCore store)
-    {
-        if (_session == 0)
-        {
-            Await(attempt, store.OpenSessionAsync());
-            return;
-        }
-
-        Await(attempt, store.ExecuteAsync(new SessionRequest
-        {
-            SessionId = _session,
-            Sequence = _sequence,
-            AcknowledgedBelow = _acknowledgedBelow,
-            Request = _entry!.Request,
-        }));
-    }
-
     private void Await<TResponse>(Attempt attempt, ValueTask<TResponse> answer)
         where TResponse : StoreResponse
     {
@@ -140,6 +108,21 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         else
         {
             awaiter.UnsafeOnCompleted(() => Answered(attempt, () => awaiter.GetResult()));
+        }
+    }
+
+    /// <summary>As an event of its own, so that what goes wrong in it is the run's.</summary>
+    private void AwaitSession(Attempt attempt, ValueTask<StoreResponse> answer)
+    {
+        System.Runtime.CompilerServices.ValueTaskAwaiter<StoreResponse> awaiter = answer.GetAwaiter();
+        void Later() => world.Time.After(0, () => Answered(attempt, () => awaiter.GetResult()));
+        if (awaiter.IsCompleted)
+        {
+            Later();
+        }
+        else
+        {
+            awaiter.UnsafeOnCompleted(Later);
         }
     }
 
@@ -167,17 +150,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
     private void Take(StoreResponse response)
     {
-        if (response is OpenSessionResponse opened)
-        {
-            _session = opened.SessionId;
-            _sequence = 1;
-            _acknowledgedBelow = 0;
-            _current = null;
-            Try();
-            return;
-        }
-
-        _entry!.Response = response is SessionResponse session ? session.Answer : response;
+        _entry!.Response = response;
         _entry.Returned = world.NextEvent();
         _entry.ReturnedAt = world.Time.Now;
         _group.Revision = Math.Max(_group.Revision, _entry.Response.Header.Revision.Value);
@@ -187,35 +160,11 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
     private void Fail(MetaStoreException error)
     {
         _isUncertain |= error.Outcome == Outcome.Unknown;
-        if (error.IsTransient || error.Error == MetaStoreError.WitnessMember)
-        {
-            AgainOrEnd();
-            return;
-        }
-
-        if (error.Error == MetaStoreError.SessionNotFound)
-        {
-            // Forgotten, as others used theirs; what came of the tries before this one nobody can say.
-            _session = 0;
-            _entry!.HadNoEffect = !_isUncertain;
-        }
-        else
-        {
-            _entry!.HadNoEffect = error.Outcome == Outcome.NotApplied;
-        }
-
-        End();
+        GiveUp();
     }
 
-    private void AgainOrEnd()
+    private void GiveUp()
     {
-        _current = null;
-        if (IsNumbered)
-        {
-            world.Time.After(random.Between(VirtualTime.Millisecond, 200 * VirtualTime.Millisecond), Try);
-            return;
-        }
-
         _entry!.HadNoEffect = !_isUncertain;
         End();
     }
@@ -305,8 +254,9 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         return value;
     }
 
-    private sealed class Attempt(SimulatedNode node)
+    /// <param name="node">The node that was asked; null: whichever its session asks.</param>
+    private sealed class Attempt(SimulatedNode? node)
     {
-        public SimulatedNode Node { get; } = node;
+        public SimulatedNode? Node { get; } = node;
     }
 }

@@ -265,6 +265,8 @@ internal sealed class SimulatedNode
         AppendsInFlightMax = _world.Options.AppendsInFlight,
         StateCheckEntries = 20,
         SessionsMax = _world.Options.SessionsMax,
+        SessionKeptBytesMax = _world.Options.SessionKeptBytesMax,
+        SessionsKeptBytesMax = _world.Options.SessionsKeptBytesMax,
         ClockDriftMax = _world.Options.Lease ? 0.1 : 1,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),

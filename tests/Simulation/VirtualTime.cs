@@ -60,3 +60,55 @@ internal sealed class DriftingClock(VirtualTime time, double rate, long offset) 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         throw new NotSupportedException("Timers run outside the simulation; the loops take their time from NextWake.");
 }
+
+/// <summary>The clock of clients: right, and with timers, which fire as events of the run.</summary>
+internal sealed class ClientClock(VirtualTime time) : TimeProvider
+{
+    public override long TimestampFrequency => VirtualTime.Second;
+
+    public override long GetTimestamp() => time.Now;
+
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddTicks(GetTimestamp() / 100);
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new Timer(time, () => callback(state));
+        timer.Change(dueTime, period);
+        return timer;
+    }
+
+    private sealed class Timer(VirtualTime time, Action callback) : ITimer
+    {
+        private int _set;
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            if (period != Timeout.InfiniteTimeSpan)
+            {
+                throw new NotSupportedException("Timers of clients fire once.");
+            }
+
+            int set = ++_set;
+            if (dueTime != Timeout.InfiniteTimeSpan)
+            {
+                time.After((long)dueTime.TotalNanoseconds, () =>
+                {
+                    if (set == _set)
+                    {
+                        callback();
+                    }
+                });
+            }
+
+            return true;
+        }
+
+        public void Dispose() => _set++;
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}

@@ -17,6 +17,7 @@ internal sealed class World
     private readonly SimulationRandom _random;
     private readonly Nemesis _nemesis;
     private readonly List<SimulatedClient> _clients = [];
+    private readonly List<SimulatedSessions> _sessions = [];
     private readonly List<SimulatedNode> _nodes;
     private readonly SimulatedGroup[] _groups;
     private SimulatedGroup[] _used;
@@ -39,7 +40,12 @@ internal sealed class World
         _nemesis = new Nemesis(this, _random.Branch());
         for (int i = 0; i < options.Clients; i++)
         {
-            _clients.Add(new SimulatedClient(this, _random.Branch()));
+            if (options.Sessions && i % options.SessionWriters == 0)
+            {
+                OpenSessions();
+            }
+
+            _clients.Add(new SimulatedClient(this, _random.Branch(), _sessions.LastOrDefault()));
         }
 
         Hunt = new LeaderHunt(this, _random.Branch());
@@ -73,6 +79,8 @@ internal sealed class World
 
     /// <summary>Damaged directories that were repaired.</summary>
     public int Repairs { get; set; }
+
+    private bool AreClientsBusy => _clients.Exists(client => client.IsBusy) || _sessions.Exists(sessions => sessions.IsBusy);
 
     public long NextEvent() => ++_event;
 
@@ -108,7 +116,7 @@ internal sealed class World
         _operationsLeft = 0;
         Hunt.End();
         _nemesis.End();
-        RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy, HealTimeMax, orFail: true);
         if (_groups.Length == 1)
         {
             ReadAndWriteOnce();
@@ -131,6 +139,11 @@ internal sealed class World
         foreach (SimulatedClient client in _clients)
         {
             client.NodeDied(node);
+        }
+
+        foreach (SimulatedSessions sessions in _sessions)
+        {
+            sessions.NodeDied(node);
         }
 
         if (!node.IsRetired && !node.IsKeptDown)
@@ -206,17 +219,26 @@ internal sealed class World
     {
         foreach (SimulatedGroup group in _groups)
         {
-            var last = new SimulatedClient(this, _random.Branch(), group);
+            SimulatedSessions? sessions = Options.Sessions ? OpenSessions() : null;
+            var last = new SimulatedClient(this, _random.Branch(), sessions, group);
             _clients.Add(last);
             _operationsLeft = operations;
             last.Start();
-            RunUntil(() => _operationsLeft <= 0 && _clients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+            RunUntil(() => _operationsLeft <= 0 && !AreClientsBusy, HealTimeMax, orFail: true);
         }
     }
 
     public void RunUntil(Func<bool> reached) => RunUntil(reached, HealTimeMax, orFail: true);
 
     public void RunFor(long duration) => RunUntil(() => false, duration, orFail: false);
+
+    /// <summary>Of randomness of their own, so that runs without them stay what they were.</summary>
+    private SimulatedSessions OpenSessions()
+    {
+        var sessions = new SimulatedSessions(this, new SimulationRandom(Seed ^ ((ulong)(_sessions.Count + 1) << 48)));
+        _sessions.Add(sessions);
+        return sessions;
+    }
 
     private bool Agree(SimulatedGroup group)
     {

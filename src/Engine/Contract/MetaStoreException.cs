@@ -96,10 +96,10 @@ public enum MetaStoreError : ushort
     /// <summary>The session has acknowledged a request with a higher number: this one is not applied (any more).</summary>
     SessionSequenceTooOld = 31,
 
-    /// <summary>The session has as many requests without acknowledgement as it may have.</summary>
+    /// <summary>The request's number is too far above what the session has acknowledged. This copy of it was not applied; another may have been.</summary>
     SessionFull = 32,
 
-    /// <summary>The request was applied before, once; its answer was too large to be kept.</summary>
+    /// <summary>The request was applied before, once; its answer was too large to be kept, or its session kept too much.</summary>
     AnswerNotKept = 33,
 
     /// <summary>The member is a witness: it holds no data. Ask another.</summary>
@@ -129,6 +129,12 @@ public sealed class MetaStoreException(MetaStoreError error, string message, Out
     /// <summary>Whether time or another node may mend it, so that asking again makes sense where it is safe.</summary>
     public bool IsTransient => Error is MetaStoreError.ConnectionLost or MetaStoreError.NoLeader or MetaStoreError.Busy or MetaStoreError.Stopped
         or MetaStoreError.Timeout or MetaStoreError.NodeFailed;
+
+    /// <summary>
+    /// Whether it is the store's own answer to a write, decided when the write was applied. A session keeps such an error and gives it again, so it tells what
+    /// came of all copies of the write; any other error of a write speaks of the one copy that met it.
+    /// </summary>
+    public bool IsKept => Error is MetaStoreError.KeyNotFound or MetaStoreError.Compacted or MetaStoreError.FutureRevision or MetaStoreError.LeaseNotFound;
 
     /// <summary>Whether it can have taken effect; only after <see cref="Outcome.NotApplied"/> is a write safe to repeat.</summary>
     public Outcome Outcome { get; } = outcome;

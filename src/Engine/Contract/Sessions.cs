@@ -23,15 +23,21 @@ public interface IMetaStoreSessions
 }
 
 /// <summary>
-/// A write with its number in a session. Numbers begin at 1, each is used for one request only, and requests may be under way side by side: up to
-/// <see cref="UnacknowledgedMax"/> of them.
+/// A write with its number in a session. Numbers begin at 1, each is used for one request only, and requests may be under way side by side: those with the
+/// <see cref="UnacknowledgedMax"/> numbers from <see cref="AcknowledgedBelow"/> on.
 /// </summary>
 public sealed record SessionRequest : StoreRequest
 {
-    /// <summary>Requests of one session whose answers are kept at most: those not below <see cref="AcknowledgedBelow"/>.</summary>
+    /// <summary>
+    /// Numbers of one session that are taken at most, from the lowest unacknowledged one on. The store refuses what lies beyond
+    /// (<see cref="MetaStoreError.SessionFull"/>). The lowest itself is always taken.
+    /// </summary>
     public const int UnacknowledgedMax = 1024;
 
-    /// <summary>Bytes of an answer that is kept at most. What exceeds it is applied once as well, but its answer cannot be given twice.</summary>
+    /// <summary>
+    /// Bytes of an answer that is kept at most. What exceeds it, or what the session may keep of all its answers together
+    /// (<see cref="Hosting.NodeSettings.SessionKeptBytesMax"/>), is applied once as well, but its answer cannot be given twice.
+    /// </summary>
     public const int KeptAnswerBytesMax = 64 << 10;
 
     /// <summary>The session.</summary>
@@ -51,10 +57,14 @@ public sealed record SessionRequest : StoreRequest
 }
 
 /// <summary>Opens a session.</summary>
-/// <param name="SessionsMax">
-/// How many sessions the store keeps; the one that was not used for longest goes. Written into the log, so that all members forget the same ones.
-/// </param>
-internal sealed record OpenSessionRequest(uint SessionsMax) : StoreRequest;
+/// <param name="Limits">What the store keeps of sessions from here on. Written into the log, so that all members forget the same.</param>
+internal sealed record OpenSessionRequest(SessionLimits Limits) : StoreRequest;
+
+/// <summary>How much of sessions is kept; the session that was not used for longest goes where it would be more.</summary>
+/// <param name="SessionsMax">Sessions.</param>
+/// <param name="SessionKeptBytesMax">Bytes of answers of the session that is opened; answers beyond are not kept.</param>
+/// <param name="TotalBytesMax">Bytes of all sessions, as <see cref="Sessions.SessionTable.Bytes"/> counts them; a single session may have more.</param>
+internal readonly record struct SessionLimits(uint SessionsMax, uint SessionKeptBytesMax, ulong TotalBytesMax);
 
 /// <summary>Ends a session.</summary>
 /// <param name="SessionId">The session.</param>

@@ -18,7 +18,7 @@ public sealed class RequestFormatException(string message) : Exception(message);
 /// txn (4)        compares:u32 compare*  success:u32 request*  failure:u32 request*
 /// compact (5)    revision:i64
 /// session (6)    session:u64 sequence:u64 acknowledgedBelow:u64  request         (put, delete, txn or compact)
-/// open (7)       sessionsMax:u32
+/// open (7)       sessionsMax:u32 sessionKeptBytesMax:u32 totalBytesMax:u64
 /// close (8)      session:u64
 /// compare  := target:u8 relation:u8 number:i64 key:bytes end:bytes value:bytes
 /// </code>
@@ -47,7 +47,7 @@ public static class StoreRequestCodec
         TxnRequest txn => 1 + CompareLength(txn.Compare) + BranchLength(txn.Success) + BranchLength(txn.Failure),
         CompactRequest => 1 + 8,
         SessionRequest session => 1 + (3 * 8) + GetLength(session.Request),
-        OpenSessionRequest => 1 + 4,
+        OpenSessionRequest => 1 + (2 * 4) + 8,
         CloseSessionRequest => 1 + 8,
         _ => throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request)),
     };
@@ -133,7 +133,9 @@ public static class StoreRequestCodec
                 break;
             case OpenSessionRequest open:
                 writer.Byte(OpenSession);
-                writer.UInt32(open.SessionsMax);
+                writer.UInt32(open.Limits.SessionsMax);
+                writer.UInt32(open.Limits.SessionKeptBytesMax);
+                writer.UInt64(open.Limits.TotalBytesMax);
                 break;
             case CloseSessionRequest close:
                 writer.Byte(CloseSession);
@@ -205,7 +207,7 @@ public static class StoreRequestCodec
             },
             Compact => new CompactRequest(new Revision(reader.Int64())),
             Session => ReadSession(ref reader, depth),
-            OpenSession => new OpenSessionRequest(reader.UInt32()),
+            OpenSession => new OpenSessionRequest(new SessionLimits(reader.UInt32(), reader.UInt32(), reader.UInt64())),
             CloseSession => new CloseSessionRequest(reader.UInt64()),
             _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 8"),
         };

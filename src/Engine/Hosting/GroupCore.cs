@@ -136,7 +136,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default)
     {
-        PendingOperation operation = SubmitWrite(new OpenSessionRequest((uint)_settings.SessionsMax), cancellationToken, out short token);
+        PendingOperation operation = SubmitWrite(new OpenSessionRequest(_settings.SessionLimits), cancellationToken, out short token);
         return new ValueTask<OpenSessionResponse>(operation, token);
     }
 

@@ -32,6 +32,21 @@ public sealed record NodeSettings
     /// <summary>Sessions (<see cref="IMetaStoreSessions"/>) that the store keeps; when one is opened beyond that, the one not used for longest is forgotten.</summary>
     public int SessionsMax { get; init; } = 10_000;
 
+    /// <summary>
+    /// Bytes of answers that the store keeps of one session, until the session acknowledges them; the write whose answer would be more is applied once all
+    /// the same, and a repeat is told <see cref="MetaStoreError.AnswerNotKept"/>. 0 or more; holds for the sessions that this node opens.
+    /// </summary>
+    public int SessionKeptBytesMax { get; init; } = 4 << 20;
+
+    /// <summary>
+    /// Bytes that the store keeps of all sessions of a group, in memory and in each snapshot; beyond that the session not used for longest is forgotten. Counts
+    /// 256 bytes for a session and 128 for each write without acknowledgement, over the answers. At least <see cref="SessionKeptBytesMax"/>.
+    /// </summary>
+    public long SessionsKeptBytesMax { get; init; } = 256L << 20;
+
+    /// <summary>What is said of sessions above, as it goes into the log.</summary>
+    internal SessionLimits SessionLimits => new((uint)SessionsMax, (uint)SessionKeptBytesMax, (ulong)SessionsKeptBytesMax);
+
     /// <summary>Where the node keeps its files.</summary>
     public required string DataDirectory { get; init; }
 
@@ -132,6 +147,12 @@ public sealed record NodeSettings
         if (SessionsMax < 1)
         {
             throw new ArgumentException($"SessionsMax is {SessionsMax}; it must be at least 1.");
+        }
+
+        if (SessionKeptBytesMax < 0 || SessionsKeptBytesMax < SessionKeptBytesMax)
+        {
+            throw new ArgumentException(
+                $"SessionKeptBytesMax is {SessionKeptBytesMax} and SessionsKeptBytesMax {SessionsKeptBytesMax}; the first must be at least 0, and the second at least the first.");
         }
 
         if (AppendBytesMax < 1 || AppendsInFlightMax < 1)

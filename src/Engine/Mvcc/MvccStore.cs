@@ -134,11 +134,14 @@ internal sealed class MvccStore
         _digest = StateDigest.Add(_digest, (ulong)revision);
     }
 
-    /// <summary>Prepares a change of the sessions. The digest gets to know it by what tells it from others at this place of the log.</summary>
+    /// <summary>
+    /// Prepares a change of the sessions. The digest gets to know it by what tells it from others at this place of the log, and by how much is kept, which
+    /// decides who is forgotten.
+    /// </summary>
     public void Change(SessionTable sessions, ulong mark, ReadOnlySpan<byte> answer = default)
     {
         Sessions = sessions;
-        _digest = StateDigest.Add(StateDigest.Add(_digest, mark), answer);
+        _digest = StateDigest.Add(StateDigest.Add(StateDigest.Add(_digest, mark), sessions.Bytes), answer);
     }
 
     /// <summary>A command is passed over: nothing that a reader could see is right from here on.</summary>

@@ -6,13 +6,13 @@ internal readonly record struct BatchId(ulong Proposer, ulong Sequence);
 /// <summary>
 /// The body of a Raft entry: a batch of operations. Every operation is applied as a request of its own, with a revision of its own.
 /// <code>
-/// batch := version:u8 (1)  proposer:u64  sequence:u64  operations:u32  request*        (see StoreRequestCodec)
+/// batch := version:u8 (2)  proposer:u64  sequence:u64  operations:u32  request*        (see StoreRequestCodec)
 /// </code>
 /// Part of the disk and wire format: never reorder. An unknown version is refused by name, never guessed at.
 /// </summary>
 internal static class CommandBatch
 {
-    private const byte FormatVersion = 1;
+    private const byte FormatVersion = 2;
     private const int HeaderLength = 1 + 8 + 8 + 4;
 
     public static byte[] Encode(BatchId id, ReadOnlySpan<PendingOperation> operations)

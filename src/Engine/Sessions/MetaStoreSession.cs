@@ -1,3 +1,5 @@
+using MetaStore.Engine.Sessions;
+
 namespace MetaStore.Engine;
 
 /// <summary>How a session repeats what got no answer.</summary>
@@ -12,11 +14,17 @@ public sealed record MetaStoreSessionOptions
     /// <summary>The longest pause.</summary>
     public TimeSpan PauseMax { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Writes of the session that are under way at most; the next one waits. From 1 to <see cref="SessionRequest.UnacknowledgedMax"/>.</summary>
+    /// <summary>
+    /// Writes of the session that are under way at most; the next one waits. From 1 to <see cref="SessionRequest.UnacknowledgedMax"/>. Whatever it is, a
+    /// write also waits while the oldest unanswered one is <see cref="SessionRequest.UnacknowledgedMax"/> writes back.
+    /// </summary>
     public int WritesMax { get; init; } = 256;
 
     /// <summary>The clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>Whether a write that waited for another goes on elsewhere than on the thread that ended the other. The simulator has one thread.</summary>
+    internal bool RunContinuationsAsynchronously { get; init; } = true;
 
     /// <summary>Checks the settings.</summary>
     /// <exception cref="ArgumentException">A setting is out of range; the message says which and what would be right.</exception>
@@ -37,26 +45,23 @@ public sealed record MetaStoreSessionOptions
 /// <summary>
 /// A store whose writes are applied exactly once, however often they must be sent (see <see cref="IMetaStoreSessions"/>): a write whose answer was lost
 /// is sent again under its number until it is answered. Around the embedded node or the remote client, which stay the caller's. A failed write has
-/// <see cref="Outcome.Unknown"/> only where no answer came for <see cref="MetaStoreSessionOptions.RepeatFor"/>, or the session was lost meanwhile: a session
-/// that others outnumber is forgotten (<see cref="MetaStoreError.SessionNotFound"/>), and a new one must be opened. All members may be called from any thread.
+/// <see cref="Outcome.Unknown"/> only where a try went without answer and none of those after it told what came of it: no answer for
+/// <see cref="MetaStoreSessionOptions.RepeatFor"/>, an answer too large to be kept, or a session lost meanwhile. A session that others outnumber is
+/// forgotten (<see cref="MetaStoreError.SessionNotFound"/>), and a new one must be opened. All members may be called from any thread.
 /// </summary>
 public sealed class MetaStoreSession : IMetaStore
 {
-    private readonly Lock _gate = new();
-    private readonly SortedSet<ulong> _underWay = [];
     private readonly IMetaStore _store;
     private readonly IMetaStoreSessions _sessions;
     private readonly MetaStoreSessionOptions _options;
-    private readonly SemaphoreSlim _slots;
-    private ulong _lastSequence;
-    private bool _closed;
+    private readonly SessionWindow _window;
 
     private MetaStoreSession(IMetaStore store, IMetaStoreSessions sessions, ulong id, MetaStoreSessionOptions options)
     {
         _store = store;
         _sessions = sessions;
         _options = options;
-        _slots = new SemaphoreSlim(options.WritesMax, options.WritesMax);
+        _window = new SessionWindow(options.WritesMax, options.RunContinuationsAsynchronously);
         Id = id;
     }
 
@@ -106,14 +111,9 @@ public sealed class MetaStoreSession : IMetaStore
     /// <summary>Ends the session, if the store can be reached now; where not, the store forgets it in time. The store itself stays open.</summary>
     public async ValueTask DisposeAsync()
     {
-        lock (_gate)
+        if (!_window.TryClose())
         {
-            if (_closed)
-            {
-                return;
-            }
-
-            _closed = true;
+            return;
         }
 
         try
@@ -130,8 +130,7 @@ public sealed class MetaStoreSession : IMetaStore
         where T : StoreResponse
     {
         ArgumentNullException.ThrowIfNull(request);
-        await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
-        ulong sequence = Begin();
+        ulong sequence = await _window.BeginAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             SessionResponse response = await RepeatAsync(_options, () => _sessions.ExecuteAsync(Number(request, sequence), cancellationToken), cancellationToken)
@@ -140,41 +139,12 @@ public sealed class MetaStoreSession : IMetaStore
         }
         finally
         {
-            End(sequence);
-            _slots.Release();
+            _window.End(sequence);
         }
     }
 
-    private ulong Begin()
-    {
-        lock (_gate)
-        {
-            if (_closed)
-            {
-                _slots.Release();
-                throw new MetaStoreException(MetaStoreError.Stopped, "the session is closed");
-            }
-
-            _underWay.Add(++_lastSequence);
-            return _lastSequence;
-        }
-    }
-
-    private void End(ulong sequence)
-    {
-        lock (_gate)
-        {
-            _underWay.Remove(sequence);
-        }
-    }
-
-    private SessionRequest Number(StoreRequest request, ulong sequence)
-    {
-        lock (_gate)
-        {
-            return new SessionRequest { SessionId = Id, Sequence = sequence, AcknowledgedBelow = _underWay.Min, Request = request };
-        }
-    }
+    private SessionRequest Number(StoreRequest request, ulong sequence) =>
+        new() { SessionId = Id, Sequence = sequence, AcknowledgedBelow = _window.Oldest, Request = request };
 
     private static async ValueTask<T> RepeatAsync<T>(MetaStoreSessionOptions options, Func<ValueTask<T>> attempt, CancellationToken cancellationToken)
     {
@@ -190,11 +160,13 @@ public sealed class MetaStoreSession : IMetaStore
             catch (MetaStoreException failure)
             {
                 isUncertain |= failure.Outcome == Outcome.Unknown;
-                bool isLost = failure.Error == MetaStoreError.SessionNotFound;
-                bool mayRepeat = failure.IsTransient && options.TimeProvider.GetElapsedTime(start) + pause < options.RepeatFor;
-                if (!mayRepeat && isUncertain && failure.Outcome == Outcome.NotApplied && (failure.IsTransient || isLost))
+
+                // A full session has room again once older writes are acknowledged, which the next try does.
+                bool mayMend = failure.IsTransient || failure.Error == MetaStoreError.SessionFull;
+                bool mayRepeat = mayMend && options.TimeProvider.GetElapsedTime(start) + pause < options.RepeatFor;
+                if (!mayRepeat && isUncertain && failure.Outcome == Outcome.NotApplied && !failure.IsKept)
                 {
-                    // The last try did nothing; one before it may have.
+                    // The last try did nothing; one before it may have, or may yet.
                     throw new MetaStoreException(failure.Error, failure.Message, Outcome.Unknown, failure);
                 }
 

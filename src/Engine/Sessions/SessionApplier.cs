@@ -29,7 +29,7 @@ internal sealed class SessionApplier(MvccStore store, RequestApplier requests)
 
     private ApplyResult Open(OpenSessionRequest request)
     {
-        store.Change(store.Sessions.Open(Index, request.SessionsMax), request.SessionsMax);
+        store.Change(store.Sessions.Open(Index, request.Limits), request.Limits.SessionsMax);
         return ApplyResult.Done(new OpenSessionResponse { Header = requests.FullHeader(), SessionId = store.Sessions.LastId });
     }
 
@@ -65,14 +65,14 @@ internal sealed class SessionApplier(MvccStore store, RequestApplier requests)
             return Again(kept);
         }
 
-        if (session.Answers.Count >= SessionRequest.UnacknowledgedMax)
+        if (!session.Takes(request.Sequence))
         {
             return ApplyResult.Failed(MetaStoreError.SessionFull);
         }
 
         ApplyResult result = requests.Apply(request.Request, wantResponse: true);
-        byte[]? answer = result.IsFailed ? null : AnswerCodec.Encode(result.Response!, SessionRequest.KeptAnswerBytesMax);
-        session = session with { Answers = session.Answers.Add(request.Sequence, new KeptAnswer(answer, result.Error)) };
+        byte[]? answer = result.IsFailed ? null : AnswerCodec.Encode(result.Response!, session.AnswerBytesMax);
+        session = session.Keep(request.Sequence, new KeptAnswer(answer, result.Error));
         return result.IsFailed ? result : Answered(result.Response!, isRepeated: false);
     }
 

@@ -48,7 +48,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             AppliedTerm = appliedTerm,
             Digest = digest,
             Membership = membership,
-            Sessions = ReadSessions(),
+            Sessions = ReadSessions(appliedIndex),
             IsHollow = flags != 0,
         };
         return new MvccStore(index, view);
@@ -105,33 +105,52 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         return head!;
     }
 
-    private SessionTable ReadSessions()
+    private SessionTable ReadSessions(ulong appliedIndex)
     {
         ulong lastId = UInt64();
+        var limits = new SessionLimits(UInt32(), UInt32(), UInt64());
         uint count = UInt32();
+        Require(count <= limits.SessionsMax, $"{count} sessions where {limits.SessionsMax} are kept at most");
         var sessions = new List<Session>();
+        ulong bytes = 0;
         for (uint i = 0; i < count; i++)
         {
             ulong id = UInt64();
             Require(id <= lastId && (i == 0 || id > sessions[^1].Id), $"session {id} is out of order or beyond the last one, {lastId}");
-            sessions.Add(new Session(id, UInt64(), UInt64(), ReadAnswers()));
+            sessions.Add(ReadSession(id, appliedIndex));
+            bytes += sessions[^1].Bytes;
+            Require(bytes <= limits.TotalBytesMax || count == 1, $"{bytes} bytes of sessions where {limits.TotalBytesMax} are kept at most");
         }
 
-        return SessionTable.Restore(sessions, lastId);
+        return SessionTable.Restore(sessions, lastId, limits);
     }
 
-    private ImmutableSortedDictionary<ulong, KeptAnswer> ReadAnswers()
+    private Session ReadSession(ulong id, ulong appliedIndex)
     {
+        ulong lastUsed = UInt64();
+        Require(lastUsed <= appliedIndex, $"session {id} was used at index {lastUsed}, behind {appliedIndex}");
+        ulong floor = UInt64();
+        uint keptBytesMax = UInt32();
+        uint count = UInt32();
+        Require(count <= SessionRequest.UnacknowledgedMax, $"session {id} has {count} answers; {SessionRequest.UnacknowledgedMax} are kept at most");
+        var session = Session.Restore(id, lastUsed, floor, keptBytesMax, ImmutableSortedDictionary<ulong, KeptAnswer>.Empty);
         ImmutableSortedDictionary<ulong, KeptAnswer>.Builder answers = ImmutableSortedDictionary.CreateBuilder<ulong, KeptAnswer>();
-        for (uint left = UInt32(); left > 0; left--)
+        long room = keptBytesMax;
+        ulong last = 0;
+        for (uint i = 0; i < count; i++)
         {
             ulong sequence = UInt64();
+            Require(sequence > last && session.Takes(sequence), $"session {id}, floor {floor}: request {sequence} after {last} is out of order or of the window");
             var error = (MetaStoreError)UInt16();
-            byte[] answer = Bytes(UInt32());
-            Require(answers.TryAdd(sequence, new KeptAnswer(answer.Length == 0 ? null : answer, error)), $"request {sequence} has two answers");
+            uint length = UInt32();
+            Require(length <= Math.Min(room, SessionRequest.KeptAnswerBytesMax), $"session {id} has room for {room} bytes of answers, and one of {length}");
+            byte[] answer = Bytes(length);
+            answers.Add(sequence, new KeptAnswer(answer.Length == 0 ? null : answer, error));
+            room -= length;
+            last = sequence;
         }
 
-        return answers.ToImmutable();
+        return Session.Restore(id, lastUsed, floor, keptBytesMax, answers.ToImmutable());
     }
 
     private ushort UInt16()

@@ -13,19 +13,19 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// Streams one pinned view, slice by slice, while the store goes on. The bytes depend on replicated state only: two nodes at the
 /// same applied index write the same payload.
 /// <code>
-/// payload := format:u32 (3)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
+/// payload := format:u32 (4)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
 ///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
 /// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
-/// sessions := lastId:u64 count:u32 session*
-/// session  := id:u64 lastUsed:u64 floor:u64 answers:u32 answer*
+/// sessions := lastId:u64 sessionsMax:u32 sessionKeptBytesMax:u32 totalBytesMax:u64 count:u32 session*       (ids ascend)
+/// session  := id:u64 lastUsed:u64 floor:u64 keptBytesMax:u32 answers:u32 answer*                             (numbers ascend)
 /// answer   := sequence:u64 error:u16 answerLength:u32 answer    (see AnswerCodec; error and length 0: it was too large to keep)
 /// </code>
 /// Little-endian, part of the disk format: never reorder. Checksums are the file's business, below.
 /// </summary>
 internal sealed class StoreSnapshotWriter : IDisposable
 {
-    public const uint Format = 3;
+    public const uint Format = 4;
     public const uint HollowFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
@@ -33,6 +33,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
     private readonly SnapshotSink _sink;
     private readonly ArrayBufferWriter<byte> _buffer = new(64 << 10);
     private byte[]? _cursor = [0];
+    private IEnumerator<ulong>? _sessions;
     private ulong _keys;
 
     public StoreSnapshotWriter(MvccStore store, SnapshotSink sink)
@@ -54,27 +55,49 @@ internal sealed class StoreSnapshotWriter : IDisposable
     /// <summary>Writes on until about <paramref name="bytes"/> are written; false when the snapshot is complete.</summary>
     public bool WriteSlice(int bytes)
     {
-        if (_cursor is null)
+        if (_sessions is null)
         {
-            return false;
+            WriteKeys(bytes);
         }
 
+        bool isWhole = _sessions is not null && !WriteSessions(bytes);
+        _sink(_buffer.WrittenSpan);
+        _buffer.ResetWrittenCount();
+        return !isWhole;
+    }
+
+    public void Dispose()
+    {
+        _sessions?.Dispose();
+        _pin.Dispose();
+    }
+
+    private void WriteKeys(int bytes)
+    {
         var visitor = new Encoder(this, bytes);
-        View.Index.Scan(KeyRange.From(_cursor, new byte[] { 0 }), ref visitor);
+        View.Index.Scan(KeyRange.From(_cursor!, new byte[] { 0 }), ref visitor);
         _cursor = visitor.Next;
         if (_cursor is null)
         {
             UInt32(EndOfKeys);
             UInt64(_keys);
-            Add(View.Sessions);
+            _sessions = Pieces(View.Sessions).GetEnumerator();
         }
-
-        _sink(_buffer.WrittenSpan);
-        _buffer.ResetWrittenCount();
-        return _cursor is not null;
     }
 
-    public void Dispose() => _pin.Dispose();
+    /// <summary>False when all are written.</summary>
+    private bool WriteSessions(int bytes)
+    {
+        while (_buffer.WrittenCount < bytes)
+        {
+            if (!_sessions!.MoveNext())
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private void Add(KeyRecord record)
     {
@@ -99,23 +122,30 @@ internal sealed class StoreSnapshotWriter : IDisposable
         }
     }
 
-    private void Add(SessionTable sessions)
+    /// <summary>Writes the sessions, a piece at each step: what one session keeps is as much as a slice should be at most, and more.</summary>
+    private IEnumerable<ulong> Pieces(SessionTable sessions)
     {
         UInt64(sessions.LastId);
+        UInt32(sessions.Limits.SessionsMax);
+        UInt32(sessions.Limits.SessionKeptBytesMax);
+        UInt64(sessions.Limits.TotalBytesMax);
         UInt32((uint)sessions.Count);
         foreach (Session session in sessions.All)
         {
             UInt64(session.Id);
             UInt64(session.LastUsed);
             UInt64(session.Floor);
+            UInt32(session.KeptBytesMax);
             UInt32((uint)session.Answers.Count);
+            yield return session.Id;
             foreach ((ulong sequence, KeptAnswer kept) in session.Answers)
             {
                 UInt64(sequence);
                 BinaryPrimitives.WriteUInt16LittleEndian(_buffer.GetSpan(sizeof(ushort)), (ushort)kept.Error);
                 _buffer.Advance(sizeof(ushort));
-                UInt32((uint)(kept.Answer?.Length ?? 0));
+                UInt32((uint)kept.Length);
                 _buffer.Write(kept.Answer);
+                yield return sequence;
             }
         }
     }

@@ -13,8 +13,8 @@ internal static class StoreErrors
         MetaStoreError.LeaseNotFound => "requested lease not found",
         MetaStoreError.SessionNotFound => "requested session not found; open a new one",
         MetaStoreError.SessionSequenceTooOld => "the session has acknowledged a later request; this one is not applied",
-        MetaStoreError.SessionFull => $"the session has {SessionRequest.UnacknowledgedMax} requests without acknowledgement",
-        MetaStoreError.AnswerNotKept => $"the request was applied before, once; its answer exceeded {SessionRequest.KeptAnswerBytesMax} bytes and was not kept",
+        MetaStoreError.SessionFull => $"the request's number is {SessionRequest.UnacknowledgedMax} or more above what the session has acknowledged",
+        MetaStoreError.AnswerNotKept => $"the request was applied before, once; its answer exceeded {SessionRequest.KeptAnswerBytesMax} bytes, or what its session may keep, and was not kept",
         _ => error.ToString(),
     };
 }

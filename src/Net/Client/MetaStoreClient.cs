@@ -181,9 +181,9 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
                 failure = e;
                 outcome = e.Outcome == Outcome.Unknown ? Outcome.Unknown : outcome;
             }
-            catch (MetaStoreException e) when (e.Error == MetaStoreError.SessionNotFound && outcome == Outcome.Unknown)
+            catch (MetaStoreException e) when (isRepeatable && e.Outcome == Outcome.NotApplied && outcome == Outcome.Unknown && !e.IsKept)
             {
-                // This try did nothing; one before it may have, before the session went.
+                // This try did nothing; one before it may have, or may yet.
                 throw new MetaStoreException(e.Error, e.Message, outcome, e);
             }
 
