@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using MetaStore.Engine.Leases;
 
 namespace MetaStore.Engine;
 
@@ -11,15 +12,19 @@ public sealed class RequestFormatException(string message) : Exception(message);
 /// <code>
 /// bytes    := length:u32 byte*
 /// request  := kind:u8 body
-/// put (1)        flags:u8 (1 return previous, 2 ignore value, 4 ignore lease)  lease:i64  key:bytes  value:bytes
+/// put (1)        flags:u8 (1 return previous, 2 ignore value, 4 ignore lease)  lease:i64  ttl:i64  key:bytes  value:bytes       (ttl: milliseconds, 0: none)
 /// range (2)      flags:u8 (1 serializable, 2 count only, 4 keys only)  target:u8  order:u8
 ///                limit:i64 revision:i64 minMod:i64 maxMod:i64 minCreate:i64 maxCreate:i64  key:bytes  end:bytes
 /// delete (3)     flags:u8 (1 return previous)  key:bytes  end:bytes
 /// txn (4)        compares:u32 compare*  success:u32 request*  failure:u32 request*
 /// compact (5)    revision:i64
-/// session (6)    session:u64 sequence:u64 acknowledgedBelow:u64  request         (put, delete, txn or compact)
+/// session (6)    session:u64 sequence:u64 acknowledgedBelow:u64  request         (put, delete, txn, compact, grant or revoke)
 /// open (7)       sessionsMax:u32
 /// close (8)      session:u64
+/// grant (9)      ttl:i64 (seconds) lease:i64
+/// revoke (10)    lease:i64
+/// expire (11)    term:u64  leases:u32 (lease:i64)*
+/// checkpoint (12) term:u64  leases:u32 (lease:i64 remaining:i64)*           (milliseconds)
 /// compare  := target:u8 relation:u8 number:i64 key:bytes end:bytes value:bytes
 /// </code>
 /// Part of the disk and wire format: never renumber a kind or a flag, never reorder fields.
@@ -34,6 +39,10 @@ public static class StoreRequestCodec
     private const byte Session = 6;
     private const byte OpenSession = 7;
     private const byte CloseSession = 8;
+    private const byte GrantLease = 9;
+    private const byte RevokeLease = 10;
+    private const byte ExpireLeases = 11;
+    private const byte CheckpointLeases = 12;
 
     // Far above what any limit allows; keeps a hostile encoding from exhausting the stack.
     private const int DepthMax = 64;
@@ -41,7 +50,7 @@ public static class StoreRequestCodec
     /// <summary>Bytes that <see cref="Write"/> fills.</summary>
     public static int GetLength(StoreRequest request) => request switch
     {
-        PutRequest put => 1 + 1 + 8 + Sized(put.Key) + Sized(put.Value),
+        PutRequest put => 1 + 1 + 8 + 8 + Sized(put.Key) + Sized(put.Value),
         RangeRequest range => 1 + 3 + (6 * 8) + Sized(range.Key) + Sized(range.RangeEnd),
         DeleteRangeRequest delete => 1 + 1 + Sized(delete.Key) + Sized(delete.RangeEnd),
         TxnRequest txn => 1 + CompareLength(txn.Compare) + BranchLength(txn.Success) + BranchLength(txn.Failure),
@@ -49,6 +58,10 @@ public static class StoreRequestCodec
         SessionRequest session => 1 + (3 * 8) + GetLength(session.Request),
         OpenSessionRequest => 1 + 4,
         CloseSessionRequest => 1 + 8,
+        LeaseGrantRequest => 1 + 8 + 8,
+        LeaseRevokeRequest => 1 + 8,
+        ExpireLeasesRequest expire => 1 + 8 + sizeof(uint) + (8 * expire.Ids.Count),
+        CheckpointLeasesRequest checkpoint => 1 + 8 + sizeof(uint) + (16 * checkpoint.Leases.Count),
         _ => throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request)),
     };
 
@@ -102,6 +115,7 @@ public static class StoreRequestCodec
                 writer.Byte(Put);
                 writer.Byte(Flags(put.ReturnPrevious, put.IgnoreValue, put.IgnoreLease));
                 writer.Int64(put.LeaseId);
+                writer.Int64((long)put.TimeToLive.TotalMilliseconds);
                 writer.Bytes(put.Key.Span);
                 writer.Bytes(put.Value.Span);
                 break;
@@ -138,6 +152,46 @@ public static class StoreRequestCodec
             case CloseSessionRequest close:
                 writer.Byte(CloseSession);
                 writer.UInt64(close.SessionId);
+                break;
+            default:
+                WriteLeaseRequest(ref writer, request);
+                break;
+        }
+    }
+
+    private static void WriteLeaseRequest(ref LittleEndianWriter writer, StoreRequest request)
+    {
+        switch (request)
+        {
+            case LeaseGrantRequest grant:
+                writer.Byte(GrantLease);
+                writer.Int64(grant.Ttl);
+                writer.Int64(grant.Id);
+                break;
+            case LeaseRevokeRequest revoke:
+                writer.Byte(RevokeLease);
+                writer.Int64(revoke.Id);
+                break;
+            case ExpireLeasesRequest expire:
+                writer.Byte(ExpireLeases);
+                writer.UInt64(expire.Term);
+                writer.UInt32((uint)expire.Ids.Count);
+                foreach (long id in expire.Ids)
+                {
+                    writer.Int64(id);
+                }
+
+                break;
+            case CheckpointLeasesRequest checkpoint:
+                writer.Byte(CheckpointLeases);
+                writer.UInt64(checkpoint.Term);
+                writer.UInt32((uint)checkpoint.Leases.Count);
+                foreach (LeaseCheckpoint lease in checkpoint.Leases)
+                {
+                    writer.Int64(lease.Id);
+                    writer.Int64(lease.RemainingMilliseconds);
+                }
+
                 break;
             default:
                 throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request));
@@ -207,8 +261,34 @@ public static class StoreRequestCodec
             Session => ReadSession(ref reader, depth),
             OpenSession => new OpenSessionRequest(reader.UInt32()),
             CloseSession => new CloseSessionRequest(reader.UInt64()),
-            _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 8"),
+            GrantLease => new LeaseGrantRequest(reader.Int64(), reader.Int64()),
+            RevokeLease => new LeaseRevokeRequest(reader.Int64()),
+            ExpireLeases => new ExpireLeasesRequest(reader.UInt64(), ReadIds(ref reader)),
+            CheckpointLeases => new CheckpointLeasesRequest(reader.UInt64(), ReadCheckpoints(ref reader)),
+            _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 12"),
         };
+    }
+
+    private static long[] ReadIds(ref LittleEndianReader reader)
+    {
+        var ids = new long[reader.Count(smallest: 8)];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            ids[i] = reader.Int64();
+        }
+
+        return ids;
+    }
+
+    private static LeaseCheckpoint[] ReadCheckpoints(ref LittleEndianReader reader)
+    {
+        var leases = new LeaseCheckpoint[reader.Count(smallest: 16)];
+        for (int i = 0; i < leases.Length; i++)
+        {
+            leases[i] = new LeaseCheckpoint(reader.Int64(), reader.Int64());
+        }
+
+        return leases;
     }
 
     private static SessionRequest ReadSession(ref LittleEndianReader reader, int depth)
@@ -229,16 +309,27 @@ public static class StoreRequestCodec
     {
         byte flags = reader.Flags(7);
         long lease = reader.Int64();
+        TimeSpan timeToLive = ReadTimeToLive(ref reader);
         ReadOnlyMemory<byte> key = reader.Bytes();
         return new PutRequest
         {
             Key = key,
             Value = reader.Bytes(),
             LeaseId = lease,
+            TimeToLive = timeToLive,
             ReturnPrevious = (flags & 1) != 0,
             IgnoreValue = (flags & 2) != 0,
             IgnoreLease = (flags & 4) != 0,
         };
+    }
+
+    private static TimeSpan ReadTimeToLive(ref LittleEndianReader reader)
+    {
+        int at = reader.Position;
+        long milliseconds = reader.Int64();
+        return milliseconds >= 0 && milliseconds <= (long)PutRequest.TimeToLiveMax.TotalMilliseconds
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw new RequestFormatException($"time to live {milliseconds} ms at byte {at}; it is from 0 to {(long)PutRequest.TimeToLiveMax.TotalMilliseconds}");
     }
 
     private static RangeRequest ReadRange(ref LittleEndianReader reader)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 using MetaStore.Engine.Snapshots;
@@ -38,6 +39,7 @@ internal sealed class Applier : ILoop
     private HistoryCutter _cutter;
     private Action? _applied;
     private Action<MvccStore>? _snapshotDue;
+    private Action<LeaseNews>? _leaseChanged;
     private StateChecks? _checks;
 
     public Applier(StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong digestEvery, ulong clusterId, ulong nodeId)
@@ -63,8 +65,9 @@ internal sealed class Applier : ILoop
     public int Queued => _inbox.Count;
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
-    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached)
+    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, Action<LeaseNews> leaseChanged)
     {
+        _leaseChanged = leaseChanged;
         _checks = new StateChecks(_digestEvery, stateReached);
         _applied = applied;
         _snapshotDue = snapshotDue;
@@ -194,6 +197,7 @@ internal sealed class Applier : ILoop
 
         MvccStore store = _stores.Current;
         store.Publish(last.Index.Value, last.Term.Value);
+        store.Leases.TakeNews(_leaseChanged!); // Behind the publishing: who hears of a change finds it in the view.
         foreach ((PendingOperation waiter, ApplyResult result) in _answers)
         {
             if (result.IsFailed)

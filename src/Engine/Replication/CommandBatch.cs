@@ -6,13 +6,13 @@ internal readonly record struct BatchId(ulong Proposer, ulong Sequence);
 /// <summary>
 /// The body of a Raft entry: a batch of operations. Every operation is applied as a request of its own, with a revision of its own.
 /// <code>
-/// batch := version:u8 (1)  proposer:u64  sequence:u64  operations:u32  request*        (see StoreRequestCodec)
+/// batch := version:u8 (2)  proposer:u64  sequence:u64  operations:u32  request*        (see StoreRequestCodec)
 /// </code>
 /// Part of the disk and wire format: never reorder. An unknown version is refused by name, never guessed at.
 /// </summary>
 internal static class CommandBatch
 {
-    private const byte FormatVersion = 1;
+    private const byte FormatVersion = 2;
     private const int HeaderLength = 1 + 8 + 8 + 4;
 
     public static byte[] Encode(BatchId id, ReadOnlySpan<PendingOperation> operations)
@@ -36,6 +36,19 @@ internal static class CommandBatch
         }
 
         Invariant.Check(position == length, $"a batch of {length} bytes was filled to {position}");
+        return bytes;
+    }
+
+    /// <summary>A batch of one request of the leader's own, for whose answer nobody waits: its name is no proposer's.</summary>
+    public static byte[] EncodeOwn(StoreRequest request)
+    {
+        var bytes = new byte[HeaderLength + StoreRequestCodec.GetLength(request)];
+        var writer = new LittleEndianWriter(bytes);
+        writer.Byte(FormatVersion);
+        writer.UInt64(0);
+        writer.UInt64(0);
+        writer.UInt32(1);
+        StoreRequestCodec.Write(request, bytes.AsSpan(HeaderLength));
         return bytes;
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 
@@ -13,20 +14,23 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// Streams one pinned view, slice by slice, while the store goes on. The bytes depend on replicated state only: two nodes at the
 /// same applied index write the same payload.
 /// <code>
-/// payload := format:u32 (3)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
-///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions
+/// payload := format:u32 (4)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
+///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions  leases
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
 /// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
 /// sessions := lastId:u64 count:u32 session*
 /// session  := id:u64 lastUsed:u64 floor:u64 answers:u32 answer*
 /// answer   := sequence:u64 error:u16 answerLength:u32 answer    (see AnswerCodec; error and length 0: it was too large to keep)
+/// leases  := drawn:u64 count:u32 lease*
+/// lease   := id:i64 ttl:i64 remaining:i64 flags:u8 (1: ends with its last key)          (milliseconds; which keys are attached, the keys' newest versions say)
 /// </code>
 /// Little-endian, part of the disk format: never reorder. Checksums are the file's business, below.
 /// </summary>
 internal sealed class StoreSnapshotWriter : IDisposable
 {
-    public const uint Format = 3;
+    public const uint Format = 4;
     public const uint HollowFlag = 1;
+    public const byte EndsWithLastKeyFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
     private readonly ViewPins.PinnedView _pin;
@@ -67,6 +71,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
             UInt32(EndOfKeys);
             UInt64(_keys);
             Add(View.Sessions);
+            Add(View.Leases);
         }
 
         _sink(_buffer.WrittenSpan);
@@ -117,6 +122,19 @@ internal sealed class StoreSnapshotWriter : IDisposable
                 UInt32((uint)(kept.Answer?.Length ?? 0));
                 _buffer.Write(kept.Answer);
             }
+        }
+    }
+
+    private void Add(LeaseTable leases)
+    {
+        UInt64(leases.LastDrawn);
+        UInt32((uint)leases.Count);
+        foreach (Lease lease in leases.All)
+        {
+            UInt64((ulong)lease.Id);
+            UInt64((ulong)lease.TtlMilliseconds);
+            UInt64((ulong)lease.RemainingMilliseconds);
+            _buffer.Write([lease.EndsWithLastKey ? EndsWithLastKeyFlag : (byte)0]);
         }
     }
 
