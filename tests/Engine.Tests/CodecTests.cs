@@ -1,3 +1,4 @@
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Replication;
 
 namespace MetaStore.Engine.Tests;
@@ -12,7 +13,7 @@ public class CodecTests
         PendingOperation delete = Operation(pool, new DeleteRangeRequest { Key = "a"u8.ToArray(), RangeEnd = "b"u8.ToArray() });
         byte[] bytes = CommandBatch.Encode(new BatchId(0x0102030405060708, 9), [put, delete]);
         Assert.Equal(
-            "01" + "0807060504030201" + "0900000000000000" + "02000000"
+            "02" + "0807060504030201" + "0900000000000000" + "02000000"
             + "01" + "01" + "0300000000000000" + "01000000" + "6B" + "02000000" + "7677"
             + "03" + "00" + "01000000" + "61" + "01000000" + "62",
             Convert.ToHexString(bytes));
@@ -39,10 +40,38 @@ public class CodecTests
     }
 
     [Fact]
+    public void What_concerns_leases_has_these_bytes()
+    {
+        Same("01" + "08" + new string('0', 16) + "01000000" + "6B" + "00000000" + "DC05000000000000", new PutRequest { Key = "k"u8.ToArray(), TimeToLive = TimeSpan.FromSeconds(1.5) });
+        Same("09" + "0A00000000000000" + "0700000000000000", new LeaseGrantRequest(10, 7));
+        Same("0A" + "0700000000000000", new LeaseRevokeRequest(7));
+        Same("0B" + "0300000000000000" + "02000000" + "0700000000000000" + "0800000000000000", new ExpireLeasesRequest(3, [7, 8]));
+        Same("0C" + "0300000000000000" + "01000000" + "0700000000000000" + "E803000000000000", new CheckpointLeasesRequest(3, [new LeaseCheckpoint(7, 1000)]));
+        Assert.Equal(
+            "0500000000000000" + "02000000" + "01" + "0700000000000000" + "02" + "0800000000000000",
+            Convert.ToHexString(LeaseMessageCodec.EncodeAsk(5, [(LeaseQuestion.KeepAlive, 7), (LeaseQuestion.TimeToLive, 8)])));
+        byte[] reply = LeaseMessageCodec.EncodeReply(5, 9, [new LeaseFacts(2000, 1000)]);
+        Assert.Equal("0500000000000000" + "0900000000000000" + "01000000" + "D007000000000000" + "E803000000000000", Convert.ToHexString(reply));
+        Assert.Equal(new LeaseFacts(2000, 1000), Assert.Single(LeaseMessageCodec.DecodeReply(reply).Answers));
+
+        static void Same(string expected, StoreRequest request)
+        {
+            var bytes = new byte[StoreRequestCodec.GetLength(request)];
+            Assert.Equal(bytes.Length, StoreRequestCodec.Write(request, bytes));
+            Assert.Equal(expected, Convert.ToHexString(bytes));
+            StoreRequest read = StoreRequestCodec.Read(bytes, out int used);
+            Assert.Equal((bytes.Length, request.GetType()), (used, read.GetType()));
+            var again = new byte[bytes.Length];
+            StoreRequestCodec.Write(read, again);
+            Assert.Equal(bytes, again);
+        }
+    }
+
+    [Fact]
     public void An_unknown_batch_version_is_refused_by_name()
     {
-        RequestFormatException error = Assert.Throws<RequestFormatException>(() => CommandBatch.ReadId(new byte[] { 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
-        Assert.Equal("batch version 2; this program reads version 1", error.Message);
+        RequestFormatException error = Assert.Throws<RequestFormatException>(() => CommandBatch.ReadId(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }));
+        Assert.Equal("batch version 3; this program reads version 2", error.Message);
     }
 
     [Fact]

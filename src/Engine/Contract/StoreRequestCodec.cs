@@ -12,7 +12,7 @@ public sealed class RequestFormatException(string message) : Exception(message);
 /// <code>
 /// bytes    := length:u32 byte*
 /// request  := kind:u8 body
-/// put (1)        flags:u8 (1 return previous, 2 ignore value, 4 ignore lease)  lease:i64  ttl:i64  key:bytes  value:bytes       (ttl: milliseconds, 0: none)
+/// put (1)        flags:u8 (1 return previous, 2 ignore value, 4 ignore lease, 8 a time to live)  lease:i64  key:bytes  value:bytes  with flag 8: ttl:i64 (milliseconds)
 /// range (2)      flags:u8 (1 serializable, 2 count only, 4 keys only)  target:u8  order:u8
 ///                limit:i64 revision:i64 minMod:i64 maxMod:i64 minCreate:i64 maxCreate:i64  key:bytes  end:bytes
 /// delete (3)     flags:u8 (1 return previous)  key:bytes  end:bytes
@@ -43,6 +43,7 @@ public static class StoreRequestCodec
     private const byte RevokeLease = 10;
     private const byte ExpireLeases = 11;
     private const byte CheckpointLeases = 12;
+    private const byte TimeToLiveFlag = 8;
 
     // Far above what any limit allows; keeps a hostile encoding from exhausting the stack.
     private const int DepthMax = 64;
@@ -50,7 +51,7 @@ public static class StoreRequestCodec
     /// <summary>Bytes that <see cref="Write"/> fills.</summary>
     public static int GetLength(StoreRequest request) => request switch
     {
-        PutRequest put => 1 + 1 + 8 + 8 + Sized(put.Key) + Sized(put.Value),
+        PutRequest put => 1 + 1 + 8 + Sized(put.Key) + Sized(put.Value) + (put.TimeToLive == TimeSpan.Zero ? 0 : 8),
         RangeRequest range => 1 + 3 + (6 * 8) + Sized(range.Key) + Sized(range.RangeEnd),
         DeleteRangeRequest delete => 1 + 1 + Sized(delete.Key) + Sized(delete.RangeEnd),
         TxnRequest txn => 1 + CompareLength(txn.Compare) + BranchLength(txn.Success) + BranchLength(txn.Failure),
@@ -113,11 +114,7 @@ public static class StoreRequestCodec
         {
             case PutRequest put:
                 writer.Byte(Put);
-                writer.Byte(Flags(put.ReturnPrevious, put.IgnoreValue, put.IgnoreLease));
-                writer.Int64(put.LeaseId);
-                writer.Int64((long)put.TimeToLive.TotalMilliseconds);
-                writer.Bytes(put.Key.Span);
-                writer.Bytes(put.Value.Span);
+                WritePut(ref writer, put);
                 break;
             case RangeRequest range:
                 WriteRange(ref writer, range);
@@ -195,6 +192,19 @@ public static class StoreRequestCodec
                 break;
             default:
                 throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request));
+        }
+    }
+
+    private static void WritePut(ref LittleEndianWriter writer, PutRequest put)
+    {
+        bool hasTimeToLive = put.TimeToLive != TimeSpan.Zero;
+        writer.Byte((byte)(Flags(put.ReturnPrevious, put.IgnoreValue, put.IgnoreLease) | (hasTimeToLive ? TimeToLiveFlag : 0)));
+        writer.Int64(put.LeaseId);
+        writer.Bytes(put.Key.Span);
+        writer.Bytes(put.Value.Span);
+        if (hasTimeToLive)
+        {
+            writer.Int64(put.TimeToLive.Ticks / TimeSpan.TicksPerMillisecond);
         }
     }
 
@@ -307,16 +317,16 @@ public static class StoreRequestCodec
 
     private static PutRequest ReadPut(ref LittleEndianReader reader)
     {
-        byte flags = reader.Flags(7);
+        byte flags = reader.Flags(7 | TimeToLiveFlag);
         long lease = reader.Int64();
-        TimeSpan timeToLive = ReadTimeToLive(ref reader);
         ReadOnlyMemory<byte> key = reader.Bytes();
+        ReadOnlyMemory<byte> value = reader.Bytes();
         return new PutRequest
         {
             Key = key,
-            Value = reader.Bytes(),
+            Value = value,
             LeaseId = lease,
-            TimeToLive = timeToLive,
+            TimeToLive = (flags & TimeToLiveFlag) != 0 ? ReadTimeToLive(ref reader) : TimeSpan.Zero,
             ReturnPrevious = (flags & 1) != 0,
             IgnoreValue = (flags & 2) != 0,
             IgnoreLease = (flags & 4) != 0,
@@ -327,9 +337,9 @@ public static class StoreRequestCodec
     {
         int at = reader.Position;
         long milliseconds = reader.Int64();
-        return milliseconds >= 0 && milliseconds <= (long)PutRequest.TimeToLiveMax.TotalMilliseconds
+        return milliseconds > 0 && milliseconds <= (long)PutRequest.TimeToLiveMax.TotalMilliseconds
             ? TimeSpan.FromMilliseconds(milliseconds)
-            : throw new RequestFormatException($"time to live {milliseconds} ms at byte {at}; it is from 0 to {(long)PutRequest.TimeToLiveMax.TotalMilliseconds}");
+            : throw new RequestFormatException($"time to live {milliseconds} ms at byte {at}; it is from 1 to {(long)PutRequest.TimeToLiveMax.TotalMilliseconds}");
     }
 
     private static RangeRequest ReadRange(ref LittleEndianReader reader)
