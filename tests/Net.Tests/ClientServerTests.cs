@@ -54,7 +54,7 @@ public sealed class ClientServerTests
         served.Node.Intercept = (request, _) =>
         {
             seen = request as PutRequest;
-            return null;
+            return Task.CompletedTask;
         };
         await client.PutAsync(Put("a", "1") with { TimeToLive = TimeSpan.FromMilliseconds(1500) });
         Assert.Equal(TimeSpan.FromMilliseconds(1500), seen!.TimeToLive);

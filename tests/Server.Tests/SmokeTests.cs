@@ -138,7 +138,9 @@ public sealed class SmokeTests : IDisposable
 
     private static async Task<string> ClientAsync(ServerProcess server, byte[] input, params string[] arguments)
     {
-        (int exitCode, string output, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), arguments[0], "--endpoints", server.Endpoint, .. arguments[1..]], input);
+        int verbs = arguments[0] == "lease" ? 2 : 1;
+        (int exitCode, string output, string errors) = await ChildProcess.RunAsync(
+            [.. ProgramPath.Find(), .. arguments[..verbs], "--endpoints", server.Endpoint, .. arguments[verbs..]], input);
         Assert.Equal((0, string.Empty), (exitCode, errors));
         return output;
     }
