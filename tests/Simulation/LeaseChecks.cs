@@ -57,8 +57,13 @@ internal sealed class LeaseChecks
         }
     }
 
-    private static IEnumerable<GroupCore> Stores(World world) =>
-        world.Nodes.Where(node => node.IsUp).SelectMany(node => node.Host!.Groups).Where(group => !group.View.IsHollow);
+    /// <summary>Those of the members, by whoever knows most: one that was removed stays where it was.</summary>
+    private static IEnumerable<GroupCore> Stores(World world)
+    {
+        SimulatedNode[] up = [.. world.Nodes.Where(node => node.IsUp)];
+        MetaStore.Raft.Membership members = up.Select(node => node.Host!.Groups[0].View).MaxBy(view => view.AppliedIndex)!.Membership;
+        return up.Where(node => members.Contains(node.Id)).Select(node => node.Host!.Groups[0]).Where(group => !group.View.IsHollow);
+    }
 
     private readonly struct Attached(List<(long Lease, string Key)> keys, long revision) : IRecordVisitor
     {
