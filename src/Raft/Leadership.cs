@@ -112,7 +112,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     }
 
     /// <summary>Appends commands, all or none.</summary>
-    public ProposeResult Propose(IReadOnlyList<Entry> commands)
+    public ProposeResult Propose(IReadOnlyList<Entry> commands, bool isUrgent = false)
     {
         _wasBusy = true;
         if (!Transferee.IsNone)
@@ -122,7 +122,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
 
         // A lone proposal is let in whatever its size: refused now, it would be refused for ever.
         long uncommitted = state.Log.UncommittedBytes;
-        if (uncommitted > 0 && uncommitted + EntrySize.Of(commands) > state.Options.UncommittedBytesMax)
+        if (!isUrgent && uncommitted > 0 && uncommitted + EntrySize.Of(commands) > state.Options.UncommittedBytesMax)
         {
             return ProposeResult.Overloaded;
         }

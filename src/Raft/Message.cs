@@ -68,6 +68,12 @@ public enum MessageKind : byte
 
     /// <summary>Answer to <see cref="Recover"/>: the leader's last entry. Echoes the context.</summary>
     RecoverReply = 21,
+
+    /// <summary>The driver's own: questions about leases, for the leader's driver. Raft takes no notice of it.</summary>
+    LeaseAsk = 22,
+
+    /// <summary>The driver's own: the answers to <see cref="LeaseAsk"/>. Raft takes no notice of it.</summary>
+    LeaseReply = 23,
 }
 
 /// <summary>
@@ -134,7 +140,7 @@ public sealed record Message
     /// <summary>SnapshotChunk: the whole snapshot's size in bytes; 0 for a witness, which is told where the log stands and no more.</summary>
     public ulong SnapshotLength { get; init; }
 
-    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply, StateReport: the payload.</summary>
+    /// <summary>SnapshotChunk: the bytes. Forward, ForwardReply, StateReport, LeaseAsk, LeaseReply: the payload.</summary>
     public ReadOnlyMemory<byte> Chunk { get; init; }
 }
 

@@ -167,7 +167,7 @@ public static class MessageCodec
             throw new MessageFormatException($"The message is of version {header[0]}; this program reads version {Version}.");
         }
 
-        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.RecoverReply)
+        if (header[1] is < (byte)MessageKind.PreVote or > (byte)MessageKind.LeaseReply)
         {
             throw new MessageFormatException($"There is no message kind {header[1]}.");
         }

@@ -275,6 +275,16 @@ public sealed class RaftNode
         return ProposeResult.Accepted;
     }
 
+    /// <summary>
+    /// Proposes a command of the leader's own, which is taken however much is uncommitted: for what must not wait behind load. The driver keeps few and small
+    /// ones under way. False: this member does not lead, or hands leadership over; nothing was done.
+    /// </summary>
+    public bool ProposeUrgent(ReadOnlyMemory<byte> data)
+    {
+        Wake();
+        return _state.Role == Role.Leader && _leadership.Propose([new Entry(Term.Zero, LogIndex.Zero, EntryKind.Command, data)], isUrgent: true) == ProposeResult.Accepted;
+    }
+
     /// <summary>Appends a <see cref="EntryKind.StateCheck"/>. False: this member does not lead, or takes nothing now; nothing was done.</summary>
     public bool ProposeStateCheck(ReadOnlyMemory<byte> data)
     {

@@ -455,6 +455,38 @@ internal static class KnownBugs
         false;
 #endif
 
+    /// <summary>Whoever led goes on letting leases run out, and hands their revocation to whoever leads now.</summary>
+    public const bool DeposedLeaderRevokes =
+#if KNOWN_BUG_76
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A lease whose revocation is in the log already is renewed all the same.</summary>
+    public const bool RenewedWhileRevoked =
+#if KNOWN_BUG_77
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A new leader renews leases before it has applied what was granted before it, and before it knows that it leads.</summary>
+    public const bool LessorBeforeApply =
+#if KNOWN_BUG_78
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Each new leader begins every lease with all of its time to live, whatever the checkpoints say.</summary>
+    public const bool LeaseBegunAnewByEachLeader =
+#if KNOWN_BUG_79
+        true;
+#else
+        false;
+#endif
+
     /// <summary>Whether a log segment may go is asked of one group only.</summary>
     public const bool SegmentsReleasedForOneGroup =
 #if KNOWN_BUG_85
@@ -506,6 +538,14 @@ internal static class KnownBugs
     /// <summary>Term and vote are in the log alone: whoever loses that votes twice.</summary>
     public const bool VoteNotCopied =
 #if KNOWN_BUG_93
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A renewal leaves what the log says of the lease's remainder as it is: the next leader ends it too early.</summary>
+    public const bool RenewalLeavesCheckpoint =
+#if KNOWN_BUG_94
         true;
 #else
         false;

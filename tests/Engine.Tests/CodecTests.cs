@@ -1,3 +1,4 @@
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Replication;
 
 namespace MetaStore.Engine.Tests;
@@ -51,6 +52,34 @@ public class CodecTests
             var bytes = new byte[StoreRequestCodec.GetLength(request)];
             Assert.Equal(bytes.Length, StoreRequestCodec.Write(request, bytes));
             return Convert.ToHexString(bytes);
+        }
+    }
+
+    [Fact]
+    public void What_concerns_leases_has_these_bytes()
+    {
+        Same("01" + "08" + new string('0', 16) + "01000000" + "6B" + "00000000" + "DC05000000000000", new PutRequest { Key = "k"u8.ToArray(), TimeToLive = TimeSpan.FromSeconds(1.5) });
+        Same("09" + "0A00000000000000" + "0700000000000000", new LeaseGrantRequest(10, 7));
+        Same("0A" + "0700000000000000", new LeaseRevokeRequest(7));
+        Same("0B" + "0300000000000000" + "02000000" + "0700000000000000" + "0800000000000000", new ExpireLeasesRequest(3, [7, 8]));
+        Same("0C" + "0300000000000000" + "01000000" + "0700000000000000" + "E803000000000000", new CheckpointLeasesRequest(3, [new LeaseCheckpoint(7, 1000)]));
+        Assert.Equal(
+            "0500000000000000" + "02000000" + "01" + "0700000000000000" + "02" + "0800000000000000",
+            Convert.ToHexString(LeaseMessageCodec.EncodeAsk(5, [(LeaseQuestion.KeepAlive, 7), (LeaseQuestion.TimeToLive, 8)])));
+        byte[] reply = LeaseMessageCodec.EncodeReply(5, 9, [new LeaseFacts(2000, 1000)]);
+        Assert.Equal("0500000000000000" + "0900000000000000" + "01000000" + "D007000000000000" + "E803000000000000", Convert.ToHexString(reply));
+        Assert.Equal(new LeaseFacts(2000, 1000), Assert.Single(LeaseMessageCodec.DecodeReply(reply).Answers));
+
+        static void Same(string expected, StoreRequest request)
+        {
+            var bytes = new byte[StoreRequestCodec.GetLength(request)];
+            Assert.Equal(bytes.Length, StoreRequestCodec.Write(request, bytes));
+            Assert.Equal(expected, Convert.ToHexString(bytes));
+            StoreRequest read = StoreRequestCodec.Read(bytes, out int used);
+            Assert.Equal((bytes.Length, request.GetType()), (used, read.GetType()));
+            var again = new byte[bytes.Length];
+            StoreRequestCodec.Write(read, again);
+            Assert.Equal(bytes, again);
         }
     }
 

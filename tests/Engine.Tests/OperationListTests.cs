@@ -24,6 +24,8 @@ public class OperationListTests
         OldRange,
         Txn,
         Compact,
+        Grant,
+        Revoke,
         Restart,
     }
 
@@ -69,6 +71,12 @@ public class OperationListTests
         }
 
         CompareAllRevisions(model, node);
+        for (long lease = 1; lease <= 2; lease++)
+        {
+            LeaseTimeToLiveResponse attached = node.Wait(node.Core.LeaseTimeToLiveAsync(new LeaseTimeToLiveRequest(lease, WithKeys: true)));
+            Assert.Equal(model.KeysOf(lease), attached.Keys.Select(key => Encoding.Latin1.GetString(key.Span)));
+        }
+
         Assert.Equal(0, node.Core.OperationsRented);
         return true;
     }
@@ -119,6 +127,10 @@ public class OperationListTests
                 return Range(step, key, end, 0);
             case Kind.OldRange:
                 return Range(step, key, end, 1 + (step.C % (model.Revision + 2)));
+            case Kind.Grant:
+                return new LeaseGrantRequest(LeaseGrantRequest.TtlMax, 1 + (step.A % 2));
+            case Kind.Revoke:
+                return new LeaseRevokeRequest(1 + (step.A % 2));
             case Kind.Compact:
                 return new CompactRequest(new Revision(step.A % (model.Revision + 2)));
             default:
@@ -178,7 +190,9 @@ public class OperationListTests
             < 52 => Kind.Delete,
             < 65 => Kind.Range,
             < 75 => Kind.OldRange,
-            < 92 => Kind.Txn,
+            < 85 => Kind.Txn,
+            < 90 => Kind.Grant,
+            < 92 => Kind.Revoke,
             < 96 => Kind.Compact,
             _ => Kind.Restart,
         };

@@ -72,12 +72,24 @@ internal sealed class SteppedNode : IDisposable
                 DeleteRangeRequest delete => Describe(Wait(Core.DeleteRangeAsync(delete))),
                 TxnRequest txn => Describe(Wait(Core.TxnAsync(txn))),
                 CompactRequest compact => Describe(Wait(Core.CompactAsync(compact))),
+                LeaseGrantRequest grant => Describe(Wait(Core.GrantLeaseAsync(grant))),
+                LeaseRevokeRequest revoke => Describe(Wait(Core.RevokeLeaseAsync(revoke))),
                 _ => throw new ArgumentException("not a request", nameof(request)),
             };
         }
         catch (MetaStoreException error)
         {
             return $"error {error.Error}";
+        }
+    }
+
+    /// <summary>Lets time pass, in steps of a heartbeat.</summary>
+    public void Pass(TimeSpan time)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += TimeSpan.FromMilliseconds(100))
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(100));
+            Settle();
         }
     }
 
@@ -149,6 +161,10 @@ internal sealed class SteppedNode : IDisposable
                 return $"count {range.Count}{(range.More ? " more" : string.Empty)}{string.Concat(range.Items.Select(Show))}";
             case TxnResponse txn:
                 return (txn.Succeeded ? "then" : "else") + string.Concat(txn.Responses.Select(r => $" [{Body(r)}]"));
+            case LeaseGrantResponse granted:
+                return $"granted {granted.Id} {granted.Ttl}";
+            case LeaseRevokeResponse:
+                return "revoked";
             default:
                 return "compacted";
         }

@@ -13,7 +13,12 @@ internal sealed class StoreModel
 
     public long Revision => _history.Count - 1;
 
+    private readonly SortedSet<long> _leases = [];
+
     public long Compacted { get; private set; }
+
+    /// <summary>The keys that belong to a lease now.</summary>
+    public IEnumerable<string> KeysOf(long lease) => _history[^1].Where(pair => pair.Value.Lease == lease).Select(pair => pair.Key);
 
     public string Run(StoreRequest request)
     {
@@ -72,6 +77,12 @@ internal sealed class StoreModel
     {
         switch (request)
         {
+            case PutRequest { LeaseId: not 0 } put when !_leases.Contains(put.LeaseId):
+                throw new ModelError(MetaStoreError.LeaseNotFound);
+            case LeaseGrantRequest grant when _leases.Contains(grant.Id):
+                throw new ModelError(MetaStoreError.LeaseExists);
+            case LeaseRevokeRequest revoke when !_leases.Contains(revoke.Id):
+                throw new ModelError(MetaStoreError.LeaseNotFound);
             case PutRequest put when (put.IgnoreValue || put.IgnoreLease) && !before.ContainsKey(Text(put.Key)):
                 throw new ModelError(MetaStoreError.KeyNotFound);
             case RangeRequest range when range.Revision.Value > Revision:
@@ -94,6 +105,17 @@ internal sealed class StoreModel
         {
             case PutRequest put:
                 return Put(put, state, ref changed);
+            case LeaseGrantRequest grant:
+                _leases.Add(grant.Id);
+                return $"granted {grant.Id} {grant.Ttl}";
+            case LeaseRevokeRequest revoke:
+                _leases.Remove(revoke.Id);
+                foreach (string key in KeysOf(revoke.Id))
+                {
+                    changed |= state.Remove(key);
+                }
+
+                return "revoked";
             case DeleteRangeRequest delete:
                 string[] keys = [.. state.Keys.Where(k => InRange(k, Text(delete.Key), Text(delete.RangeEnd)))];
                 string previous = delete.ReturnPrevious ? string.Concat(keys.Select(k => Show(k, state[k]))) : string.Empty;

@@ -44,6 +44,32 @@ public sealed class ClientServerTests
     }
 
     [Fact]
+    public async Task EverythingAboutLeasesComesThrough()
+    {
+        await using ServedNode served = await ServedNode.StartAsync();
+        await using MetaStoreClient client = served.Connect();
+        LeaseGrantResponse granted = await client.GrantLeaseAsync(new LeaseGrantRequest(10, 7));
+        Assert.Equal((7, 10), (granted.Id, granted.Ttl));
+        PutRequest? seen = null;
+        served.Node.Intercept = (request, _) =>
+        {
+            seen = request as PutRequest;
+            return Task.CompletedTask;
+        };
+        await client.PutAsync(Put("a", "1") with { TimeToLive = TimeSpan.FromMilliseconds(1500) });
+        Assert.Equal(TimeSpan.FromMilliseconds(1500), seen!.TimeToLive);
+        LeaseKeepAliveResponse renewed = await client.KeepLeaseAliveAsync(7);
+        Assert.Equal((7, 7), (renewed.Id, renewed.Ttl));
+        LeaseTimeToLiveResponse left = await client.LeaseTimeToLiveAsync(new LeaseTimeToLiveRequest(7, WithKeys: true));
+        Assert.Equal((7, 5, 7, 1), (left.Id, left.Ttl, left.GrantedTtl, left.Keys.Count));
+        Assert.Empty((await client.LeaseTimeToLiveAsync(new LeaseTimeToLiveRequest(7))).Keys);
+        Assert.Equal([1, 2], (await client.LeasesAsync()).Ids);
+        Assert.Equal(1ul, (await client.RevokeLeaseAsync(new LeaseRevokeRequest(7))).Header.NodeId);
+        Assert.Equal(0, client.OutstandingHandles);
+        Assert.Equal(0, served.Server.OutstandingHandles);
+    }
+
+    [Fact]
     public async Task ManyRequestsAreAnsweredOutOfOrderOnOneConnection()
     {
         const int Count = 500;

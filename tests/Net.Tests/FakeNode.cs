@@ -59,6 +59,21 @@ internal sealed class FakeNode : IMetaStore, IMetaStoreSessions, INodeInfo
     public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default) =>
         Do(request, cancellationToken, () => new CompactResponse { Header = Header });
 
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) =>
+        Do(request, cancellationToken, () => new LeaseGrantResponse { Header = Header, Id = request.Id, Ttl = request.Ttl });
+
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) =>
+        Do(request, cancellationToken, () => new LeaseRevokeResponse { Header = Header });
+
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) =>
+        Do(leaseId, cancellationToken, () => new LeaseKeepAliveResponse { Header = Header, Id = leaseId, Ttl = 7 });
+
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) =>
+        Do(request, cancellationToken, () => new LeaseTimeToLiveResponse { Header = Header, Id = request.Id, Ttl = 5, GrantedTtl = 7, Keys = request.WithKeys ? [new byte[] { 1 }] : [] });
+
+    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) =>
+        Do("leases", cancellationToken, () => new LeasesResponse { Header = Header, Ids = [1, 2] });
+
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) =>
         Do("status", cancellationToken, () => new StatusResponse { Header = Header, Version = "1", Name = $"n{NodeId.Value}", LeaderId = _leader, KeyCount = _items.Count });
 

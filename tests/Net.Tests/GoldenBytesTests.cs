@@ -80,6 +80,29 @@ public sealed class GoldenBytesTests
         1 << 20)));
 
     [Fact]
+    public void WhatIsAskedOfLeases()
+    {
+        Same("PUTTTL", CodecTests.Frame(FrameKind.Put, new PutRequest { Key = Support.Bytes("k"), Value = Support.Bytes("v"), TimeToLive = TimeSpan.FromSeconds(1.5) }, correlation: 1));
+        Same("GRANT", CodecTests.Frame(FrameKind.GrantLease, new LeaseGrantRequest(10, 7), correlation: 1));
+        Same("REVOKE", CodecTests.Frame(FrameKind.RevokeLease, new LeaseRevokeRequest(7), correlation: 1));
+        Same("RENEW", CodecTests.Frame(FrameKind.KeepLeaseAlive, new LeaseRenewal(7), correlation: 1));
+        Same("LEFT", CodecTests.Frame(FrameKind.LeaseTimeToLive, new LeaseTimeToLiveRequest(7, WithKeys: true), correlation: 1));
+        Same("LEASES", CodecTests.Frame(FrameKind.Leases, null, correlation: 1));
+    }
+
+    [Fact]
+    public void WhatIsAnsweredOfLeases()
+    {
+        var header = new ResponseHeader(0x1122334455667788, 1, new Revision(2), 3);
+        Same("GRANTED", Written(output => FrameOutput.WriteResponse(output, 1, new LeaseGrantResponse { Header = header, Id = 7, Ttl = 10 }, 1 << 20)));
+        Same("REVOKED", Written(output => FrameOutput.WriteResponse(output, 1, new LeaseRevokeResponse { Header = header }, 1 << 20)));
+        Same("RENEWED", Written(output => FrameOutput.WriteResponse(output, 1, new LeaseKeepAliveResponse { Header = header, Id = 7, Ttl = 10 }, 1 << 20)));
+        var left = new LeaseTimeToLiveResponse { Header = header, Id = 7, Ttl = 9, GrantedTtl = 10, Keys = [Support.Bytes("k")] };
+        Same("LEFTANSWER", Written(output => FrameOutput.WriteResponse(output, 1, left, 1 << 20)));
+        Same("LEASESANSWER", Written(output => FrameOutput.WriteResponse(output, 1, new LeasesResponse { Header = header, Ids = [7, 8] }, 1 << 20)));
+    }
+
+    [Fact]
     public void AnErrorFrame() => Same("ERROR", Written(output => FrameOutput.WriteError(output, 1, MetaStoreError.NoLeader, Outcome.NotApplied, "no leader")));
 
     [Fact]
@@ -98,9 +121,9 @@ public sealed class GoldenBytesTests
     [Fact]
     public void NumbersOfKindsAndErrorsStay()
     {
-        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 32 65 66 67 68 69 70 71 72 73 74 75 76 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
+        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 16 17 18 19 20 32 65 66 67 68 69 70 71 72 73 74 75 76 80 81 82 83 84 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
         Assert.Equal("0 1 2 3 4 5 6 7 8 9 10 11", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
-        Assert.Equal(Enumerable.Range(1, 35), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
+        Assert.Equal(Enumerable.Range(1, 37), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
 
     [Fact]
@@ -142,6 +165,17 @@ public sealed class GoldenBytesTests
         ["MEMBERS"] = "67000000ad81a5a50100000000000000490000008877665544332211010000000000000002000000000000000300000000000000050000000000000001000000050000000000000007000000000000000709010000006e010000000a000000687474703a2f2f683a31010000000a000000687474703a2f2f683a32",
         ["SESSION"] = "300000009a5058f501000000000000000a000000d007000005000000000000000300000000000000020000000000000001000000000000000000010000006b0100000076",
         ["SESSIONANSWER"] = "430000008a06d06501000000000000004a00000088776655443322110100000000000000090000000000000003000000000000000141887766554433221101000000000000000200000000000000030000000000000000",
+        ["PUTTTL"] = "1f0000006d676378010000000000000001000000d0070000080000000000000000dc05000000000000010000006b0100000076",
+        ["GRANT"] = "14000000a750e3c8010000000000000010000000d00700000a000000000000000700000000000000",
+        ["REVOKE"] = "0c000000b62a667e010000000000000011000000d00700000700000000000000",
+        ["RENEW"] = "0c000000454a9e6d010000000000000012000000d00700000700000000000000",
+        ["LEFT"] = "0d000000b20579b0010000000000000013000000d0070000010700000000000000",
+        ["LEASES"] = "04000000415f8571010000000000000014000000d0070000",
+        ["GRANTED"] = "30000000a201ac84010000000000000050000000887766554433221101000000000000000200000000000000030000000000000007000000000000000a00000000000000",
+        ["REVOKED"] = "20000000380cbb2c0100000000000000510000008877665544332211010000000000000002000000000000000300000000000000",
+        ["RENEWED"] = "30000000079e9dc9010000000000000052000000887766554433221101000000000000000200000000000000030000000000000007000000000000000a00000000000000",
+        ["LEFTANSWER"] = "4100000012346b450100000000000000530000008877665544332211010000000000000002000000000000000300000000000000070000000000000009000000000000000a0000000000000001000000010000006b",
+        ["LEASESANSWER"] = "34000000ec34872601000000000000005400000088776655443322110100000000000000020000000000000003000000000000000200000007000000000000000800000000000000",
         ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",
         ["RAFT"] = "7c0000001388ef830000000000000000200000000900000003030000",
     };

@@ -18,6 +18,7 @@ internal sealed class Samples(int seed)
             ReturnPrevious = Coin(),
             IgnoreValue = Coin(),
             IgnoreLease = Coin(),
+            TimeToLive = Coin() ? TimeSpan.FromMilliseconds(_random.Next(1, 1_000_000_000)) : TimeSpan.Zero,
         },
         1 => new RangeRequest
         {
@@ -58,11 +59,21 @@ internal sealed class Samples(int seed)
         SessionId = (ulong)Number(),
         Sequence = (ulong)Number(),
         AcknowledgedBelow = (ulong)Number(),
-        Request = Request() is var request and not RangeRequest ? request : new CompactRequest(Rev()),
+        Request = Request() is var request and not RangeRequest ? request : Coin() ? new CompactRequest(Rev()) : Coin() ? new LeaseGrantRequest(Number(), Number()) : new LeaseRevokeRequest(Number()),
     };
 
-    public StoreResponse Response() => _random.Next(10) switch
+    public StoreResponse LeaseResponse() => _random.Next(5) switch
     {
+        0 => new LeaseGrantResponse { Header = Header(), Id = Number(), Ttl = Number() },
+        1 => new LeaseRevokeResponse { Header = Header() },
+        2 => new LeaseKeepAliveResponse { Header = Header(), Id = Number(), Ttl = Number() },
+        3 => new LeaseTimeToLiveResponse { Header = Header(), Id = Number(), Ttl = Number(), GrantedTtl = Number(), Keys = Many<ReadOnlyMemory<byte>>(() => Bytes()) },
+        _ => new LeasesResponse { Header = Header(), Ids = Many(Number) },
+    };
+
+    public StoreResponse Response() => _random.Next(11) switch
+    {
+        10 => LeaseResponse(),
         8 => new SessionResponse { Header = Header(), IsRepeated = Coin(), Answer = Coin() ? new CompactResponse { Header = Header() } : Nested(1) with { Header = Header() } },
         9 => Coin() ? new OpenSessionResponse { Header = Header(), SessionId = (ulong)Number() } : new CloseSessionResponse { Header = Header() },
         7 => new MembersResponse { Header = Header(), MemberId = (ulong)Number(), Members = Many(Member) },

@@ -66,6 +66,41 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public void Leases_are_as_etcdctl_prints()
+    {
+        var granted = new LeaseGrantResponse { Header = s_header, Id = 0x1f, Ttl = 10 };
+        var renewed = new LeaseKeepAliveResponse { Header = s_header, Id = 0x1f, Ttl = 10 };
+        var left = new LeaseTimeToLiveResponse { Header = s_header, Id = 0x1f, Ttl = 9, GrantedTtl = 10, Keys = ["foo"u8.ToArray(), "b\n"u8.ToArray()] };
+        var gone = new LeaseTimeToLiveResponse { Header = s_header, Id = 0x1f, Ttl = -1 };
+        var all = new LeasesResponse { Header = s_header, Ids = [0x1f, 0x20] };
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f granted with TTL(10s)\n", p => p.LeaseGranted(granted));
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f revoked\n", p => p.LeaseRevoked(0x1f, new LeaseRevokeResponse { Header = s_header }));
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f keepalived with TTL(10)\n", p => p.LeaseKeptAlive(renewed));
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f expired or revoked.\n", p => p.LeaseKeptAlive(renewed with { Ttl = 0 }));
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f granted with TTL(10s), remaining(9s)\n", p => p.LeaseTimeToLive(left, withKeys: false));
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f granted with TTL(10s), remaining(9s), attached keys([foo b\\n])\n", p => p.LeaseTimeToLive(left, withKeys: true));
+        AssertPrinted(new SimplePrinter(), "lease 000000000000001f already expired\n", p => p.LeaseTimeToLive(gone, withKeys: true));
+        AssertPrinted(new SimplePrinter(), "found 2 leases\n000000000000001f\n0000000000000020\n", p => p.Leases(all));
+        const string Header = "\"cluster_id\":1234605616436508552,\"member_id\":18441921395520346504,\"revision\":5,\"raft_term\":2";
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"ID\":31,\"TTL\":10}}\n", p => p.LeaseGranted(granted));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"ID\":31,\"TTL\":10}}\n", p => p.LeaseKeptAlive(renewed));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"id\":31,\"ttl\":9,\"granted-ttl\":10,\"keys\":[\"Zm9v\",\"Ygo=\"]}}\n", p => p.LeaseTimeToLive(left, withKeys: true));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"id\":31,\"ttl\":-1,\"granted-ttl\":0}}\n", p => p.LeaseTimeToLive(gone, withKeys: false));
+        AssertPrinted(new JsonPrinter(), $"{{{Header},\"leases\":[{{\"id\":31}},{{\"id\":32}}]}}\n", p => p.Leases(all));
+        AssertPrinted(
+            new TablePrinter(),
+            """
+            +------------------+-------------+-----------+
+            |      LEASE       | GRANTED TTL | REMAINING |
+            +------------------+-------------+-----------+
+            | 000000000000001f |          10 |         9 |
+            +------------------+-------------+-----------+
+
+            """,
+            p => p.LeaseTimeToLive(left, withKeys: false));
+    }
+
+    [Fact]
     public void A_table_stays_a_table_whatever_the_bytes()
     {
         AssertPrinted(

@@ -92,6 +92,16 @@ public sealed class PagedRangeTests
 
         public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default) => inner.CompactAsync(request, cancellationToken);
 
+        public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) => inner.GrantLeaseAsync(request, cancellationToken);
+
+        public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => inner.RevokeLeaseAsync(request, cancellationToken);
+
+        public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => inner.KeepLeaseAliveAsync(leaseId, cancellationToken);
+
+        public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) => inner.LeaseTimeToLiveAsync(request, cancellationToken);
+
+        public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => inner.LeasesAsync(cancellationToken);
+
         public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => inner.StatusAsync(cancellationToken);
 
         public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => inner.HashAsync(request, cancellationToken);

@@ -38,6 +38,26 @@ public sealed class SmokeTests : IDisposable
     }
 
     [Fact]
+    public async Task Leases_from_the_command_line()
+    {
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"));
+        Assert.Equal("lease 000000000000001f granted with TTL(600s)\n", await ClientAsync(server, "lease", "grant", "600", "--id", "1f"));
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "a", "1", "--lease", "1f"));
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "b", "2", "--ttl", "10m"));
+        Assert.StartsWith("found 2 leases\n", await ClientAsync(server, "lease", "list"));
+        Assert.Equal("lease 000000000000001f keepalived with TTL(600)\n", await ClientAsync(server, "lease", "keep-alive", "1f", "--once"));
+        string left = await ClientAsync(server, "lease", "timetolive", "1f", "--keys");
+        Assert.StartsWith("lease 000000000000001f granted with TTL(600s), remaining(", left);
+        Assert.EndsWith("s), attached keys([a])\n", left);
+        Assert.Equal("lease 000000000000001f revoked\n", await ClientAsync(server, "lease", "revoke", "1f"));
+        Assert.Equal("b\n2\n", await ClientAsync(server, "get", "a", "c"));
+        Assert.Equal("lease 000000000000001f already expired\n", await ClientAsync(server, "lease", "timetolive", "1f"));
+        Assert.Equal("lease 000000000000001f expired or revoked.\n", await ClientAsync(server, "lease", "keep-alive", "1f"));
+        (int exitCode, _, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "lease", "revoke", "1f", "--endpoints", server.Endpoint]);
+        Assert.Equal((1, "metastore: requested lease not found\n"), (exitCode, errors));
+    }
+
+    [Fact]
     public async Task A_port_in_use_is_named()
     {
         await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("one"));
@@ -118,7 +138,9 @@ public sealed class SmokeTests : IDisposable
 
     private static async Task<string> ClientAsync(ServerProcess server, byte[] input, params string[] arguments)
     {
-        (int exitCode, string output, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), arguments[0], "--endpoints", server.Endpoint, .. arguments[1..]], input);
+        int verbs = arguments[0] == "lease" ? 2 : 1;
+        (int exitCode, string output, string errors) = await ChildProcess.RunAsync(
+            [.. ProgramPath.Find(), .. arguments[..verbs], "--endpoints", server.Endpoint, .. arguments[verbs..]], input);
         Assert.Equal((0, string.Empty), (exitCode, errors));
         return output;
     }

@@ -128,6 +128,9 @@ internal sealed record RunOptions
     /// <summary>Some of the founders hold no data, and so do some of the members that are added.</summary>
     public bool Witnesses { get; init; }
 
+    /// <summary>Clients that live by leases; 0: nobody uses any.</summary>
+    public int LeaseClients { get; init; }
+
     /// <summary>Share of the operations that are linearizable reads of one key, over those that come up anyway.</summary>
     public double ReadShare { get; init; }
 
@@ -226,12 +229,13 @@ internal sealed record RunOptions
             Sessions = random.Chance(0.4),
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
+            LeaseClients = latest.Chance(0.3) ? latest.Next(1, 6) : 0,
         };
         return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
 
-    /// <summary>Members change, and come with other directories, on nodes of one group only.</summary>
-    private static RunOptions ManyGroups(RunOptions options) => options with { MembershipChanges = false, Reformats = false };
+    /// <summary>Members change, and come with other directories, on nodes of one group only. A group with leases does not sleep.</summary>
+    private static RunOptions ManyGroups(RunOptions options) => options with { MembershipChanges = false, Reformats = false, LeaseClients = 0 };
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
     public static string? ProblemOf(string text)

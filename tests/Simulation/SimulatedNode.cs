@@ -180,6 +180,7 @@ internal sealed class SimulatedNode
     public void JumpClock(long by)
     {
         _clock.Jump(by);
+        _world.Leases.ClockJumps++;
         _life?.WakeNode();
     }
 

@@ -18,6 +18,7 @@ internal sealed class World
     private readonly Nemesis _nemesis;
     private readonly List<SimulatedClient> _clients = [];
     private readonly List<SimulatedSessions> _sessions = [];
+    private readonly List<LeaseClient> _leaseClients = [];
     private readonly List<SimulatedNode> _nodes;
     private readonly SimulatedGroup[] _groups;
     private SimulatedGroup[] _used;
@@ -49,6 +50,10 @@ internal sealed class World
         }
 
         Hunt = new LeaderHunt(this, _random.Branch());
+        for (int i = 0; i < options.LeaseClients; i++)
+        {
+            _leaseClients.Add(new LeaseClient(this, _random.Branch(), i));
+        }
     }
 
     public ulong Seed { get; }
@@ -73,6 +78,8 @@ internal sealed class World
 
     /// <summary>What went wrong, by kind.</summary>
     public IReadOnlyDictionary<string, int> Faults => new Dictionary<string, int>(_nemesis.Faults, StringComparer.Ordinal) { ["LeaderHunt"] = Hunt.Strikes };
+
+    public LeaseChecks Leases { get; } = new();
 
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
@@ -111,16 +118,22 @@ internal sealed class World
             client.Start();
         }
 
+        _leaseClients.ForEach(client => client.Start());
         _nemesis.Start();
         RunUntil(() => _operationsLeft <= 0, FaultyTimeMax, orFail: false);
         _operationsLeft = 0;
+        Leases.HaveEnded = true;
         Hunt.End();
         _nemesis.End();
-        RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy, HealTimeMax, orFail: true);
+        RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy && _leaseClients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         if (_groups.Length == 1)
         {
             ReadAndWriteOnce();
             RunUntil(Agree, HealTimeMax, orFail: true);
+            if (Options.LeaseClients > 0)
+            {
+                EndLeases();
+            }
         }
         else
         {
@@ -136,6 +149,7 @@ internal sealed class World
 
     public void NodeDied(SimulatedNode node)
     {
+        _leaseClients.ForEach(client => client.NodeDied(node));
         foreach (SimulatedClient client in _clients)
         {
             client.NodeDied(node);
@@ -247,6 +261,18 @@ internal sealed class World
         Membership membership = newest.View.Membership;
         SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp && membership.Contains(n.Id))];
         return applied >= group.Invariants.CommittedMax.Value && Array.TrueForAll(up, n => n.StoreOf(group.Id)!.View.AppliedIndex == applied);
+    }
+
+    /// <summary>
+    /// Nobody renews any more. The longest lease is of 5 s, and its leader waits a tenth longer by a clock that may be a tenth slow; what else it takes (the round
+    /// of the log, and entries of so many leases at a time) is far below the rest.
+    /// </summary>
+    private void EndLeases()
+    {
+        LeaseChecks.CheckAttachments(Nodes.Where(n => n.IsUp).Select(n => n.StoreOf(_groups[0].Id)!.View).Where(view => !view.IsHollow).MaxBy(view => view.AppliedIndex)!);
+        RunUntil(() => LeaseChecks.AllAreGone(this), 10 * VirtualTime.Second, orFail: true);
+        RunUntil(Agree, HealTimeMax, orFail: true);
+        Leases.Check(this);
     }
 
     private void UseOtherGroups()

@@ -24,6 +24,24 @@ public interface IMetaStore : IAsyncDisposable
     /// <summary>Gives up the history before a revision, which itself stays readable.</summary>
     ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default);
 
+    /// <summary>Grants a lease. Takes no revision.</summary>
+    ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>Ends a lease, and removes its keys.</summary>
+    ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Renews a lease, once: its whole time to live runs again. Costs no write; <see cref="LeaseKeeper"/> does it again and again. A lease that is not
+    /// there (any more) is no error but a time to live of 0, as in etcd. May be repeated without harm.
+    /// </summary>
+    ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default);
+
+    /// <summary>How long a lease has left, by the leader's clock. A lease that is not there is no error but -1.</summary>
+    ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>All leases. Linearizable.</summary>
+    ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default);
+
     /// <summary>How the answering node sees itself and its cluster. Local; asks nobody.</summary>
     ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default);
 

@@ -107,6 +107,12 @@ public enum MetaStoreError : ushort
 
     /// <summary>The voters would have more witnesses than members with data.</summary>
     TooManyWitnesses = 35,
+
+    /// <summary>There is a lease of that id.</summary>
+    LeaseExists = 36,
+
+    /// <summary>The time to live is larger than <see cref="LeaseGrantRequest.TtlMax"/>.</summary>
+    LeaseTtlTooLarge = 37,
 }
 
 /// <summary>Whether a failed operation can have taken effect.</summary>

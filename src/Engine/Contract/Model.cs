@@ -60,8 +60,18 @@ public sealed record PutRequest : StoreRequest
     /// <summary>The value; must be empty with <see cref="IgnoreValue"/>.</summary>
     public ReadOnlyMemory<byte> Value { get; init; }
 
-    /// <summary>The lease to attach; 0 detaches. Must be 0 with <see cref="IgnoreLease"/>.</summary>
+    /// <summary>The longest <see cref="TimeToLive"/>: ten years.</summary>
+    public static readonly TimeSpan TimeToLiveMax = TimeSpan.FromDays(3650);
+
+    /// <summary>The lease to attach, which must be there; 0 detaches. Must be 0 with <see cref="IgnoreLease"/>.</summary>
     public long LeaseId { get; init; }
+
+    /// <summary>
+    /// Not zero: the key gets a lease of its own with this time to live, in milliseconds, and is gone when that has passed. The lease ends, too, when no key is attached to it any
+    /// more: at the end of the next request that deletes the key, or puts it without <see cref="IgnoreLease"/>. It is a lease like others: <see cref="KeyValue.LeaseId"/> names it, and it can be
+    /// renewed. Raised to one second or one and a half election timeouts where it is less. Zero with <see cref="LeaseId"/> or <see cref="IgnoreLease"/>. etcd has nothing of the kind.
+    /// </summary>
+    public TimeSpan TimeToLive { get; init; }
 
     /// <summary>Return the key's previous state.</summary>
     public bool ReturnPrevious { get; init; }

@@ -52,7 +52,7 @@ public sealed record SessionRequest : StoreRequest
     /// </summary>
     public required ulong AcknowledgedBelow { get; init; }
 
-    /// <summary>What to do: a put, a removal, a transaction or a compaction.</summary>
+    /// <summary>What to do: a put, a removal, a transaction, a compaction, a grant or a revocation of a lease.</summary>
     public required StoreRequest Request { get; init; }
 }
 

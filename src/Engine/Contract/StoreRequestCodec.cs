@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using MetaStore.Engine.Leases;
 
 namespace MetaStore.Engine;
 
@@ -11,15 +12,19 @@ public sealed class RequestFormatException(string message) : Exception(message);
 /// <code>
 /// bytes    := length:u32 byte*
 /// request  := kind:u8 body
-/// put (1)        flags:u8 (1 return previous, 2 ignore value, 4 ignore lease)  lease:i64  key:bytes  value:bytes
+/// put (1)        flags:u8 (1 return previous, 2 ignore value, 4 ignore lease, 8 a time to live)  lease:i64  key:bytes  value:bytes  with flag 8: ttl:i64 (milliseconds)
 /// range (2)      flags:u8 (1 serializable, 2 count only, 4 keys only)  target:u8  order:u8
 ///                limit:i64 revision:i64 minMod:i64 maxMod:i64 minCreate:i64 maxCreate:i64  key:bytes  end:bytes
 /// delete (3)     flags:u8 (1 return previous)  key:bytes  end:bytes
 /// txn (4)        compares:u32 compare*  success:u32 request*  failure:u32 request*
 /// compact (5)    revision:i64
-/// session (6)    session:u64 sequence:u64 acknowledgedBelow:u64  request         (put, delete, txn or compact)
+/// session (6)    session:u64 sequence:u64 acknowledgedBelow:u64  request         (put, delete, txn, compact, grant or revoke)
 /// open (7)       sessionsMax:u32 sessionKeptBytesMax:u32 totalBytesMax:u64
 /// close (8)      session:u64
+/// grant (9)      ttl:i64 (seconds) lease:i64
+/// revoke (10)    lease:i64
+/// expire (11)    term:u64  leases:u32 (lease:i64)*
+/// checkpoint (12) term:u64  leases:u32 (lease:i64 remaining:i64)*           (milliseconds)
 /// compare  := target:u8 relation:u8 number:i64 key:bytes end:bytes value:bytes
 /// </code>
 /// Part of the disk and wire format: never renumber a kind or a flag, never reorder fields.
@@ -34,6 +39,11 @@ public static class StoreRequestCodec
     private const byte Session = 6;
     private const byte OpenSession = 7;
     private const byte CloseSession = 8;
+    private const byte GrantLease = 9;
+    private const byte RevokeLease = 10;
+    private const byte ExpireLeases = 11;
+    private const byte CheckpointLeases = 12;
+    private const byte TimeToLiveFlag = 8;
 
     // Far above what any limit allows; keeps a hostile encoding from exhausting the stack.
     private const int DepthMax = 64;
@@ -41,7 +51,7 @@ public static class StoreRequestCodec
     /// <summary>Bytes that <see cref="Write"/> fills.</summary>
     public static int GetLength(StoreRequest request) => request switch
     {
-        PutRequest put => 1 + 1 + 8 + Sized(put.Key) + Sized(put.Value),
+        PutRequest put => 1 + 1 + 8 + Sized(put.Key) + Sized(put.Value) + (put.TimeToLive == TimeSpan.Zero ? 0 : 8),
         RangeRequest range => 1 + 3 + (6 * 8) + Sized(range.Key) + Sized(range.RangeEnd),
         DeleteRangeRequest delete => 1 + 1 + Sized(delete.Key) + Sized(delete.RangeEnd),
         TxnRequest txn => 1 + CompareLength(txn.Compare) + BranchLength(txn.Success) + BranchLength(txn.Failure),
@@ -49,6 +59,10 @@ public static class StoreRequestCodec
         SessionRequest session => 1 + (3 * 8) + GetLength(session.Request),
         OpenSessionRequest => 1 + (2 * 4) + 8,
         CloseSessionRequest => 1 + 8,
+        LeaseGrantRequest => 1 + 8 + 8,
+        LeaseRevokeRequest => 1 + 8,
+        ExpireLeasesRequest expire => 1 + 8 + sizeof(uint) + (8 * expire.Ids.Count),
+        CheckpointLeasesRequest checkpoint => 1 + 8 + sizeof(uint) + (16 * checkpoint.Leases.Count),
         _ => throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request)),
     };
 
@@ -100,10 +114,7 @@ public static class StoreRequestCodec
         {
             case PutRequest put:
                 writer.Byte(Put);
-                writer.Byte(Flags(put.ReturnPrevious, put.IgnoreValue, put.IgnoreLease));
-                writer.Int64(put.LeaseId);
-                writer.Bytes(put.Key.Span);
-                writer.Bytes(put.Value.Span);
+                WritePut(ref writer, put);
                 break;
             case RangeRequest range:
                 WriteRange(ref writer, range);
@@ -142,7 +153,60 @@ public static class StoreRequestCodec
                 writer.UInt64(close.SessionId);
                 break;
             default:
+                WriteLeaseRequest(ref writer, request);
+                break;
+        }
+    }
+
+    private static void WriteLeaseRequest(ref LittleEndianWriter writer, StoreRequest request)
+    {
+        switch (request)
+        {
+            case LeaseGrantRequest grant:
+                writer.Byte(GrantLease);
+                writer.Int64(grant.Ttl);
+                writer.Int64(grant.Id);
+                break;
+            case LeaseRevokeRequest revoke:
+                writer.Byte(RevokeLease);
+                writer.Int64(revoke.Id);
+                break;
+            case ExpireLeasesRequest expire:
+                writer.Byte(ExpireLeases);
+                writer.UInt64(expire.Term);
+                writer.UInt32((uint)expire.Ids.Count);
+                foreach (long id in expire.Ids)
+                {
+                    writer.Int64(id);
+                }
+
+                break;
+            case CheckpointLeasesRequest checkpoint:
+                writer.Byte(CheckpointLeases);
+                writer.UInt64(checkpoint.Term);
+                writer.UInt32((uint)checkpoint.Leases.Count);
+                foreach (LeaseCheckpoint lease in checkpoint.Leases)
+                {
+                    writer.Int64(lease.Id);
+                    writer.Int64(lease.RemainingMilliseconds);
+                }
+
+                break;
+            default:
                 throw new ArgumentException($"{request.GetType().Name} has no binary form", nameof(request));
+        }
+    }
+
+    private static void WritePut(ref LittleEndianWriter writer, PutRequest put)
+    {
+        bool hasTimeToLive = put.TimeToLive != TimeSpan.Zero;
+        writer.Byte((byte)(Flags(put.ReturnPrevious, put.IgnoreValue, put.IgnoreLease) | (hasTimeToLive ? TimeToLiveFlag : 0)));
+        writer.Int64(put.LeaseId);
+        writer.Bytes(put.Key.Span);
+        writer.Bytes(put.Value.Span);
+        if (hasTimeToLive)
+        {
+            writer.Int64(put.TimeToLive.Ticks / TimeSpan.TicksPerMillisecond);
         }
     }
 
@@ -209,8 +273,34 @@ public static class StoreRequestCodec
             Session => ReadSession(ref reader, depth),
             OpenSession => new OpenSessionRequest(new SessionLimits(reader.UInt32(), reader.UInt32(), reader.UInt64())),
             CloseSession => new CloseSessionRequest(reader.UInt64()),
-            _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 8"),
+            GrantLease => new LeaseGrantRequest(reader.Int64(), reader.Int64()),
+            RevokeLease => new LeaseRevokeRequest(reader.Int64()),
+            ExpireLeases => new ExpireLeasesRequest(reader.UInt64(), ReadIds(ref reader)),
+            CheckpointLeases => new CheckpointLeasesRequest(reader.UInt64(), ReadCheckpoints(ref reader)),
+            _ => throw new RequestFormatException($"request kind {kind} at byte {at} is unknown; kinds are 1 to 12"),
         };
+    }
+
+    private static long[] ReadIds(ref LittleEndianReader reader)
+    {
+        var ids = new long[reader.Count(smallest: 8)];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            ids[i] = reader.Int64();
+        }
+
+        return ids;
+    }
+
+    private static LeaseCheckpoint[] ReadCheckpoints(ref LittleEndianReader reader)
+    {
+        var leases = new LeaseCheckpoint[reader.Count(smallest: 16)];
+        for (int i = 0; i < leases.Length; i++)
+        {
+            leases[i] = new LeaseCheckpoint(reader.Int64(), reader.Int64());
+        }
+
+        return leases;
     }
 
     private static SessionRequest ReadSession(ref LittleEndianReader reader, int depth)
@@ -229,18 +319,29 @@ public static class StoreRequestCodec
 
     private static PutRequest ReadPut(ref LittleEndianReader reader)
     {
-        byte flags = reader.Flags(7);
+        byte flags = reader.Flags(7 | TimeToLiveFlag);
         long lease = reader.Int64();
         ReadOnlyMemory<byte> key = reader.Bytes();
+        ReadOnlyMemory<byte> value = reader.Bytes();
         return new PutRequest
         {
             Key = key,
-            Value = reader.Bytes(),
+            Value = value,
             LeaseId = lease,
+            TimeToLive = (flags & TimeToLiveFlag) != 0 ? ReadTimeToLive(ref reader) : TimeSpan.Zero,
             ReturnPrevious = (flags & 1) != 0,
             IgnoreValue = (flags & 2) != 0,
             IgnoreLease = (flags & 4) != 0,
         };
+    }
+
+    private static TimeSpan ReadTimeToLive(ref LittleEndianReader reader)
+    {
+        int at = reader.Position;
+        long milliseconds = reader.Int64();
+        return milliseconds > 0 && milliseconds <= (long)PutRequest.TimeToLiveMax.TotalMilliseconds
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw new RequestFormatException($"time to live {milliseconds} ms at byte {at}; it is from 1 to {(long)PutRequest.TimeToLiveMax.TotalMilliseconds}");
     }
 
     private static RangeRequest ReadRange(ref LittleEndianReader reader)

@@ -1,3 +1,4 @@
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Replication;
@@ -16,12 +17,16 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 {
     private static readonly string s_version = typeof(GroupCore).Assembly.GetName().Version!.ToString(3);
 
+    /// <summary>Where clocks are not trusted at all (<see cref="NodeSettings.ClockDriftMax"/> of 1), leases trust them as far as they do by default.</summary>
+    private const double LeaseStretchMax = 0.1;
+
     private readonly Lock _stopGate = new();
     private readonly NodeShared _node;
     private readonly NodeSettings _settings;
     private readonly RequestValidator _validator;
     private readonly StoreHolder _stores;
     private readonly StoreReader _reader;
+    private readonly LeaseTerms _leaseTerms;
     private readonly long _requestTimeout;
     private readonly SnapshotPolicy _snapshotPolicy;
 
@@ -60,14 +65,17 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Stores = _stores,
             Applier = Apply,
             Self = new Member(_settings.NodeId.Value, _settings.Name, [], _settings.ClientUrls, DirectoryId: node.Storage.DirectoryId),
+            LeaseStretch = Math.Min(_settings.ClockDriftMax, LeaseStretchMax),
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
         Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
         parts.Snapshots = Snapshot;
-        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report, logEndedAt: Node.Raft.LastIndex.Value);
+        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report, Node.Report, logEndedAt: Node.Raft.LastIndex.Value);
         _reader = new StoreReader(_stores, _settings.ClusterId, _settings.NodeId.Value, () => Node.Status.Term);
         parts.MembersAnswer = MembersAnswer;
+        parts.LeaseAnswer = _reader.Lease;
+        _leaseTerms = new LeaseTerms(_settings.ElectionTimeout);
         Parts = parts;
     }
 
@@ -150,6 +158,38 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     {
         PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
         return new ValueTask<SessionResponse>(operation, token);
+    }
+
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<LeaseGrantResponse>(operation, token);
+    }
+
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default)
+    {
+        PendingOperation operation = SubmitWrite(request, cancellationToken, out short token);
+        return new ValueTask<LeaseRevokeResponse>(operation, token);
+    }
+
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default)
+    {
+        PendingOperation question = SubmitLeaseQuestion(new LeaseAskRequest(LeaseQuestion.KeepAlive, leaseId), cancellationToken, out short token);
+        return new ValueTask<LeaseKeepAliveResponse>(question, token);
+    }
+
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default)
+    {
+        var ask = new LeaseAskRequest(LeaseQuestion.TimeToLive, request.Id, request.WithKeys);
+        PendingOperation question = SubmitLeaseQuestion(ask, cancellationToken, out short token);
+        return new ValueTask<LeaseTimeToLiveResponse>(question, token);
+    }
+
+    public async ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default)
+    {
+        _reader.CheckHoldsData(View);
+        await PassBarrierAsync(serializable: false, cancellationToken).ConfigureAwait(false);
+        return _reader.Leases();
     }
 
     public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
@@ -253,11 +293,25 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         };
     }
 
+    private PendingOperation SubmitLeaseQuestion(LeaseAskRequest request, CancellationToken cancellationToken, out short token)
+    {
+        ThrowIfDown();
+        _reader.CheckHoldsData(View);
+
+        // A renewal that is refused may cost its caller the lease, so load alone does not keep it out.
+        PendingOperation question = Rent(request, 0, queued: false, cancellationToken, operationsMax: 2 * _settings.Proposer.OperationsMax);
+        token = question.Token;
+        Node.SubmitLeaseQuestion(question);
+        AbandonIfStopped();
+        return question;
+    }
+
     private PendingOperation SubmitWrite(StoreRequest request, CancellationToken cancellationToken, out short token)
     {
         _validator.Check(request);
         ThrowIfDown();
         _reader.CheckHoldsData(View); // Its answer would never come out of this member's log.
+        request = _leaseTerms.Raise(request);
         PendingOperation operation = Rent(request, StoreRequestCodec.GetLength(request), queued: true, cancellationToken);
         token = operation.Token;
         Node.Submit(operation);
@@ -265,11 +319,12 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return operation;
     }
 
-    private PendingOperation Rent(StoreRequest request, int length, bool queued, CancellationToken cancellationToken)
+    private PendingOperation Rent(StoreRequest request, int length, bool queued, CancellationToken cancellationToken, int operationsMax = 0)
     {
-        if (_node.Operations.Rented >= _settings.Proposer.OperationsMax)
+        operationsMax = operationsMax > 0 ? operationsMax : _settings.Proposer.OperationsMax;
+        if (_node.Operations.Rented >= operationsMax)
         {
-            throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: {_settings.Proposer.OperationsMax} are under way");
+            throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: {operationsMax} are under way");
         }
 
         PendingOperation operation = _node.Operations.Rent();

@@ -139,6 +139,22 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default) => _core.CompactAsync(request, cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) => _core.GrantLeaseAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => _core.RevokeLeaseAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => _core.KeepLeaseAliveAsync(leaseId, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) =>
+        _core.LeaseTimeToLiveAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => _core.LeasesAsync(cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _core.StatusAsync(cancellationToken);
 
     /// <inheritdoc/>

@@ -80,6 +80,17 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<CompactResponse> CompactAsync(CompactRequest request, CancellationToken cancellationToken = default) => _group.CompactAsync(request, cancellationToken);
 
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) => _group.GrantLeaseAsync(request, cancellationToken);
+
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => _group.RevokeLeaseAsync(request, cancellationToken);
+
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => _group.KeepLeaseAliveAsync(leaseId, cancellationToken);
+
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) =>
+        _group.LeaseTimeToLiveAsync(request, cancellationToken);
+
+    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => _group.LeasesAsync(cancellationToken);
+
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _group.StatusAsync(cancellationToken);
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _group.HashAsync(request, cancellationToken);

@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
 
@@ -30,6 +31,7 @@ internal sealed class MvccStore
         CompactRevision = view.CompactRevision;
         Membership = view.Membership;
         Sessions = view.Sessions;
+        Leases = new LeaseTableBuilder(view.Leases);
         IsHollow = view.IsHollow;
     }
 
@@ -71,13 +73,19 @@ internal sealed class MvccStore
     /// <summary>Writer only: the sessions, published or not.</summary>
     public SessionTable Sessions { get; private set; } = SessionTable.Empty;
 
+    /// <summary>Writer only: the leases with everything prepared so far. Changed by way of the store, which keeps the digest.</summary>
+    public LeaseTableBuilder Leases { get; }
+
     /// <summary>Writer only: whether commands were passed over; see <see cref="StoreView.IsHollow"/>. For good.</summary>
     public bool IsHollow { get; private set; }
 
     /// <summary>Writer only: the index with everything prepared so far.</summary>
     public KeyIndex Unpublished => _index.Unpublished;
 
-    /// <summary>Prepares a put at the revision, which is the next one or, within one request, the one already begun.</summary>
+    /// <summary>
+    /// Prepares a put at the revision, which is the next one or, within one request, the one already begun. The key leaves its lease for the one given, in
+    /// the same step; 0 is none.
+    /// </summary>
     /// <returns>The version it replaces, a tombstone included, or null.</returns>
     public VersionRecord? Put(long revision, ReadOnlySpan<byte> key, byte[] value, long leaseId)
     {
@@ -105,6 +113,7 @@ internal sealed class MvccStore
         }
 
         Digest(revision, key, version);
+        Leases.Move(ref _digest, key, previous?.LeaseId ?? 0, leaseId);
         return previous;
     }
 
@@ -116,7 +125,20 @@ internal sealed class MvccStore
         record.Head = VersionRecord.Tombstone(revision, previous);
         _index.AddLive(record.Key, KnownBugs.DeletedKeyStaysCounted ? 0 : -1);
         Digest(revision, record.Key, record.Head);
+        Leases.Move(ref _digest, record.Key, previous.LeaseId, 0);
     }
+
+    /// <summary>Prepares a grant; no lease has the id.</summary>
+    public void GrantLease(ulong index, long id, long ttlMilliseconds, bool endsWithLastKey) => Leases.Grant(ref _digest, index, id, ttlMilliseconds, endsWithLastKey);
+
+    /// <summary>Prepares the end of a lease, whose keys are deleted before.</summary>
+    public void EndLease(ulong index, long id) => Leases.End(ref _digest, index, id);
+
+    /// <summary>Prepares what a lease has left.</summary>
+    public void CheckpointLease(ulong index, LeaseCheckpoint checkpoint) => Leases.Checkpoint(ref _digest, index, checkpoint);
+
+    /// <summary>A request is complete: leases of single keys that have lost them end.</summary>
+    public void EndRequest(ulong index) => Leases.EndRequest(ref _digest, index);
 
     /// <summary>The request that changed something is complete: its revision is the store's.</summary>
     public void CommitRevision(long revision)
@@ -162,6 +184,7 @@ internal sealed class MvccStore
             Digest = _digest,
             Membership = Membership,
             Sessions = Sessions,
+            Leases = Leases.Publish(),
             IsHollow = IsHollow,
         });
     }
@@ -177,6 +200,7 @@ internal sealed class MvccStore
         Digest = _digest,
         Membership = Membership,
         Sessions = Sessions,
+        Leases = _view.Leases,
     });
 
     /// <summary>

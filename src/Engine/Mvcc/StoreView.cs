@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
 
@@ -31,6 +32,9 @@ internal sealed class StoreView
 
     /// <summary>Sessions of clients and what came of their requests.</summary>
     public SessionTable Sessions { get; init; } = SessionTable.Empty;
+
+    /// <summary>Leases and the keys that belong to them. A key of a view belongs to a lease of the view, or to none.</summary>
+    public LeaseTable Leases { get; init; } = LeaseTable.Empty;
 
     /// <summary>
     /// Commands were passed over, since they came without what they carry: the store of a witness. It says where the log stands and who the members

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 using MetaStore.Engine.Snapshots;
@@ -38,6 +39,7 @@ internal sealed class Applier : ILoop
     private HistoryCutter _cutter;
     private Action? _applied;
     private Action<MvccStore>? _snapshotDue;
+    private Action<LeaseNews>? _leaseChanged;
     private StateChecks? _checks;
 
     public Applier(StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong digestEvery, ulong clusterId, ulong nodeId)
@@ -66,10 +68,12 @@ internal sealed class Applier : ILoop
     /// <param name="applied">Something was applied.</param>
     /// <param name="snapshotDue">A snapshot is due.</param>
     /// <param name="stateReached">Told of this node's state, each Nth index.</param>
+    /// <param name="leaseChanged">Told of what became of leases.</param>
     /// <param name="logEndedAt">Where the log ended when the node started.</param>
-    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, ulong logEndedAt)
+    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, Action<LeaseNews> leaseChanged, ulong logEndedAt)
     {
         _checks = new StateChecks(_digestEvery, stateReached, logEndedAt);
+        _leaseChanged = leaseChanged;
         _applied = applied;
         _snapshotDue = snapshotDue;
     }
@@ -198,6 +202,7 @@ internal sealed class Applier : ILoop
 
         MvccStore store = _stores.Current;
         store.Publish(last.Index.Value, last.Term.Value);
+        store.Leases.TakeNews(_leaseChanged!); // Behind the publishing: who hears of a change finds it in the view.
         foreach ((PendingOperation waiter, ApplyResult result) in _answers)
         {
             if (result.IsFailed)

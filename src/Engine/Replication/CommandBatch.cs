@@ -39,6 +39,19 @@ internal static class CommandBatch
         return bytes;
     }
 
+    /// <summary>A batch of one request of the leader's own, for whose answer nobody waits: its name is no proposer's.</summary>
+    public static byte[] EncodeOwn(StoreRequest request)
+    {
+        var bytes = new byte[HeaderLength + StoreRequestCodec.GetLength(request)];
+        var writer = new LittleEndianWriter(bytes);
+        writer.Byte(FormatVersion);
+        writer.UInt64(0);
+        writer.UInt64(0);
+        writer.UInt32(1);
+        StoreRequestCodec.Write(request, bytes.AsSpan(HeaderLength));
+        return bytes;
+    }
+
     /// <summary>The batch's name, without decoding its operations.</summary>
     public static BatchId ReadId(ReadOnlyMemory<byte> bytes)
     {

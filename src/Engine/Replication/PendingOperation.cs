@@ -25,6 +25,10 @@ internal sealed class PendingOperation
         IValueTaskSource<OpenSessionResponse>,
         IValueTaskSource<CloseSessionResponse>,
         IValueTaskSource<SessionResponse>,
+        IValueTaskSource<LeaseGrantResponse>,
+        IValueTaskSource<LeaseRevokeResponse>,
+        IValueTaskSource<LeaseKeepAliveResponse>,
+        IValueTaskSource<LeaseTimeToLiveResponse>,
         IValueTaskSource
 {
     private const int Waiting = 0;
@@ -142,6 +146,14 @@ internal sealed class PendingOperation
     CloseSessionResponse IValueTaskSource<CloseSessionResponse>.GetResult(short token) => (CloseSessionResponse)GetResult(token);
 
     SessionResponse IValueTaskSource<SessionResponse>.GetResult(short token) => (SessionResponse)GetResult(token);
+
+    LeaseGrantResponse IValueTaskSource<LeaseGrantResponse>.GetResult(short token) => (LeaseGrantResponse)GetResult(token);
+
+    LeaseRevokeResponse IValueTaskSource<LeaseRevokeResponse>.GetResult(short token) => (LeaseRevokeResponse)GetResult(token);
+
+    LeaseKeepAliveResponse IValueTaskSource<LeaseKeepAliveResponse>.GetResult(short token) => (LeaseKeepAliveResponse)GetResult(token);
+
+    LeaseTimeToLiveResponse IValueTaskSource<LeaseTimeToLiveResponse>.GetResult(short token) => (LeaseTimeToLiveResponse)GetResult(token);
 
     void IValueTaskSource.GetResult(short token) => GetResult(token);
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
@@ -17,12 +18,17 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>Peer messages that may wait; beyond it they are dropped, which Raft copes with.</summary>
     private const int MessagesMax = 8192;
 
+    /// <summary>Tells the rounds of the lease desk from those of the read barrier.</summary>
+    private const ulong LeaseRounds = 0x1EA5_E5;
+
     private readonly ConcurrentQueue<Message> _messages = new();
     private readonly ConcurrentQueue<PendingOperation> _operations = new();
     private readonly ConcurrentQueue<PendingOperation> _reads = new();
     private readonly ConcurrentQueue<SnapshotEvent> _snapshotEvents = new();
     private readonly ConcurrentQueue<NodeId> _unreachable = new();
     private readonly ConcurrentQueue<PendingOperation> _clusterRequests = new();
+    private readonly ConcurrentQueue<PendingOperation> _leaseQuestions = new();
+    private readonly ConcurrentQueue<LeaseNews> _leaseNews = new();
     private readonly ConcurrentQueue<StateCheck> _statesReached = new();
     private readonly StateTally _tally = new();
     private readonly RaftNode _raft;
@@ -31,6 +37,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly Proposer _proposer;
     private readonly ReadBarrier _barrier;
     private readonly MembershipDesk _desk;
+    private readonly LeaseDesk _leases;
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
     private readonly Slumber _slumber;
@@ -54,6 +61,13 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         Freshness = new Freshness(parts.Time);
         _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks, Freshness);
         _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
+        _leases = new LeaseDesk(
+            new Lessor(parts.LeaseStretch),
+            new LeaseClock(parts.Time, 2 * parts.TickLength),
+            parts.ReadOrigin ^ LeaseRounds,
+            parts.ReadRetryTicks,
+            SendPayload,
+            (question, facts) => _parts.LeaseAnswer(question, facts));
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
         _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
         _removal.Committed(parts.Stores.Current.View.Membership);
@@ -83,7 +97,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     public long NextWake => _slumber.IsAsleep ? long.MaxValue : Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
 
-    private bool HasRequests => !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty;
+    private bool HasRequests => !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty || !_leaseQuestions.IsEmpty;
 
     // Only a leader's own appends make company worth waiting for: a follower hands on at once.
     private bool AppendUnderWay => _raft.Role == Role.Leader && _writeHandedOut > Volatile.Read(ref _writeDurable);
@@ -120,6 +134,15 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _clusterRequests.Enqueue(request);
         _parts.Signal.Set();
     }
+
+    public void SubmitLeaseQuestion(PendingOperation question)
+    {
+        _leaseQuestions.Enqueue(question);
+        _parts.Signal.Set();
+    }
+
+    /// <summary>A lease has changed, in what was published last. Told with the next turn: it is in no hurry, unless <see cref="Applied"/> follows.</summary>
+    public void Report(LeaseNews news) => _leaseNews.Enqueue(news);
 
     public void ReportRefused(NodeId peer, string reason)
     {
@@ -187,11 +210,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         }
 
         EndRecovery();
-        _readsAwaitApply = _barrier.AwaitsApply || _desk.AwaitsApply;
+        _readsAwaitApply = _barrier.AwaitsApply || _desk.AwaitsApply || _leases.AwaitsApply;
         if (_readsAwaitApply)
         {
             // Applied between the look and the flag: nobody would wake this loop.
             CompleteApplied(AppliedIndex());
+            worked |= _leases.AwaitsApply && RunLeases();
         }
 
         _slumber.Settle(_raft.IsQuiescent && IsIdle());
@@ -207,6 +231,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _proposer.Abandon(error, reason);
         _barrier.Abandon(error, reason);
         _desk.Abandon(error, reason);
+        _leases.Abandon(error, reason);
         PublishStatus();
     }
 
@@ -215,8 +240,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         !HasRequests
         && _messages.IsEmpty
         && !_raft.HasReady
-        && _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count == 0
+        && _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count + _leases.Count == 0
         && _desk.IsSettled(_raft)
+        && _leases.IsSettled
         && _removal.IsSettled
         && !_parts.Snapshots.HasTransfers;
 
@@ -282,6 +308,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
                 continue;
             }
 
+            if (message.Kind is MessageKind.LeaseAsk or MessageKind.LeaseReply)
+            {
+                _leases.Receive(message, _raft);
+                continue;
+            }
+
             if (message.Kind is MessageKind.Forward or MessageKind.ForwardReply)
             {
                 _desk.Receive(message, _raft);
@@ -328,6 +360,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _barrier.Tick();
             _parts.Snapshots.Tick();
             _desk.Tick(_raft);
+            _leases.Tick(_raft);
             _removal.Tick();
         }
 
@@ -337,6 +370,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _proposer.Expire(now);
             _barrier.Expire(now);
             _desk.Expire(now);
+            _leases.Expire(now);
         }
 
         return ticks > 0;
@@ -349,6 +383,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _raft.SetTime(now);
         worked |= _desk.Run(_raft);
         _barrier.TryAsk(_raft, now);
+        worked |= RunLeases();
         if (_raft.Leader.IsNone)
         {
             return worked;
@@ -373,6 +408,18 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         return worked;
     }
 
+    /// <summary>Before the proposer's batches: what ends leases stands behind no load.</summary>
+    private bool RunLeases()
+    {
+        while (_leaseNews.TryDequeue(out LeaseNews news))
+        {
+            _leases.Hear(news);
+        }
+
+        // Taken after the news, all of which it holds.
+        return _leases.Run(_raft, _parts.Stores.Current.View);
+    }
+
     private bool Gather()
     {
         bool worked = false;
@@ -385,6 +432,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         while (_reads.TryDequeue(out PendingOperation? read))
         {
             _barrier.Add(read);
+            worked = true;
+        }
+
+        while (_leaseQuestions.TryDequeue(out PendingOperation? question))
+        {
+            _leases.Add(question);
             worked = true;
         }
 
@@ -425,11 +478,13 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         foreach (ReadState read in ready.Reads)
         {
             _barrier.Confirm(read, AppliedIndex());
+            _leases.Confirm(read);
         }
 
         foreach (ReadContext context in ready.AbortedReads)
         {
             _barrier.Abort(context);
+            _leases.Abort(context);
         }
 
         foreach (NodeId peer in ready.SnapshotsToSend)
@@ -560,7 +615,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private void PublishStatus()
     {
         NodeId leader = _abandoned ? NodeId.None : _raft.Leader;
-        bool changed = _status.Publish(_raft, leader, _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count);
+        bool changed = _status.Publish(_raft, leader, _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count + _leases.Count);
         if (changed)
         {
             LeaderChanged?.Invoke();

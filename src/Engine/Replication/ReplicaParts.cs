@@ -1,4 +1,5 @@
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Engine.Transactions;
@@ -47,6 +48,12 @@ internal sealed class ReplicaParts
 
     /// <summary>The answer about a member, from what this node has applied.</summary>
     public Func<ulong, MembersResponse> MembersAnswer { get; set; } = null!;
+
+    /// <summary>By how much a lease's time to live is stretched, for clocks that run fast; a share.</summary>
+    public required double LeaseStretch { get; init; }
+
+    /// <summary>The answer to a question about a lease, from what the leader said and this node has applied.</summary>
+    public Func<LeaseAskRequest, LeaseFacts, StoreResponse> LeaseAnswer { get; set; } = null!;
 
     /// <summary>Set before the first run: the log's observer is the replica itself.</summary>
     public LogWriter Log { get; set; } = null!;

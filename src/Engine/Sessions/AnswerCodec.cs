@@ -10,6 +10,8 @@ namespace MetaStore.Engine.Sessions;
 /// delete (3)     deleted:i64  items:u32 keyValue*
 /// txn (4)        flags:u8 (1 succeeded)  answers:u32 answer*
 /// compact (5)
+/// grant (6)      lease:i64 ttl:i64
+/// revoke (7)
 /// keyValue    := create:i64 mod:i64 version:i64 lease:i64 key:bytes value:bytes         bytes := length:u32 byte*
 /// </code>
 /// Little-endian, part of the disk format (snapshots hold it): never renumber, never reorder.
@@ -21,6 +23,8 @@ internal static class AnswerCodec
     private const byte Delete = 3;
     private const byte Txn = 4;
     private const byte Compact = 5;
+    private const byte Grant = 6;
+    private const byte Revoke = 7;
     private const byte Flag = 1;
     private const int KeyValueBytesMin = (4 * sizeof(long)) + (2 * sizeof(uint));
 
@@ -60,7 +64,8 @@ internal static class AnswerCodec
         RangeResponse range => 1 + sizeof(long) + GetLength(range.Items),
         DeleteRangeResponse delete => sizeof(long) + GetLength(delete.Previous),
         TxnResponse txn => 1 + sizeof(uint) + txn.Responses.Sum(GetLength),
-        CompactResponse => 0,
+        CompactResponse or LeaseRevokeResponse => 0,
+        LeaseGrantResponse => 2 * sizeof(long),
         _ => throw new InvariantException($"{answer.GetType().Name} is no answer to a request of a session"),
     };
 
@@ -102,8 +107,13 @@ internal static class AnswerCodec
                 }
 
                 break;
+            case LeaseGrantResponse grant:
+                Begin(ref writer, Grant, answer);
+                writer.Int64(grant.Id);
+                writer.Int64(grant.Ttl);
+                break;
             default:
-                Begin(ref writer, Compact, answer);
+                Begin(ref writer, answer is LeaseRevokeResponse ? Revoke : Compact, answer);
                 break;
         }
     }
@@ -145,6 +155,8 @@ internal static class AnswerCodec
             Delete => new DeleteRangeResponse { Header = header, Deleted = reader.Int64(), Previous = ReadItems(ref reader) },
             Txn => new TxnResponse { Header = header, Succeeded = reader.Flags(Flag) != 0, Responses = ReadAnswers(ref reader, outer, depth) },
             Compact => new CompactResponse { Header = header },
+            Grant => new LeaseGrantResponse { Header = header, Id = reader.Int64(), Ttl = reader.Int64() },
+            Revoke => new LeaseRevokeResponse { Header = header },
             _ => throw new RequestFormatException($"answer kind {kind} is unknown"),
         };
     }

@@ -100,6 +100,25 @@ public sealed class MetaStoreSession : IMetaStore
         WriteAsync<CompactResponse>(request, cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) =>
+        WriteAsync<LeaseGrantResponse>(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) =>
+        WriteAsync<LeaseRevokeResponse>(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) =>
+        _store.KeepLeaseAliveAsync(leaseId, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) =>
+        _store.LeaseTimeToLiveAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => _store.LeasesAsync(cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) => _store.RangeAsync(request, cancellationToken);
 
     /// <inheritdoc/>

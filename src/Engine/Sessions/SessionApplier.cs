@@ -13,6 +13,7 @@ internal sealed class SessionApplier(MvccStore store, RequestApplier requests)
     public void Begin(ulong index, ulong term)
     {
         Index = index;
+        requests.Index = index;
         requests.Term = term;
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
@@ -17,6 +18,7 @@ internal delegate int SnapshotSource(Span<byte> buffer);
 internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership)
 {
     private readonly byte[] _number = new byte[sizeof(ulong)];
+    private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
     private long _offset;
 
     /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
@@ -49,6 +51,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Digest = digest,
             Membership = membership,
             Sessions = ReadSessions(appliedIndex),
+            Leases = ReadLeases(),
             IsHollow = flags != 0,
         };
         return new MvccStore(index, view);
@@ -68,6 +71,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             VersionRecord head = ReadVersions(versions, revision);
             newest = Math.Max(newest, head.ModRevision);
             index.Insert(new KeyRecord(key, head));
+            Attach(key, head.LeaseId);
             last = key;
             keys++;
         }
@@ -151,6 +155,51 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         }
 
         return Session.Restore(id, lastUsed, floor, keptBytesMax, answers.ToImmutable());
+    }
+
+    /// <summary>What the newest version of a key says is what counts; tombstones have no lease.</summary>
+    private void Attach(byte[] key, long lease)
+    {
+        if (lease == 0)
+        {
+            return;
+        }
+
+        if (!_attached.TryGetValue(lease, out ImmutableSortedSet<byte[]>.Builder? keys))
+        {
+            _attached.Add(lease, keys = Lease.NoKeys.ToBuilder());
+        }
+
+        keys.Add(key);
+    }
+
+    private LeaseTable ReadLeases()
+    {
+        ulong lastDrawn = UInt64();
+        var leases = ImmutableSortedDictionary.CreateBuilder<long, Lease>();
+        long last = 0;
+        for (uint left = UInt32(); left > 0; left--)
+        {
+            long id = Int64();
+            Require(id > last, $"lease {id:x} follows {last:x}");
+            last = id;
+            long ttl = Int64();
+            long remaining = Int64();
+            Require(remaining >= 0 && remaining <= ttl, $"lease {id:x} has {remaining} ms of {ttl} left");
+            byte flags = Byte();
+            Require((flags & ~StoreSnapshotWriter.EndsWithLastKeyFlag) == 0, $"flags {flags:x} of a lease mean nothing in format {StoreSnapshotWriter.Format}");
+            ImmutableSortedSet<byte[]> keys = _attached.Remove(id, out ImmutableSortedSet<byte[]>.Builder? attached) ? attached.ToImmutable() : Lease.NoKeys;
+            leases.Add(id, new Lease(id, ttl, remaining, flags != 0, keys));
+        }
+
+        Require(_attached.Count == 0, $"keys belong to lease {_attached.Keys.FirstOrDefault():x}, which is not there");
+        return new LeaseTable(leases.ToImmutable(), lastDrawn);
+    }
+
+    private byte Byte()
+    {
+        Fill(_number.AsSpan(0, 1));
+        return _number[0];
     }
 
     private ushort UInt16()

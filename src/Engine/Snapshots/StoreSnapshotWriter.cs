@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 
@@ -14,12 +15,14 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// same applied index write the same payload.
 /// <code>
 /// payload := format:u32 (4)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
-///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions
+///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions  leases
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
 /// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
 /// sessions := lastId:u64 sessionsMax:u32 sessionKeptBytesMax:u32 totalBytesMax:u64 count:u32 session*       (ids ascend)
 /// session  := id:u64 lastUsed:u64 floor:u64 keptBytesMax:u32 answers:u32 answer*                             (numbers ascend)
 /// answer   := sequence:u64 error:u16 answerLength:u32 answer    (see AnswerCodec; error and length 0: it was too large to keep)
+/// leases  := drawn:u64 count:u32 lease*
+/// lease   := id:i64 ttl:i64 remaining:i64 flags:u8 (1: ends with its last key)          (milliseconds; which keys are attached, the keys' newest versions say)
 /// </code>
 /// Little-endian, part of the disk format: never reorder. Checksums are the file's business, below.
 /// </summary>
@@ -27,13 +30,14 @@ internal sealed class StoreSnapshotWriter : IDisposable
 {
     public const uint Format = 4;
     public const uint HollowFlag = 1;
+    public const byte EndsWithLastKeyFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
     private readonly ViewPins.PinnedView _pin;
     private readonly SnapshotSink _sink;
     private readonly ArrayBufferWriter<byte> _buffer = new(64 << 10);
     private byte[]? _cursor = [0];
-    private IEnumerator<ulong>? _sessions;
+    private IEnumerator<ulong>? _tables;
     private ulong _keys;
 
     public StoreSnapshotWriter(MvccStore store, SnapshotSink sink)
@@ -55,12 +59,12 @@ internal sealed class StoreSnapshotWriter : IDisposable
     /// <summary>Writes on until about <paramref name="bytes"/> are written; false when the snapshot is complete.</summary>
     public bool WriteSlice(int bytes)
     {
-        if (_sessions is null)
+        if (_tables is null)
         {
             WriteKeys(bytes);
         }
 
-        bool isWhole = _sessions is not null && !WriteSessions(bytes);
+        bool isWhole = _tables is not null && !WriteTables(bytes);
         _sink(_buffer.WrittenSpan);
         _buffer.ResetWrittenCount();
         return !isWhole;
@@ -68,7 +72,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
 
     public void Dispose()
     {
-        _sessions?.Dispose();
+        _tables?.Dispose();
         _pin.Dispose();
     }
 
@@ -81,16 +85,16 @@ internal sealed class StoreSnapshotWriter : IDisposable
         {
             UInt32(EndOfKeys);
             UInt64(_keys);
-            _sessions = Pieces(View.Sessions).GetEnumerator();
+            _tables = Pieces(View.Sessions).Concat(Pieces(View.Leases)).GetEnumerator();
         }
     }
 
     /// <summary>False when all are written.</summary>
-    private bool WriteSessions(int bytes)
+    private bool WriteTables(int bytes)
     {
         while (_buffer.WrittenCount < bytes)
         {
-            if (!_sessions!.MoveNext())
+            if (!_tables!.MoveNext())
             {
                 return false;
             }
@@ -147,6 +151,20 @@ internal sealed class StoreSnapshotWriter : IDisposable
                 _buffer.Write(kept.Answer);
                 yield return sequence;
             }
+        }
+    }
+
+    private IEnumerable<ulong> Pieces(LeaseTable leases)
+    {
+        UInt64(leases.LastDrawn);
+        UInt32((uint)leases.Count);
+        foreach (Lease lease in leases.All)
+        {
+            UInt64((ulong)lease.Id);
+            UInt64((ulong)lease.TtlMilliseconds);
+            UInt64((ulong)lease.RemainingMilliseconds);
+            _buffer.Write([lease.EndsWithLastKey ? EndsWithLastKeyFlag : (byte)0]);
+            yield return (ulong)lease.Id;
         }
     }
 

@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Transactions;
@@ -20,7 +21,12 @@ internal readonly record struct ApplyResult(StoreResponse? Response, MetaStoreEr
 /// </summary>
 internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nodeId)
 {
-    /// <summary>The term of the entry that is being applied, for the answers.</summary>
+    private readonly LeaseApplier _leases = new(store);
+
+    /// <summary>The index of the entry that is being applied.</summary>
+    public ulong Index { get; set; }
+
+    /// <summary>The term of the entry that is being applied.</summary>
     public ulong Term { get; set; }
 
     /// <summary>Applies the request. Where <paramref name="wantResponse"/> is false nobody waits for the answer and none is made.</summary>
@@ -31,6 +37,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             PutRequest put => CheckPut(put),
             TxnRequest txn when !KnownBugs.TxnAppliedInPart => CheckTxn(txn),
             CompactRequest compact => CheckCompact(compact),
+            LeaseGrantRequest or LeaseRevokeRequest => _leases.Check(request),
             _ => default,
         };
         if (error != default)
@@ -44,11 +51,18 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             return ApplyResult.Done(wantResponse ? new CompactResponse { Header = FullHeader(store.Revision) } : null);
         }
 
+        if (LeaseApplier.IsOne(request))
+        {
+            StoreResponse answer = _leases.Apply(request, Index, Term);
+            return ApplyResult.Done(answer with { Header = FullHeader() });
+        }
+
         var run = new Run(this, wantResponse);
         StoreResponse? response = run.Execute(request);
         if (run.Changed)
         {
             store.CommitRevision(run.Revision);
+            store.EndRequest(Index);
         }
 
         return ApplyResult.Done(response);
@@ -73,6 +87,11 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
     private MetaStoreError CheckPut(PutRequest put)
     {
+        if (put.LeaseId != 0 && store.Leases.Find(put.LeaseId) is null)
+        {
+            return MetaStoreError.LeaseNotFound;
+        }
+
         bool needsKey = put.IgnoreValue || put.IgnoreLease;
         return needsKey && store.Unpublished.Find(put.Key.Span)?.At(store.Revision) is null ? MetaStoreError.KeyNotFound : default;
     }
@@ -159,7 +178,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             }
 
             byte[] value = put.IgnoreValue ? old!.Value : put.Value.ToArray();
-            VersionRecord? previous = owner.Store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old!.LeaseId : put.LeaseId);
+            VersionRecord? previous = owner.Store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old!.LeaseId : LeaseOf(put));
             Changed = true;
             if (!wantResponse)
             {
@@ -169,6 +188,8 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             bool returnsPrevious = put.ReturnPrevious && previous is { IsTombstone: false };
             return new PutResponse { Header = Header(), Previous = returnsPrevious ? ToKeyValue(put.Key.ToArray(), previous!) : null };
         }
+
+        private long LeaseOf(PutRequest put) => put.TimeToLive == TimeSpan.Zero ? put.LeaseId : owner._leases.GrantForOneKey(owner.Index, put.TimeToLive);
 
         private DeleteRangeResponse? Delete(DeleteRangeRequest delete)
         {

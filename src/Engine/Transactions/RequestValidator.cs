@@ -31,6 +31,11 @@ internal sealed class RequestValidator(StoreLimits limits)
                 break;
             case OpenSessionRequest or CloseSessionRequest:
                 break;
+            case LeaseGrantRequest grant:
+                CheckGrant(grant);
+                break;
+            case LeaseRevokeRequest:
+                break;
             case CompactRequest compact:
                 if (compact.Revision.Value < 0)
                 {
@@ -58,10 +63,11 @@ internal sealed class RequestValidator(StoreLimits limits)
                 $"session {session.SessionId}, request {session.Sequence}, acknowledged below {session.AcknowledgedBelow}: sessions and requests count from 1, and no request is acknowledged by itself");
         }
 
-        if (session.Request is not (PutRequest or DeleteRangeRequest or TxnRequest or CompactRequest))
+        if (session.Request is not (PutRequest or DeleteRangeRequest or TxnRequest or CompactRequest or LeaseGrantRequest or LeaseRevokeRequest))
         {
             throw new MetaStoreException(
-                MetaStoreError.InvalidArgument, $"{session.Request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions and compactions can");
+                MetaStoreError.InvalidArgument,
+                $"{session.Request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions, compactions, grants and revocations of leases can");
         }
 
         Check(session.Request);
@@ -86,6 +92,38 @@ internal sealed class RequestValidator(StoreLimits limits)
         if (put.IgnoreLease && put.LeaseId != 0)
         {
             throw new MetaStoreException(MetaStoreError.LeaseProvided, "lease is provided");
+        }
+
+        if (put.TimeToLive != TimeSpan.Zero)
+        {
+            CheckTimeToLive(put);
+        }
+    }
+
+    private static void CheckTimeToLive(PutRequest put)
+    {
+        if (put.TimeToLive < TimeSpan.Zero || put.TimeToLive > PutRequest.TimeToLiveMax)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"TimeToLive is {put.TimeToLive}; it must be from zero, for none, to {PutRequest.TimeToLiveMax}");
+        }
+
+        if (put.LeaseId != 0 || put.IgnoreLease)
+        {
+            throw new MetaStoreException(MetaStoreError.LeaseProvided, "lease is provided: a key has a lease or a TimeToLive, not both");
+        }
+    }
+
+    private static void CheckGrant(LeaseGrantRequest grant)
+    {
+        if (grant.Ttl > LeaseGrantRequest.TtlMax)
+        {
+            throw new MetaStoreException(MetaStoreError.LeaseTtlTooLarge, "too large lease TTL");
+        }
+
+        if (grant.Id < 0)
+        {
+            throw new MetaStoreException(MetaStoreError.InvalidArgument, $"lease id {grant.Id} is negative; it must be positive, or 0 for one that the store chooses");
         }
     }
 

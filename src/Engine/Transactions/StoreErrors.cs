@@ -11,6 +11,7 @@ internal static class StoreErrors
         MetaStoreError.Compacted => "required revision has been compacted",
         MetaStoreError.FutureRevision => "required revision is a future revision",
         MetaStoreError.LeaseNotFound => "requested lease not found",
+        MetaStoreError.LeaseExists => "lease already exists",
         MetaStoreError.SessionNotFound => "requested session not found; open a new one",
         MetaStoreError.SessionSequenceTooOld => "the session has acknowledged a later request; this one is not applied",
         MetaStoreError.SessionFull => $"the request's number is {SessionRequest.UnacknowledgedMax} or more above what the session has acknowledged",

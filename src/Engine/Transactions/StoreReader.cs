@@ -1,3 +1,4 @@
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Raft;
@@ -58,6 +59,37 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
             HashRevision = new Revision(revision),
             CompactRevision = new Revision(pin.View.CompactRevision),
         };
+    }
+
+    /// <summary>The answer to a question about a lease, of which the leader knows what it has left. Its keys are this node's to tell.</summary>
+    public StoreResponse Lease(LeaseAskRequest question, LeaseFacts facts)
+    {
+        const long MillisecondsPerSecond = 1000;
+        StoreView view = stores.Current.View;
+        if (question.Question == LeaseQuestion.KeepAlive)
+        {
+            return new LeaseKeepAliveResponse { Header = Header(view), Id = question.Id, Ttl = facts.GrantedMilliseconds / MillisecondsPerSecond };
+        }
+
+        if (!facts.Exists || view.Leases.Find(question.Id) is not { } lease)
+        {
+            return new LeaseTimeToLiveResponse { Header = Header(view), Id = question.Id, Ttl = -1 };
+        }
+
+        return new LeaseTimeToLiveResponse
+        {
+            Header = Header(view),
+            Id = question.Id,
+            Ttl = facts.RemainingMilliseconds / MillisecondsPerSecond,
+            GrantedTtl = facts.GrantedMilliseconds / MillisecondsPerSecond,
+            Keys = question.WithKeys ? [.. lease.Keys.Select(key => new ReadOnlyMemory<byte>(key))] : [],
+        };
+    }
+
+    public LeasesResponse Leases()
+    {
+        StoreView view = stores.Current.View;
+        return new LeasesResponse { Header = Header(view), Ids = [.. view.Leases.Ids] };
     }
 
     /// <summary>

@@ -87,6 +87,35 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
         return ExecuteAsync<CompactResponse>(FrameKind.Compact, request, isReadOnly: false, preferLeader: true, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return ExecuteAsync<LeaseGrantResponse>(FrameKind.GrantLease, request, isReadOnly: false, preferLeader: true, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return ExecuteAsync<LeaseRevokeResponse>(FrameKind.RevokeLease, request, isReadOnly: false, preferLeader: true, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) =>
+        ExecuteAsync<LeaseKeepAliveResponse>(FrameKind.KeepLeaseAlive, new LeaseRenewal(leaseId), isReadOnly: false, preferLeader: true, cancellationToken, isRepeatable: true);
+
+    /// <inheritdoc/>
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return ExecuteAsync<LeaseTimeToLiveResponse>(FrameKind.LeaseTimeToLive, request, isReadOnly: true, preferLeader: true, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) =>
+        ExecuteAsync<LeasesResponse>(FrameKind.Leases, request: null, isReadOnly: true, preferLeader: true, cancellationToken);
+
     /// <summary>How one of the nodes, any, sees itself and its cluster. To ask a certain one, make a client with its endpoint alone.</summary>
     /// <inheritdoc/>
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) =>

@@ -49,8 +49,8 @@ internal static class FrameOutput
         long bodyLength = ResponseCodec.GetLength(response);
         if (bodyLength > bodyBytesMax)
         {
-            // Only ranges grow like this; a transaction or a removal that returns as much has taken effect.
-            Outcome outcome = response is RangeResponse ? Outcome.NotApplied : Outcome.Unknown;
+            // Reads grow like this; a transaction or a removal that returns as much has taken effect.
+            Outcome outcome = response is RangeResponse or LeasesResponse or LeaseTimeToLiveResponse ? Outcome.NotApplied : Outcome.Unknown;
             string message = $"The answer takes {bodyLength} bytes; a frame carries {bodyBytesMax}. Ask with a limit.";
             WriteError(output, correlation, MetaStoreError.ResponseTooLarge, outcome, message);
             return;

@@ -22,12 +22,18 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
     private readonly PendingAnswer<SessionResponse>.Pool _sessions = new(new StoreFailures(logger));
     private readonly PendingAnswer<OpenSessionResponse>.Pool _opened = new(new StoreFailures(logger));
     private readonly PendingAnswer<CloseSessionResponse>.Pool _closed = new(new StoreFailures(logger));
+    private readonly PendingAnswer<LeaseGrantResponse>.Pool _granted = new(new StoreFailures(logger));
+    private readonly PendingAnswer<LeaseRevokeResponse>.Pool _revoked = new(new StoreFailures(logger));
+    private readonly PendingAnswer<LeaseKeepAliveResponse>.Pool _renewed = new(new StoreFailures(logger));
+    private readonly PendingAnswer<LeaseTimeToLiveResponse>.Pool _timesToLive = new(new StoreFailures(logger));
+    private readonly PendingAnswer<LeasesResponse>.Pool _leases = new(new StoreFailures(logger));
 
     /// <summary>Pooled handles that are out.</summary>
     public long Outstanding =>
         _puts.Outstanding + _ranges.Outstanding + _deletes.Outstanding + _txns.Outstanding
         + _compacts.Outstanding + _statuses.Outstanding + _hashes.Outstanding + _members.Outstanding
-        + _sessions.Outstanding + _opened.Outstanding + _closed.Outstanding;
+        + _sessions.Outstanding + _opened.Outstanding + _closed.Outstanding
+        + _granted.Outstanding + _revoked.Outstanding + _renewed.Outstanding + _timesToLive.Outstanding + _leases.Outstanding;
 
     /// <summary>
     /// Handles one request. True: <paramref name="answer"/> is there already. False: it goes to <paramref name="target"/>, later or
@@ -68,6 +74,11 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
         SessionRequest session => TryTake(Sessions.ExecuteAsync(session, deadline), _sessions, request, target, ref answer),
         SessionEnd end => TryTake(Sessions.CloseSessionAsync(end.SessionId, deadline), _closed, request, target, ref answer),
         _ when answer.Kind == FrameKind.OpenSession => TryTake(Sessions.OpenSessionAsync(deadline), _opened, request, target, ref answer),
+        LeaseGrantRequest grant => TryTake(store.GrantLeaseAsync(grant, deadline), _granted, request, target, ref answer),
+        LeaseRevokeRequest revoke => TryTake(store.RevokeLeaseAsync(revoke, deadline), _revoked, request, target, ref answer),
+        LeaseRenewal renewal => TryTake(store.KeepLeaseAliveAsync(renewal.LeaseId, deadline), _renewed, request, target, ref answer),
+        LeaseTimeToLiveRequest question => TryTake(store.LeaseTimeToLiveAsync(question, deadline), _timesToLive, request, target, ref answer),
+        _ when answer.Kind == FrameKind.Leases => TryTake(store.LeasesAsync(deadline), _leases, request, target, ref answer),
         ClusterCall call => TryTake(Ask(call, deadline), _members, request, target, ref answer),
         _ when answer.Kind == FrameKind.Status => TryTake(store.StatusAsync(deadline), _statuses, request, target, ref answer),
         _ => true, // a ping: its kind says all

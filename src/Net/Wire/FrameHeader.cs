@@ -42,6 +42,21 @@ internal enum FrameKind : byte
     /// <summary>Request: end a session.</summary>
     CloseSession = 0x0C,
 
+    /// <summary>Request: grant a lease.</summary>
+    GrantLease = 0x10,
+
+    /// <summary>Request: end a lease.</summary>
+    RevokeLease = 0x11,
+
+    /// <summary>Request: renew a lease.</summary>
+    KeepLeaseAlive = 0x12,
+
+    /// <summary>Request: how long has a lease left?</summary>
+    LeaseTimeToLive = 0x13,
+
+    /// <summary>Request: all leases.</summary>
+    Leases = 0x14,
+
     /// <summary>Between peers: a Raft message with its group.</summary>
     RaftMessage = 0x20,
 
@@ -80,6 +95,21 @@ internal enum FrameKind : byte
 
     /// <summary>Answer to <see cref="CloseSession"/>.</summary>
     CloseSessionAnswer = 0x4C,
+
+    /// <summary>Answer to <see cref="GrantLease"/>.</summary>
+    GrantLeaseAnswer = 0x50,
+
+    /// <summary>Answer to <see cref="RevokeLease"/>.</summary>
+    RevokeLeaseAnswer = 0x51,
+
+    /// <summary>Answer to <see cref="KeepLeaseAlive"/>.</summary>
+    KeepLeaseAliveAnswer = 0x52,
+
+    /// <summary>Answer to <see cref="LeaseTimeToLive"/>.</summary>
+    LeaseTimeToLiveAnswer = 0x53,
+
+    /// <summary>Answer to <see cref="Leases"/>.</summary>
+    LeasesAnswer = 0x54,
 
     /// <summary>Answer to any request that failed; with correlation 0, the reason why the server is closing the connection.</summary>
     Error = 0x60,

@@ -6,8 +6,8 @@ namespace MetaStore.Net.Wire;
 /// Bodies of requests. Fixed-width little-endian; bytes = length u32, then the bytes. Part of the wire format: never renumber.
 /// <code>
 ///  every request    | deadline u32: milliseconds from arrival, 0 for the server's own | then, by kind:
-///  Put              | flags u8 | lease i64 | key bytes | value bytes
-///                     flags: 1 return previous, 2 ignore value, 4 ignore lease
+///  Put              | flags u8 | lease i64 | with flag 8: time to live i64: milliseconds | key bytes | value bytes
+///                     flags: 1 return previous, 2 ignore value, 4 ignore lease, 8 a time to live follows
 ///  Range            | flags u8 | sort target u8 | sort order u8 | limit i64 | revision i64 |
 ///                     with flag 8: min mod i64 | max mod i64 | min create i64 | max create i64 |
 ///                     with flag 16: staleness u32: milliseconds |
@@ -20,8 +20,9 @@ namespace MetaStore.Net.Wire;
 ///    an operation   | kind u8 (Put, Range, DeleteRange, Txn) | its fields, without a deadline
 ///  Compact, Hash    | revision i64
 ///  Status, Ping, OpenSession | nothing
-///  Session          | session u64 | sequence u64 | acknowledged below u64 | kind u8 (Put, DeleteRange, Txn, Compact) | its fields, without a deadline
+///  Session          | session u64 | sequence u64 | acknowledged below u64 | kind u8 (Put, DeleteRange, Txn, Compact, GrantLease, RevokeLease) | its fields, without a deadline
 ///  CloseSession     | session u64
+///  GrantLease, RevokeLease, KeepLeaseAlive, LeaseTimeToLive, Leases | see LeaseCodec
 ///  Members          | see ClusterCodec
 /// </code>
 /// </summary>
@@ -33,7 +34,7 @@ internal static class RequestCodec
     /// <summary>Bytes of the deadline in front of every request.</summary>
     public const int DeadlineSize = sizeof(uint);
 
-    private const byte PutReturnPrevious = 1, PutIgnoreValue = 2, PutIgnoreLease = 4;
+    private const byte PutReturnPrevious = 1, PutIgnoreValue = 2, PutIgnoreLease = 4, PutTimeToLive = 8;
     private const byte RangeSerializable = 1, RangeCountOnly = 2, RangeKeysOnly = 4, RangeBounds = 8, RangeStaleness = 16;
     private const byte DeleteReturnPrevious = 1;
 
@@ -49,6 +50,7 @@ internal static class RequestCodec
         FrameKind.Members => ClusterCodec.GetLength((ClusterCall)request!),
         FrameKind.Session => (3 * sizeof(ulong)) + 1 + GetSessionLength(((SessionRequest)request!).Request),
         FrameKind.CloseSession => sizeof(ulong),
+        _ when LeaseCodec.IsRequest(kind) => LeaseCodec.GetLength(kind),
         _ => 0,
     };
 
@@ -59,6 +61,9 @@ internal static class RequestCodec
         writer.WriteUInt32(deadlineMilliseconds);
         switch (request)
         {
+            case LeaseRenewal or LeaseTimeToLiveRequest:
+                LeaseCodec.Write(ref writer, request);
+                break;
             case StoreRequest operation:
                 WriteFields(ref writer, operation);
                 break;
@@ -72,7 +77,7 @@ internal static class RequestCodec
                 writer.WriteInt64(hash.Revision.Value);
                 break;
             default:
-                Invariant.Check(request is null && kind is FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession, $"A request of kind {kind} without its body.");
+                Invariant.Check(request is null && kind is FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession or FrameKind.Leases, $"A request of kind {kind} without its body.");
                 break;
         }
 
@@ -100,6 +105,7 @@ internal static class RequestCodec
             FrameKind.Session => ReadSession(ref reader, ref operationsLeft),
             FrameKind.CloseSession => new SessionEnd(reader.ReadUInt64("session")),
             FrameKind.Status or FrameKind.Ping or FrameKind.OpenSession => null,
+            _ when LeaseCodec.IsRequest(kind) => LeaseCodec.Read(ref reader, kind),
             _ => throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not a request that this server knows."),
         };
         reader.End();
@@ -109,7 +115,7 @@ internal static class RequestCodec
     /// <summary>Whether the request changes nothing, so that asking twice does no harm.</summary>
     public static bool IsReadOnly(StoreRequest request) => request switch
     {
-        RangeRequest => true,
+        RangeRequest or LeaseTimeToLiveRequest => true,
         TxnRequest txn => AllReadOnly(txn.Success) && AllReadOnly(txn.Failure),
         _ => false,
     };
@@ -131,14 +137,16 @@ internal static class RequestCodec
     {
         CompactRequest => sizeof(long),
         PutRequest or DeleteRangeRequest or TxnRequest => GetLength(request, depth: 1),
+        LeaseGrantRequest => LeaseCodec.GetLength(FrameKind.GrantLease),
+        LeaseRevokeRequest => LeaseCodec.GetLength(FrameKind.RevokeLease),
         _ => throw new MetaStoreException(
             MetaStoreError.InvalidArgument,
-            $"{request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions and compactions can."),
+            $"{request?.GetType().Name ?? "null"} cannot stand in a session; puts, removals, transactions, compactions, grants and revocations of leases can."),
     };
 
     private static int GetLength(StoreRequest request, int depth) => request switch
     {
-        PutRequest put => 1 + sizeof(long) + WireWriter.GetLength(put.Key) + WireWriter.GetLength(put.Value),
+        PutRequest put => 1 + sizeof(long) + (put.TimeToLive == TimeSpan.Zero ? 0 : sizeof(long)) + WireWriter.GetLength(put.Key) + WireWriter.GetLength(put.Value),
         RangeRequest range => 3 + (2 * sizeof(long)) + (HasBounds(range) ? 4 * sizeof(long) : 0) + (StalenessOf(range) > 0 ? sizeof(uint) : 0)
             + WireWriter.GetLength(range.Key) + WireWriter.GetLength(range.RangeEnd),
         DeleteRangeRequest delete => 1 + WireWriter.GetLength(delete.Key) + WireWriter.GetLength(delete.RangeEnd),
@@ -189,8 +197,14 @@ internal static class RequestCodec
         {
             case PutRequest put:
                 writer.WriteByte((byte)(
-                    (put.ReturnPrevious ? PutReturnPrevious : 0) | (put.IgnoreValue ? PutIgnoreValue : 0) | (put.IgnoreLease ? PutIgnoreLease : 0)));
+                    (put.ReturnPrevious ? PutReturnPrevious : 0) | (put.IgnoreValue ? PutIgnoreValue : 0) | (put.IgnoreLease ? PutIgnoreLease : 0)
+                    | (put.TimeToLive == TimeSpan.Zero ? 0 : PutTimeToLive)));
                 writer.WriteInt64(put.LeaseId);
+                if (put.TimeToLive != TimeSpan.Zero)
+                {
+                    writer.WriteInt64((long)Math.Ceiling(put.TimeToLive.TotalMilliseconds)); // Up: a key never goes before its time.
+                }
+
                 writer.WriteBytes(put.Key);
                 writer.WriteBytes(put.Value);
                 break;
@@ -214,6 +228,9 @@ internal static class RequestCodec
                 writer.WriteUInt64(session.AcknowledgedBelow);
                 writer.WriteByte((byte)KindOf(session.Request));
                 WriteFields(ref writer, session.Request);
+                break;
+            case LeaseGrantRequest or LeaseRevokeRequest:
+                LeaseCodec.Write(ref writer, request);
                 break;
             default:
                 Invariant.Fail($"A request of type {request.GetType().Name} was measured but cannot be written.");
@@ -288,15 +305,18 @@ internal static class RequestCodec
         RangeRequest => FrameKind.Range,
         DeleteRangeRequest => FrameKind.DeleteRange,
         CompactRequest => FrameKind.Compact,
+        LeaseGrantRequest => FrameKind.GrantLease,
+        LeaseRevokeRequest => FrameKind.RevokeLease,
         _ => FrameKind.Txn,
     };
 
     private static PutRequest ReadPut(ref WireReader reader)
     {
-        byte flags = reader.ReadFlags(PutReturnPrevious | PutIgnoreValue | PutIgnoreLease, "put.flags");
+        byte flags = reader.ReadFlags(PutReturnPrevious | PutIgnoreValue | PutIgnoreLease | PutTimeToLive, "put.flags");
         long lease = reader.ReadInt64("put.lease");
         return new PutRequest
         {
+            TimeToLive = (flags & PutTimeToLive) != 0 ? LeaseCodec.ReadTimeToLive(ref reader) : TimeSpan.Zero,
             Key = reader.ReadBytes("put.key"),
             Value = reader.ReadBytes("put.value"),
             LeaseId = lease,
@@ -394,7 +414,8 @@ internal static class RequestCodec
                 FrameKind.DeleteRange => ReadDeleteRange(ref reader),
                 FrameKind.Txn => ReadTxn(ref reader, depth: 1, ref operationsLeft),
                 FrameKind.Compact => new CompactRequest(new Revision(reader.ReadInt64("compact.revision"))),
-                _ => throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} cannot stand in a session; 0x01, 0x03, 0x04 and 0x05 can."),
+                FrameKind.GrantLease or FrameKind.RevokeLease => (StoreRequest)LeaseCodec.Read(ref reader, kind)!,
+                _ => throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} cannot stand in a session; 0x01, 0x03, 0x04, 0x05, 0x10 and 0x11 can."),
             },
         };
     }

@@ -19,9 +19,10 @@ namespace MetaStore.Net.Wire;
 ///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner, 2 witness) | members (see ClusterCodec)
 ///  HashAnswer         | header | hash u32 | hash revision i64 | compact revision i64
 ///  MembersAnswer      | header | member u64 | members (see ClusterCodec)
-///  SessionAnswer      | header | flags u8 (1 repeated) | kind u8 (PutAnswer .. CompactAnswer) | its fields, with the header in full
+///  SessionAnswer      | header | flags u8 (1 repeated) | kind u8 (PutAnswer .. CompactAnswer, GrantLeaseAnswer, RevokeLeaseAnswer) | its fields, with the header in full
 ///  OpenSessionAnswer  | header | session u64
 ///  CloseSessionAnswer | header
+///  GrantLeaseAnswer .. LeasesAnswer | see LeaseCodec
 ///  PingAnswer         | nothing
 ///  Error              | error u16 (MetaStoreError) | outcome u8 | 0 u8 | message text
 ///  LeaderChanged      | leader u64 (0 for none)
@@ -59,6 +60,7 @@ internal static class ResponseCodec
         SessionResponse => FrameKind.SessionAnswer,
         OpenSessionResponse => FrameKind.OpenSessionAnswer,
         CloseSessionResponse => FrameKind.CloseSessionAnswer,
+        _ when LeaseCodec.KindOf(response) is { } kind => kind,
         _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
     };
 
@@ -106,6 +108,7 @@ internal static class ResponseCodec
             SessionResponse session => 2 + GetLength(session.Answer, nested: false),
             OpenSessionResponse => sizeof(ulong),
             CloseSessionResponse => 0,
+            _ when LeaseCodec.KindOf(response) is not null => LeaseCodec.GetLength(response),
             _ => throw new InvariantException($"The store answered with {response?.GetType().Name ?? "null"}, which has no frame."),
         };
     }
@@ -183,6 +186,9 @@ internal static class ResponseCodec
                 break;
             case OpenSessionResponse opened:
                 writer.WriteUInt64(opened.SessionId);
+                break;
+            default:
+                LeaseCodec.Write(ref writer, response);
                 break;
         }
     }
@@ -271,7 +277,8 @@ internal static class ResponseCodec
     {
         bool fits = kind is >= FrameKind.PutAnswer and <= FrameKind.TxnAnswer
             || (!nested && kind is FrameKind.CompactAnswer or FrameKind.StatusAnswer or FrameKind.HashAnswer or FrameKind.MembersAnswer
-                or FrameKind.SessionAnswer or FrameKind.OpenSessionAnswer or FrameKind.CloseSessionAnswer);
+                or FrameKind.SessionAnswer or FrameKind.OpenSessionAnswer or FrameKind.CloseSessionAnswer)
+            || (!nested && LeaseCodec.IsAnswer(kind));
         if (!fits)
         {
             throw new WireFormatException($"Frame kind 0x{(byte)kind:x2} is not an answer that can stand here.");
@@ -294,6 +301,7 @@ internal static class ResponseCodec
             FrameKind.OpenSessionAnswer => new OpenSessionResponse { Header = header, SessionId = reader.ReadUInt64("session") },
             FrameKind.CloseSessionAnswer => new CloseSessionResponse { Header = header },
             FrameKind.StatusAnswer => ReadStatus(ref reader, header),
+            _ when LeaseCodec.IsAnswer(kind) => LeaseCodec.Read(ref reader, kind, header),
             FrameKind.MembersAnswer => new MembersResponse
             {
                 Header = header,
@@ -372,7 +380,7 @@ internal static class ResponseCodec
     {
         bool isRepeated = reader.ReadFlags(Flag, "session.flags") != 0;
         var kind = (FrameKind)reader.ReadByte("session.kind");
-        return kind is >= FrameKind.PutAnswer and <= FrameKind.CompactAnswer
+        return kind is (>= FrameKind.PutAnswer and <= FrameKind.CompactAnswer) or FrameKind.GrantLeaseAnswer or FrameKind.RevokeLeaseAnswer
             ? new SessionResponse { Header = header, IsRepeated = isRepeated, Answer = Read(ref reader, kind, nested: false, depth: 1) }
             : throw new WireFormatException($"session.kind: 0x{(byte)kind:x2} is no answer to a request of a session.");
     }

@@ -15,7 +15,8 @@ internal static class KeyValueCommands
         var value = new Argument<string?>("VALUE") { Description = "the value; - or none reads it from standard input, to the end", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> previous = Flags.Switch("--prev-kv", "print the key's previous state");
         Option<string> lease = Flags.Text("--lease", "the lease to attach, in hexadecimal", "0");
-        var command = new Command("put", "store a value under a key") { key, value, previous, lease };
+        Option<TimeSpan> ttl = Flags.Time("--ttl", "the key is gone after this time, with a lease of its own (it stays, where this is left out)", TimeSpan.Zero);
+        var command = new Command("put", "store a value under a key") { key, value, previous, lease, ttl };
         flags.AddTo(command);
         command.SetAction((result, cancel) => flags.RunAsync(result, async (store, printer) =>
         {
@@ -24,6 +25,7 @@ internal static class KeyValueCommands
                 Key = ArgumentText.ToBytes(result.GetValue(key)!),
                 Value = await ReadValueAsync(result.GetValue(value), flags.Io, cancel),
                 LeaseId = LeaseText.Parse("--lease", result.GetValue(lease)!),
+                TimeToLive = result.GetValue(ttl),
                 ReturnPrevious = result.GetValue(previous),
             };
             printer.Put(await store.PutAsync(request, cancel));

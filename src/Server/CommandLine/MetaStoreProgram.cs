@@ -50,6 +50,7 @@ internal static class MetaStoreProgram
             KeyValueCommands.Delete(flags),
             KeyValueCommands.Txn(flags),
             KeyValueCommands.Compact(flags),
+            LeaseCommands.Lease(flags),
             NodeCommands.Status(flags),
             NodeCommands.Hash(flags),
             MemberCommands.Member(flags),

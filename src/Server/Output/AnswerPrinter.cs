@@ -43,6 +43,17 @@ internal interface IAnswerPrinter
     /// <summary>A change of the members was made; <paramref name="done"/> is what was done, as "removed from".</summary>
     void MemberChanged(string done, MembersResponse answer);
 
+    void LeaseGranted(LeaseGrantResponse answer);
+
+    void LeaseRevoked(long id, LeaseRevokeResponse answer);
+
+    /// <summary>One renewal; a time to live of 0 says that the lease is gone.</summary>
+    void LeaseKeptAlive(LeaseKeepAliveResponse answer);
+
+    void LeaseTimeToLive(LeaseTimeToLiveResponse answer, bool withKeys);
+
+    void Leases(LeasesResponse answer);
+
     /// <summary>Something for people to read; nothing in a format for programs.</summary>
     void Text(string line);
 

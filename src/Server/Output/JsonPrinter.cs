@@ -35,6 +35,54 @@ internal sealed class JsonPrinter : IAnswerPrinter
 
     public void MemberChanged(string done, MembersResponse answer) => Line(json => WriteMembers(json, answer));
 
+    public void LeaseGranted(LeaseGrantResponse answer) => Line(json => WriteLease(json, answer.Header, answer.Id, answer.Ttl));
+
+    public void LeaseRevoked(long id, LeaseRevokeResponse answer) => Line(json =>
+    {
+        json.WriteStartObject();
+        WriteHeader(json, answer.Header);
+        json.WriteEndObject();
+    });
+
+    public void LeaseKeptAlive(LeaseKeepAliveResponse answer) => Line(json => WriteLease(json, answer.Header, answer.Id, answer.Ttl));
+
+    public void LeaseTimeToLive(LeaseTimeToLiveResponse answer, bool withKeys) => Line(json =>
+    {
+        json.WriteStartObject();
+        WriteHeaderFields(json, answer.Header);
+        json.WriteNumber("id", answer.Id);
+        json.WriteNumber("ttl", answer.Ttl);
+        json.WriteNumber("granted-ttl", answer.GrantedTtl);
+        if (withKeys)
+        {
+            json.WriteStartArray("keys");
+            foreach (ReadOnlyMemory<byte> key in answer.Keys)
+            {
+                json.WriteBase64StringValue(key.Span);
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
+    });
+
+    public void Leases(LeasesResponse answer) => Line(json =>
+    {
+        json.WriteStartObject();
+        WriteHeaderFields(json, answer.Header);
+        json.WriteStartArray("leases");
+        foreach (long id in answer.Ids)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("id", id);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    });
+
     public void Text(string line)
     {
         // For people only.
@@ -245,10 +293,25 @@ internal sealed class JsonPrinter : IAnswerPrinter
     private static void WriteHeader(Utf8JsonWriter json, ResponseHeader header)
     {
         json.WriteStartObject("header");
+        WriteHeaderFields(json, header);
+        json.WriteEndObject();
+    }
+
+    private static void WriteHeaderFields(Utf8JsonWriter json, ResponseHeader header)
+    {
         Unsigned(json, "cluster_id", header.ClusterId);
         Unsigned(json, "member_id", header.NodeId);
         Number(json, "revision", header.Revision.Value);
         Unsigned(json, "raft_term", header.Term);
+    }
+
+    /// <summary>etcdctl prints answers about leases with the header's fields among their own.</summary>
+    private static void WriteLease(Utf8JsonWriter json, ResponseHeader header, long id, long ttl)
+    {
+        json.WriteStartObject();
+        WriteHeaderFields(json, header);
+        json.WriteNumber("ID", id);
+        json.WriteNumber("TTL", ttl);
         json.WriteEndObject();
     }
 

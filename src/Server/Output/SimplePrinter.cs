@@ -90,6 +90,35 @@ internal sealed class SimplePrinter : IAnswerPrinter
 
     public void MemberChanged(string done, MembersResponse answer) => _text.Line(NodeRows.Describe(done, answer));
 
+    public void LeaseGranted(LeaseGrantResponse answer) => _text.Line($"lease {answer.Id:x16} granted with TTL({answer.Ttl}s)");
+
+    public void LeaseRevoked(long id, LeaseRevokeResponse answer) => _text.Line($"lease {id:x16} revoked");
+
+    public void LeaseKeptAlive(LeaseKeepAliveResponse answer) => _text.Line(
+        answer.Ttl > 0 ? $"lease {answer.Id:x16} keepalived with TTL({answer.Ttl})" : $"lease {answer.Id:x16} expired or revoked.");
+
+    public void LeaseTimeToLive(LeaseTimeToLiveResponse answer, bool withKeys)
+    {
+        if (answer.GrantedTtl == 0)
+        {
+            _text.Line($"lease {answer.Id:x16} already expired");
+            return;
+        }
+
+        // Escaped, unlike the keys of other answers: here they share a line.
+        string keys = withKeys ? $", attached keys([{string.Join(' ', answer.Keys.Select(key => ByteText.Escape(key.Span)))}])" : string.Empty;
+        _text.Line($"lease {answer.Id:x16} granted with TTL({answer.GrantedTtl}s), remaining({answer.Ttl}s){keys}");
+    }
+
+    public void Leases(LeasesResponse answer)
+    {
+        _text.Line($"found {answer.Ids.Count} leases");
+        foreach (long id in answer.Ids)
+        {
+            _text.Line($"{id:x16}");
+        }
+    }
+
     public void Text(string line) => _text.Line(line);
 
     public ReadOnlyMemory<byte> Finish() => _text.Bytes;

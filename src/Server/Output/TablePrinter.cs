@@ -75,6 +75,25 @@ internal sealed class TablePrinter : IAnswerPrinter
 
     public void MemberChanged(string done, MembersResponse answer) => _text.Line(NodeRows.Describe(done, answer));
 
+    public void LeaseGranted(LeaseGrantResponse answer) => TextTable.Write(_text, ["lease", "ttl"], [[$"{answer.Id:x16}", answer.Ttl.ToString()]]);
+
+    public void LeaseRevoked(long id, LeaseRevokeResponse answer) =>
+        TextTable.Write(_text, ["revoked lease", "revision"], [[$"{id:x16}", answer.Header.Revision.ToString()]]);
+
+    public void LeaseKeptAlive(LeaseKeepAliveResponse answer) => TextTable.Write(_text, ["lease", "ttl"], [[$"{answer.Id:x16}", answer.Ttl > 0 ? answer.Ttl.ToString() : "gone"]]);
+
+    public void LeaseTimeToLive(LeaseTimeToLiveResponse answer, bool withKeys)
+    {
+        bool exists = answer.GrantedTtl > 0;
+        TextTable.Write(_text, ["lease", "granted ttl", "remaining"], [[$"{answer.Id:x16}", exists ? answer.GrantedTtl.ToString() : "gone", exists ? answer.Ttl.ToString() : string.Empty]]);
+        if (withKeys && exists)
+        {
+            TextTable.Write(_text, ["attached keys"], [.. answer.Keys.Select(key => (string[])[ByteText.Escape(key.Span)])]);
+        }
+    }
+
+    public void Leases(LeasesResponse answer) => TextTable.Write(_text, ["lease"], [.. answer.Ids.Select(id => (string[])[$"{id:x16}"])]);
+
     public void Text(string line) => _text.Line(line);
 
     public ReadOnlyMemory<byte> Finish() => _text.Bytes;
