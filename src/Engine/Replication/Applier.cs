@@ -37,6 +37,7 @@ internal sealed class Applier : ILoop
     private ulong _prepared;
     private HistoryCutter _cutter;
     private Action? _applied;
+    private Action? _published;
     private Action<MvccStore>? _snapshotDue;
     private StateChecks? _checks;
 
@@ -63,8 +64,9 @@ internal sealed class Applier : ILoop
     public int Queued => _inbox.Count;
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
-    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached)
+    public void Connect(Action published, Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached)
     {
+        _published = published;
         _checks = new StateChecks(_digestEvery, stateReached);
         _applied = applied;
         _snapshotDue = snapshotDue;
@@ -194,6 +196,7 @@ internal sealed class Applier : ILoop
 
         MvccStore store = _stores.Current;
         store.Publish(last.Index.Value, last.Term.Value);
+        _published!(); // Watchers first, then waiters; both after the data.
         foreach ((PendingOperation waiter, ApplyResult result) in _answers)
         {
             if (result.IsFailed)
@@ -226,11 +229,13 @@ internal sealed class Applier : ILoop
             store.OverwriteAppliedIndex(_stores.Current.View.AppliedIndex);
         }
 
+        store.TakeOverFrom(_stores.Current);
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
         _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId));
         _cutter = new HistoryCutter(store);
         _snapshotPolicy.Installed();
+        _published!();
         _applied!();
     }
 

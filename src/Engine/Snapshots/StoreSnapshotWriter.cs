@@ -13,10 +13,10 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// Streams one pinned view, slice by slice, while the store goes on. The bytes depend on replicated state only: two nodes at the
 /// same applied index write the same payload.
 /// <code>
-/// payload := format:u32 (3)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
+/// payload := format:u32 (4)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
 ///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
-/// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
+/// version := modRevision:i64 sub:u32 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
 /// sessions := lastId:u64 count:u32 session*
 /// session  := id:u64 lastUsed:u64 floor:u64 answers:u32 answer*
 /// answer   := sequence:u64 error:u16 answerLength:u32 answer    (see AnswerCodec; error and length 0: it was too large to keep)
@@ -25,7 +25,7 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// </summary>
 internal sealed class StoreSnapshotWriter : IDisposable
 {
-    public const uint Format = 3;
+    public const uint Format = 4;
     public const uint HollowFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
@@ -91,6 +91,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
         foreach (VersionRecord version in versions)
         {
             UInt64((ulong)version.ModRevision);
+            UInt32(version.Sub);
             UInt64((ulong)version.CreateRevision);
             UInt64((ulong)version.Version);
             UInt64((ulong)version.LeaseId);
