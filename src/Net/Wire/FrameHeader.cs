@@ -42,6 +42,15 @@ internal enum FrameKind : byte
     /// <summary>Request: end a session.</summary>
     CloseSession = 0x0C,
 
+    /// <summary>Request: begin a watch; <see cref="WatchCodec"/>. It has answers without end.</summary>
+    Watch = 0x10,
+
+    /// <summary>To the server, for a watch: so many more bytes may come. Has no answer.</summary>
+    WatchCredit = 0x11,
+
+    /// <summary>To the server: nobody looks at the watch any more. Has no answer.</summary>
+    WatchCancel = 0x12,
+
     /// <summary>Between peers: a Raft message with its group.</summary>
     RaftMessage = 0x20,
 
@@ -80,6 +89,9 @@ internal enum FrameKind : byte
 
     /// <summary>Answer to <see cref="CloseSession"/>.</summary>
     CloseSessionAnswer = 0x4C,
+
+    /// <summary>To a watch.</summary>
+    WatchAnswer = 0x50,
 
     /// <summary>Answer to any request that failed; with correlation 0, the reason why the server is closing the connection.</summary>
     Error = 0x60,
