@@ -65,6 +65,12 @@ internal sealed class FakeNode : IMetaStore, INodeInfo
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) =>
         Do(request, cancellationToken, () => new HashResponse { Header = Header, Hash = 7, HashRevision = new Revision(_revision) });
 
+    /// <summary>What watches are told; without it there are none.</summary>
+    public Func<WatchRequest, CancellationToken, IAsyncEnumerable<WatchResponse>>? Watch { get; set; }
+
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) =>
+        Watch?.Invoke(request, cancellationToken) ?? throw new MetaStoreException(MetaStoreError.InvalidArgument, "this node has no watches");
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private ResponseHeader Header => new(ClusterId, NodeId.Value, new Revision(_revision), 1);

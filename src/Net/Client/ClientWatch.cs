@@ -22,16 +22,11 @@ internal sealed class ClientWatch(ClientWatches owner, ulong correlation, int wi
     /// <exception cref="MetaStoreException">Why none will come.</exception>
     public async ValueTask<WatchResponse> NextAsync(CancellationToken cancellationToken)
     {
-        if (!_came.Reader.TryRead(out (WatchResponse Response, int Bytes) next))
+        (WatchResponse Response, int Bytes) next;
+        while (!_came.Reader.TryRead(out next))
         {
-            try
-            {
-                next = await _came.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (ChannelClosedException closed) when (closed.InnerException is MetaStoreException reason)
-            {
-                throw reason;
-            }
+            // Ends with the reason, if one was given, once all that came has been taken.
+            await _came.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
         }
 
         // Half the window at a time: the node need not wait for the word, and is not told of every event.

@@ -50,6 +50,7 @@ internal static class MetaStoreProgram
             KeyValueCommands.Delete(flags),
             KeyValueCommands.Txn(flags),
             KeyValueCommands.Compact(flags),
+            WatchCommand.Create(flags),
             NodeCommands.Status(flags),
             NodeCommands.Hash(flags),
             MemberCommands.Member(flags),

@@ -27,6 +27,8 @@ internal sealed class JsonPrinter : IAnswerPrinter
         json.WriteEndObject();
     });
 
+    public void Watch(WatchResponse answer) => Line(json => WatchJson.Write(json, answer, WriteHeaderFields, WritePair));
+
     public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) => Line(json => WriteEach(json, answers, "Status", WriteStatus));
 
     public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Line(json => WriteEach(json, answers, "HashKV", WriteHash));
@@ -40,7 +42,7 @@ internal sealed class JsonPrinter : IAnswerPrinter
         // For people only.
     }
 
-    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+    public ReadOnlyMemory<byte> Finish() => _text.Take();
 
     private static void WriteEach<T>(Utf8JsonWriter json, IReadOnlyList<EndpointAnswer<T>> answers, string name, Action<Utf8JsonWriter, T> write)
     {
@@ -244,7 +246,13 @@ internal sealed class JsonPrinter : IAnswerPrinter
 
     private static void WriteHeader(Utf8JsonWriter json, ResponseHeader header)
     {
-        json.WriteStartObject("header");
+        json.WritePropertyName("header");
+        WriteHeaderFields(json, header);
+    }
+
+    private static void WriteHeaderFields(Utf8JsonWriter json, ResponseHeader header)
+    {
+        json.WriteStartObject();
         Unsigned(json, "cluster_id", header.ClusterId);
         Unsigned(json, "member_id", header.NodeId);
         Number(json, "revision", header.Revision.Value);
