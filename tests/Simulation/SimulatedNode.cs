@@ -265,6 +265,13 @@ internal sealed class SimulatedNode
         AppendsInFlightMax = _world.Options.AppendsInFlight,
         StateCheckEntries = 20,
         SessionsMax = _world.Options.SessionsMax,
+        Watches = new WatchOptions
+        {
+            QueueBytesMax = _world.Options.WatchQueueBytes,
+            TotalBytesMax = 3L * _world.Options.WatchQueueBytes,
+            FragmentBytes = _world.Options.WatchFragmentBytes,
+            ProgressInterval = TimeSpan.FromSeconds(1),
+        },
         ClockDriftMax = _world.Options.Lease ? 0.1 : 1,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),

@@ -17,6 +17,7 @@ internal sealed class World
     private readonly SimulationRandom _random;
     private readonly Nemesis _nemesis;
     private readonly List<SimulatedClient> _clients = [];
+    private readonly List<SimulatedWatcher> _watchers = [];
     private readonly List<SimulatedNode> _nodes;
     private readonly SimulatedGroup[] _groups;
     private SimulatedGroup[] _used;
@@ -43,6 +44,11 @@ internal sealed class World
         }
 
         Hunt = new LeaderHunt(this, _random.Branch());
+        for (int i = 0; i < options.Watchers; i++)
+        {
+            var random = new SimulationRandom(seed ^ 0x3A7C ^ ((ulong)i << 40));
+            _watchers.Add(new SimulatedWatcher(this, random, _groups[random.Next(_groups.Length)]));
+        }
     }
 
     public ulong Seed { get; }
@@ -69,6 +75,12 @@ internal sealed class World
 
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
+
+    /// <summary>Events that watchers were told of.</summary>
+    public long EventsTold => _groups.Sum(group => group.Watches.Told);
+
+    /// <summary>Watches that were taken up again elsewhere.</summary>
+    public int WatchesResumed => _watchers.Sum(watcher => watcher.Resumed);
 
     /// <summary>Damaged directories that were repaired.</summary>
     public int Repairs { get; set; }
@@ -102,6 +114,11 @@ internal sealed class World
             client.Start();
         }
 
+        foreach (SimulatedWatcher watcher in _watchers)
+        {
+            watcher.Start();
+        }
+
         _nemesis.Start();
         RunUntil(() => _operationsLeft <= 0, FaultyTimeMax, orFail: false);
         _operationsLeft = 0;
@@ -118,10 +135,12 @@ internal sealed class World
             new ManyGroupsCheck(this).Run();
         }
 
+        LetWatchersFinish();
         CheckHandles();
         foreach (SimulatedGroup group in _groups)
         {
             group.History.Check(Options.ClockDriftMax);
+            group.Watches.Check(group.History.Entries);
         }
     }
 
@@ -130,6 +149,11 @@ internal sealed class World
         foreach (SimulatedClient client in _clients)
         {
             client.NodeDied(node);
+        }
+
+        foreach (SimulatedWatcher watcher in _watchers)
+        {
+            watcher.NodeDied(node);
         }
 
         if (!node.IsRetired && !node.IsKeptDown)
@@ -224,6 +248,17 @@ internal sealed class World
         Membership membership = newest.View.Membership;
         SimulatedNode[] up = [.. Nodes.Where(n => n.IsUp && membership.Contains(n.Id))];
         return applied >= group.Invariants.CommittedMax.Value && Array.TrueForAll(up, n => n.StoreOf(group.Id)!.View.AppliedIndex == applied);
+    }
+
+    /// <summary>Word of progress tells each of them, in time, that it knows all that happened.</summary>
+    private void LetWatchersFinish()
+    {
+        foreach (SimulatedWatcher watcher in _watchers)
+        {
+            watcher.CalmDown();
+        }
+
+        RunUntil(() => _watchers.TrueForAll(watcher => watcher.HasReached(watcher.Group.Revision)), HealTimeMax, orFail: true);
     }
 
     private void UseOtherGroups()

@@ -8,6 +8,8 @@ internal sealed class ByteText
 {
     private ArrayBufferWriter<byte> _bytes = new();
 
+    public ReadOnlyMemory<byte> Bytes => _bytes.WrittenMemory;
+
     public IBufferWriter<byte> Writer => _bytes;
 
     /// <summary>What there is, and begins anew.</summary>
