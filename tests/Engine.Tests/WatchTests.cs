@@ -1,5 +1,10 @@
 using System.Text;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
+using MetaStore.Engine.Transactions;
+using MetaStore.Engine.Watches;
 using MetaStore.Testing;
 
 namespace MetaStore.Engine.Tests;
@@ -228,6 +233,47 @@ public sealed class WatchTests
         }
     }
 
+    /// <summary>A watch that minds is ended by a node that may be cut off, one that does not waits on.</summary>
+    [Fact]
+    public async Task ANodeWithoutALeader_EndsTheWatchesThatMind()
+    {
+        var time = new SteppedNode.ManualTime();
+        bool hasLeader = false;
+        var hub = new WatchHub(new WatchParts
+        {
+            Options = new WatchOptions(),
+            Stores = new StoreHolder(new MvccStore()),
+            Failure = new NodeFailure(),
+            Signal = new NoSignal(),
+            Time = time,
+            ClusterId = 1,
+            NodeId = 1,
+            Term = () => 1,
+            HasLeader = () => hasLeader,
+            LeaderPatience = 3000 * (time.TimestampFrequency / 1000),
+            RunContinuationsAsynchronously = false,
+        });
+        WatchRequest minds = All() with { RequireLeader = true };
+        Watcher minding = hub.Open(minds, new WatchFilter(minds), default, default);
+        Watcher waiting = hub.Open(All(), new WatchFilter(All()), default, default);
+        Assert.True(await minding.MoveNextAsync());
+        Assert.True(await waiting.MoveNextAsync());
+        ValueTask<bool> ended = minding.MoveNextAsync();
+        ValueTask<bool> waits = waiting.MoveNextAsync();
+        for (int i = 0; i < 100; i++)
+        {
+            // A leader now and then is enough.
+            hasLeader = i is 20 or 40;
+            time.Advance(TimeSpan.FromMilliseconds(100));
+            hub.RunOnce();
+            Assert.True(i > 65 || !ended.IsCompleted, $"it ended after {i} tenths of a second");
+        }
+
+        Assert.Equal(MetaStoreError.NoLeader, (await Assert.ThrowsAsync<MetaStoreException>(async () => await ended)).Error);
+        Assert.False(waits.IsCompleted);
+        Assert.Equal(1, hub.Count);
+    }
+
     [Fact]
     public void ANodeThatStops_EndsItsWatches()
     {
@@ -299,6 +345,13 @@ public sealed class WatchTests
         {
             node.Time.Advance(TimeSpan.FromMilliseconds(100));
             node.Settle();
+        }
+    }
+
+    private sealed class NoSignal : ILoopSignal
+    {
+        public void Set()
+        {
         }
     }
 

@@ -58,6 +58,7 @@ internal sealed class SimulatedWatcher(World world, SimulationRandom random, Sim
             PreviousValue = random.Chance(0.5),
             Fragment = random.Chance(0.3),
             ProgressNotify = true,
+            RequireLeader = true,
         };
         _account = group.Watches.Begin(request);
         Open();

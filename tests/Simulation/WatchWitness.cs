@@ -154,8 +154,9 @@ internal sealed class WatchAccount(WatchWitness witness, WatchRequest request)
         WatchWitness.Require(revision >= last && revision >= Next - 1, $"a response up to {revision} came where {Next} is next, with events up to {last}");
         if (!response.Fragment)
         {
+            // A node that is behind may vouch for less than another one has told a part of.
             Next = Math.Max(Next, revision + 1);
-            (_partCount, _partRevision) = (0, 0);
+            (_partCount, _partRevision) = revision < _partRevision ? (_partCount, _partRevision) : (0, 0);
         }
     }
 

@@ -33,6 +33,12 @@ public sealed record WatchRequest
     /// <summary>A long response may come in parts; see <see cref="WatchResponse.Fragment"/>.</summary>
     public bool Fragment { get; init; }
 
+    /// <summary>
+    /// End with <see cref="MetaStoreError.NoLeader"/> once the node has known no leader for three election timeouts, so that the watch can go on at a node that is not cut
+    /// off. The remote client always asks for that.
+    /// </summary>
+    public bool RequireLeader { get; init; }
+
     /// <summary>Conditions that an event must meet, all of them, to be told of. At most <see cref="PredicatesMax"/>.</summary>
     public IReadOnlyList<WatchPredicate> Predicates { get; init; } = [];
 

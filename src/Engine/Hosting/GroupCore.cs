@@ -76,6 +76,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             ClusterId = _settings.ClusterId,
             NodeId = _settings.NodeId.Value,
             Term = () => Node.Status.Term,
+            HasLeader = () => !Node.Status.Leader.IsNone,
+            LeaderPatience = (long)(3 * _settings.ElectionTimeout.TotalSeconds * time.TimestampFrequency),
             RunContinuationsAsynchronously = node.Seams.RunContinuationsAsynchronously,
         });
         Apply.Connect(Watch.Published, Node.Applied, Snapshot.Take, Node.Report);

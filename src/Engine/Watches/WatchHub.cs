@@ -37,6 +37,9 @@ internal sealed class WatchHub : ILoop
     private long _ids;
     private long _queuedBytes;
     private int _count;
+    private int _requireLeader;
+    private long _leaderCheck = long.MaxValue;
+    private long _leaderlessSince = long.MaxValue;
 
     public WatchHub(WatchParts parts)
     {
@@ -56,7 +59,7 @@ internal sealed class WatchHub : ILoop
 
     public string Name => "watch";
 
-    public long NextWake => _progress.TryPeek(out _, out (long Due, long Id) next) ? next.Due : long.MaxValue;
+    public long NextWake => Math.Min(_leaderCheck, _progress.TryPeek(out _, out (long Due, long Id) next) ? next.Due : long.MaxValue);
 
     /// <summary>Watches that somebody holds; 0 at rest.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -141,6 +144,7 @@ internal sealed class WatchHub : ILoop
             worked = true;
         }
 
+        LookForLeader();
         return SayProgress() || worked;
     }
 
@@ -174,6 +178,7 @@ internal sealed class WatchHub : ILoop
                 case CommandKind.Add:
                     _watchers.Add(watcher.Id, watcher);
                     _behind.Enqueue(watcher);
+                    _requireLeader += watcher.Request.RequireLeader ? 1 : 0;
                     PlanProgress(watcher);
                     break;
                 case CommandKind.Room when !watcher.IsGone:
@@ -192,6 +197,7 @@ internal sealed class WatchHub : ILoop
     {
         watcher.IsGone = true;
         _watchers.Remove(watcher.Id);
+        _requireLeader -= watcher.Request.RequireLeader ? 1 : 0;
         if (watcher.IsSynced)
         {
             watcher.IsSynced = false;
@@ -424,6 +430,39 @@ internal sealed class WatchHub : ILoop
         return watcher.TryTell(CollectionsMarshal.AsSpan(_responses), Watcher.BytesOf(bytes));
     }
 
+    /// <summary>Ends those who want to be told by a node that hears of what happens, once this one has been cut off for long.</summary>
+    private void LookForLeader()
+    {
+        if (_requireLeader == 0 || _parts.HasLeader())
+        {
+            _leaderlessSince = long.MaxValue;
+        }
+
+        long now = _parts.Time.GetTimestamp();
+        if (_requireLeader == 0 || now < _leaderCheck)
+        {
+            _leaderCheck = _requireLeader == 0 ? long.MaxValue : Math.Min(_leaderCheck, now + _parts.LeaderPatience);
+            return;
+        }
+
+        _leaderCheck = now + (_parts.LeaderPatience / 3);
+        if (_parts.HasLeader())
+        {
+            return;
+        }
+
+        _leaderlessSince = Math.Min(_leaderlessSince, now);
+        if (now - _leaderlessSince < _parts.LeaderPatience)
+        {
+            return;
+        }
+
+        foreach (Watcher watcher in _watchers.Values.Where(watcher => watcher.Request.RequireLeader).ToArray())
+        {
+            End(watcher, new MetaStoreException(MetaStoreError.NoLeader, "this node has known no leader for so long that it may be cut off; ask another one"));
+        }
+    }
+
     private void PlanProgress(Watcher watcher)
     {
         if (watcher.Request.ProgressNotify)
@@ -481,6 +520,12 @@ internal sealed class WatchParts
     public required ulong NodeId { get; init; }
 
     public required Func<ulong> Term { get; init; }
+
+    /// <summary>Whether the node knows who leads.</summary>
+    public required Func<bool> HasLeader { get; init; }
+
+    /// <summary>How long it may know of none before <see cref="WatchRequest.RequireLeader"/> counts, by the clock's timestamps.</summary>
+    public required long LeaderPatience { get; init; }
 
     /// <summary>False in the simulator, where there is one thread.</summary>
     public required bool RunContinuationsAsynchronously { get; init; }

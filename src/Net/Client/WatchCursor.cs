@@ -26,7 +26,7 @@ internal sealed class WatchCursor(WatchRequest request)
         _parts.Clear();
         _skip = _partCount;
         long start = _partCount > 0 ? _partOf : _next;
-        return request with { StartRevision = new Revision(KnownBugs.WatchResumedAtTheLastRevision && IsCreated ? start - 1 : start), ProgressNotify = true, Fragment = true };
+        return request with { StartRevision = new Revision(KnownBugs.WatchResumedAtTheLastRevision && IsCreated ? start - 1 : start), ProgressNotify = true, Fragment = true, RequireLeader = true };
     }
 
     /// <summary>Takes a response in. False: there is nothing to tell the caller (yet).</summary>

@@ -7,7 +7,7 @@ namespace MetaStore.Net.Wire;
 /// of the wire format: never renumber.
 /// <code>
 ///  Watch        | flags u8 | start revision i64 (0: from now) | credit u32 | predicates u32 | predicate... | key bytes | range end bytes
-///                 flags: 1 no puts, 2 no removals, 4 previous values, 8 word of progress, 16 long responses in parts
+///                 flags: 1 no puts, 2 no removals, 4 previous values, 8 word of progress, 16 long responses in parts, 32 end without a leader
 ///    predicate  | target u8 (0 key, 1 value) | relation u8 (0 equal, 1 not equal, 2 starts with, 3 ends with, 4 contains) | bytes
 ///  WatchCredit  | bytes u32
 ///  WatchCancel  | nothing
@@ -18,7 +18,7 @@ namespace MetaStore.Net.Wire;
 /// </summary>
 internal static class WatchCodec
 {
-    private const byte NoPut = 1, NoDelete = 2, PreviousValue = 4, ProgressNotify = 8, Fragment = 16;
+    private const byte NoPut = 1, NoDelete = 2, PreviousValue = 4, ProgressNotify = 8, Fragment = 16, RequireLeader = 32;
     private const byte Created = 1, Progress = 2, Part = 4, Compacted = 8;
     private const byte Removed = 1, HasPrevious = 2;
 
@@ -42,7 +42,7 @@ internal static class WatchCodec
         var writer = new WireWriter(body);
         writer.WriteByte((byte)(
             (request.NoPut ? NoPut : 0) | (request.NoDelete ? NoDelete : 0) | (request.PreviousValue ? PreviousValue : 0)
-            | (request.ProgressNotify ? ProgressNotify : 0) | (request.Fragment ? Fragment : 0)));
+            | (request.ProgressNotify ? ProgressNotify : 0) | (request.Fragment ? Fragment : 0) | (request.RequireLeader ? RequireLeader : 0)));
         writer.WriteInt64(request.StartRevision.Value);
         writer.WriteUInt32(credit);
         writer.WriteUInt32((uint)request.Predicates.Count);
@@ -62,7 +62,7 @@ internal static class WatchCodec
     public static WatchRequest ReadRequest(ReadOnlyMemory<byte> body, out uint credit)
     {
         var reader = new WireReader(body);
-        byte flags = reader.ReadFlags(NoPut | NoDelete | PreviousValue | ProgressNotify | Fragment, "watch.flags");
+        byte flags = reader.ReadFlags(NoPut | NoDelete | PreviousValue | ProgressNotify | Fragment | RequireLeader, "watch.flags");
         long start = reader.ReadInt64("watch.start revision");
         credit = reader.ReadUInt32("watch.credit");
         var predicates = new WatchPredicate[reader.ReadCount(PredicateBytesMin, "watch.predicates")];
@@ -83,6 +83,7 @@ internal static class WatchCodec
             PreviousValue = (flags & PreviousValue) != 0,
             ProgressNotify = (flags & ProgressNotify) != 0,
             Fragment = (flags & Fragment) != 0,
+            RequireLeader = (flags & RequireLeader) != 0,
             Predicates = predicates,
         };
         reader.End();
