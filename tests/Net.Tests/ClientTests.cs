@@ -129,7 +129,7 @@ public sealed class ClientTests
     public async Task GivesUpInTimeWithTheLastReason()
     {
         await using ServedNode served = await ServedNode.StartAsync();
-        await using MetaStoreClient client = served.Connect(TimeSpan.FromMilliseconds(200));
+        await using MetaStoreClient client = served.Connect(TimeSpan.FromSeconds(2));
         served.Node.Intercept = (_, _) => Task.FromException(new MetaStoreException(MetaStoreError.NoLeader, "nobody leads"));
         var error = await Assert.ThrowsAsync<MetaStoreException>(async () => await client.PutAsync(Put("k")));
         Assert.Equal((MetaStoreError.NoLeader, Outcome.NotApplied), (error.Error, error.Outcome));
@@ -141,7 +141,7 @@ public sealed class ClientTests
     public async Task ASilentNodeTimesOutAndLateAnswersAreDropped()
     {
         await using ServedNode served = await ServedNode.StartAsync();
-        await using MetaStoreClient client = served.Connect(TimeSpan.FromMilliseconds(300));
+        await using MetaStoreClient client = served.Connect(TimeSpan.FromSeconds(2));
         await client.PutAsync(Put("k", "old"));
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         served.Node.Intercept = (request, _) => request is PutRequest ? held.Task : Task.CompletedTask;

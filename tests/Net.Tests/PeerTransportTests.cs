@@ -204,6 +204,23 @@ public sealed class PeerTransportTests
         await Until(() => two.ConnectedPeers.Count == 0, "the former peer has been hung up on");
     }
 
+    /// <summary>The moment between the handshake and the noting down is that in which the handshake's timer is let go.</summary>
+    [Fact]
+    public async Task APeerThatIsRemovedWhileItConnectsIsHungUpOn()
+    {
+        using var deaf = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        deaf.Listen(); // So that the way to the peer lets go of no timer meanwhile.
+        var time = new HookedTime();
+        int port = ((IPEndPoint)deaf.LocalEndPoint!).Port;
+        await using var one = new PeerTransport(Options(One, 0, Two, port) with { TimeProvider = time, ConnectTimeout = TimeSpan.FromMinutes(1) }, new Sink());
+        await one.StartAsync();
+        time.TimerEnds = () => one.SetPeers(new Dictionary<NodeId, EndPoint>());
+        using RawConnection two = await RawConnection.OpenAsync(one.LocalEndPoint);
+        Assert.Equal(HandshakeResult.Accepted, (await two.ShakeHandsAsync(new Hello(1, 1, ConnectionRole.Peer, 0, Cluster, Two, One, 1 << 20))).Result);
+        await two.AssertClosedAsync();
+    }
+
     internal static int FreePort(out int port)
     {
         using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
@@ -242,6 +259,37 @@ public sealed class PeerTransportTests
         BackoffMax = TimeSpan.FromMilliseconds(50),
         JitterSeed = 1,
     };
+
+    private sealed class HookedTime : TimeProvider
+    {
+        private Action? _timerEnds;
+
+        /// <summary>What happens when a timer is let go, once.</summary>
+        public Action TimerEnds
+        {
+            set => _timerEnds = value;
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            new Timer(System.CreateTimer(callback, state, dueTime, period), this);
+
+        private sealed class Timer(ITimer inner, HookedTime owner) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => inner.Change(dueTime, period);
+
+            public void Dispose()
+            {
+                Interlocked.Exchange(ref owner._timerEnds, null)?.Invoke();
+                inner.Dispose();
+            }
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
+    }
 
     private sealed class ListLogger : ILogger
     {

@@ -9,12 +9,15 @@ using Microsoft.Extensions.Logging;
 namespace MetaStore.Net.Peers;
 
 /// <summary>One inbound connection of a peer, after its handshake. It only receives.</summary>
-internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, PeerTransportOptions options, IPeerMessageSink sink, ILogger logger)
+internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, ulong directoryId, PeerTransportOptions options, IPeerMessageSink sink, ILogger logger)
 {
     private readonly FrameSplitter _splitter = new(options.FrameBytesMax);
 
     /// <summary>The sender at the other end.</summary>
     public NodeId Peer => peer;
+
+    /// <summary>The data directory that it comes with.</summary>
+    public ulong DirectoryId => directoryId;
 
     /// <summary>Closes the connection.</summary>
     public void Close() => pipe.Abort();

@@ -121,15 +121,11 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
                 }
             }
 
-            foreach ((NodeId peer, PeerReceiver receiver) in _receivers)
-            {
-                if (!senders.ContainsKey(peer))
-                {
-                    receiver.Close();
-                }
-            }
-
             Volatile.Write(ref _senders, senders);
+            foreach (PeerReceiver receiver in _receivers.Values.Where(receiver => !IsWelcome(receiver)))
+            {
+                receiver.Close();
+            }
         }
     }
 
@@ -228,12 +224,12 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
 
     private async Task ProcessInboundAsync(SocketPipe pipe)
     {
-        NodeId peer;
+        Hello hello;
         using (var patience = new CancellationTokenSource(_options.ConnectTimeout, _options.TimeProvider))
         {
             try
             {
-                Hello hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token).ConfigureAwait(false);
+                hello = await HandshakeIo.ReadHelloAsync(pipe.Input, patience.Token).ConfigureAwait(false);
                 if (hello.Role == ConnectionRole.Discovery)
                 {
                     await TellMembersAsync(pipe, hello, patience.Token).ConfigureAwait(false);
@@ -241,7 +237,6 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
                 }
 
                 ushort version = Check(hello);
-                peer = hello.NodeId;
                 Welcome welcome = MakeWelcome(HandshakeResult.Accepted, string.Empty) with { Version = version };
                 await HandshakeIo.SendWelcomeAsync(pipe.Output, welcome, patience.Token).ConfigureAwait(false);
             }
@@ -254,8 +249,12 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             }
         }
 
-        var receiver = new PeerReceiver(pipe, peer, _options, _sink!, _logger);
-        Replace(receiver);
+        var receiver = new PeerReceiver(pipe, hello.NodeId, hello.DirectoryId, _options, _sink!, _logger);
+        if (!TryReplace(receiver))
+        {
+            return; // Removed while hands were shaken; when it calls again it is told so.
+        }
+
         try
         {
             await receiver.DoReceiveAsync().ConfigureAwait(false);
@@ -344,18 +343,28 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     }
 
     /// <summary>A peer that connects again has lost its earlier connection, whether or not we have noticed: the newest counts.</summary>
-    private void Replace(PeerReceiver receiver)
+    private bool TryReplace(PeerReceiver receiver)
     {
         lock (_gate)
         {
+            if (!IsWelcome(receiver))
+            {
+                return false;
+            }
+
             if (_receivers.TryGetValue(receiver.Peer, out PeerReceiver? earlier))
             {
                 earlier.Close();
             }
 
             _receivers[receiver.Peer] = receiver;
+            return true;
         }
     }
+
+    /// <summary>What the handshake checked, asked again under the lock that changes it.</summary>
+    private bool IsWelcome(PeerReceiver receiver) =>
+        _senders.ContainsKey(receiver.Peer) && Volatile.Read(ref _known).Judge(receiver.Peer.Value, receiver.DirectoryId) is null;
 
     private void Remove(PeerReceiver receiver)
     {
