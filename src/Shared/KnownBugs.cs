@@ -463,9 +463,25 @@ internal static class KnownBugs
         false;
 #endif
 
+    /// <summary>A watch from a revision to come is told of what happens before it.</summary>
+    public const bool FutureWatchToldOfThePast =
+#if KNOWN_BUG_69
+        true;
+#else
+        false;
+#endif
+
     /// <summary>A lease whose revocation is in the log already is renewed all the same.</summary>
     public const bool RenewedWhileRevoked =
 #if KNOWN_BUG_77
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>What was removed at the compacted revision itself leaves nothing behind: a watch from there misses it.</summary>
+    public const bool DeletionAtCompactedRevisionForgotten =
+#if KNOWN_BUG_58 || KNOWN_BUG_71
         true;
 #else
         false;
@@ -479,9 +495,25 @@ internal static class KnownBugs
         false;
 #endif
 
+    /// <summary>Word of the progress of a watch comes before the events that it vouches for.</summary>
+    public const bool ProgressOvertakesEvents =
+#if KNOWN_BUG_72
+        true;
+#else
+        false;
+#endif
+
     /// <summary>Each new leader begins every lease with all of its time to live, whatever the checkpoints say.</summary>
     public const bool LeaseBegunAnewByEachLeader =
 #if KNOWN_BUG_79
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A client takes its watch up again at the last revision that it was told of, not behind it.</summary>
+    public const bool WatchResumedAtTheLastRevision =
+#if KNOWN_BUG_73
         true;
 #else
         false;

@@ -103,7 +103,7 @@ public sealed class GroupHostTests
         }
 
         Assert.Equal(Groups, host.Asleep);
-        Assert.Equal([long.MaxValue, long.MaxValue, long.MaxValue], host.Loops.Skip(1).Select(loop => loop.NextWake));
+        Assert.Equal([long.MaxValue, long.MaxValue, long.MaxValue, long.MaxValue], host.Loops.Skip(1).Select(loop => loop.NextWake));
         Assert.All(host.Groups, group => Assert.Equal(long.MaxValue, group.Node.NextWake));
 
         ValueTask<PutResponse> put = Put(host, 9);

@@ -17,14 +17,16 @@ internal sealed class SteppedNode : IDisposable
     private readonly ProposerOptions _proposer;
     private readonly bool _stepEagerly;
     private readonly int _sessionsMax;
+    private readonly WatchOptions _watches;
     private ulong _seed = 1;
 
-    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true, int sessionsMax = 100)
+    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true, int sessionsMax = 100, WatchOptions? watches = null)
     {
         _snapshots = snapshots ?? new SnapshotOptions();
         _proposer = proposer ?? ProposerOptions.LowLatency;
         _stepEagerly = stepEagerly;
         _sessionsMax = sessionsMax;
+        _watches = watches ?? new WatchOptions();
         Core = Open();
     }
 
@@ -122,6 +124,7 @@ internal sealed class SteppedNode : IDisposable
                 Snapshots = _snapshots,
                 Proposer = _proposer,
                 SessionsMax = _sessionsMax,
+                Watches = _watches,
                 Wal = new WalOptions { SegmentBytes = 64 << 10 },
             },
             new NodeSeams

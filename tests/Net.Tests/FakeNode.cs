@@ -90,6 +90,12 @@ internal sealed class FakeNode : IMetaStore, IMetaStoreSessions, INodeInfo
     public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default) =>
         Do(request, cancellationToken, () => new SessionResponse { Header = Header, Answer = Put((PutRequest)request.Request) });
 
+    /// <summary>What watches are told; without it there are none.</summary>
+    public Func<WatchRequest, CancellationToken, IAsyncEnumerable<WatchResponse>>? Watch { get; set; }
+
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) =>
+        Watch?.Invoke(request, cancellationToken) ?? throw new MetaStoreException(MetaStoreError.InvalidArgument, "this node has no watches");
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private ResponseHeader Header => new(ClusterId, NodeId.Value, new Revision(_revision), 1);

@@ -103,6 +103,49 @@ public sealed class GoldenBytesTests
     }
 
     [Fact]
+    public void AWatchOfAPrefix() => Same("WATCH", Written(output => FrameOutput.WriteWatch(
+        output,
+        1,
+        new WatchRequest
+        {
+            Key = Support.Bytes("k"),
+            RangeEnd = Support.Bytes("l"),
+            StartRevision = new Revision(5),
+            PreviousValue = true,
+            Fragment = true,
+            Predicates = [new WatchPredicate(WatchTarget.Value, WatchRelation.StartsWith, Support.Bytes("v"))],
+        },
+        credit: 1 << 20)));
+
+    [Fact]
+    public void EventsOfAWatch() => Same("WATCHANSWER", Written(output => FrameOutput.WriteWatchAnswer(
+        output,
+        1,
+        new WatchResponse
+        {
+            Header = new ResponseHeader(0x1122334455667788, 1, new Revision(6), 3),
+            Events =
+            [
+                new WatchEvent { Type = WatchEventType.Put, KeyValue = new KeyValue(Support.Bytes("k"), Support.Bytes("v"), new Revision(5), new Revision(5), 1, 0) },
+                new WatchEvent
+                {
+                    Type = WatchEventType.Delete,
+                    KeyValue = new KeyValue(Support.Bytes("k"), default, default, new Revision(6), 0, 0),
+                    Previous = new KeyValue(Support.Bytes("k"), Support.Bytes("v"), new Revision(5), new Revision(5), 1, 0),
+                },
+            ],
+        },
+        1 << 20)));
+
+    [Fact]
+    public void TheEndAndTheCreditOfAWatch()
+    {
+        Same("WATCHCOMPACTED", Written(output => FrameOutput.WriteWatchCompacted(output, 1, new Revision(9))));
+        Same("WATCHCREDIT", Written(output => FrameOutput.WriteWatchCredit(output, 1, 4096)));
+        Same("WATCHCANCEL", Written(output => FrameOutput.WriteEmpty(output, 1, FrameKind.WatchCancel)));
+    }
+
+    [Fact]
     public void AnErrorFrame() => Same("ERROR", Written(output => FrameOutput.WriteError(output, 1, MetaStoreError.NoLeader, Outcome.NotApplied, "no leader")));
 
     [Fact]
@@ -121,7 +164,7 @@ public sealed class GoldenBytesTests
     [Fact]
     public void NumbersOfKindsAndErrorsStay()
     {
-        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 16 17 18 19 20 32 65 66 67 68 69 70 71 72 73 74 75 76 80 81 82 83 84 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
+        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 16 17 18 19 20 24 25 26 32 65 66 67 68 69 70 71 72 73 74 75 76 80 81 82 83 84 88 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
         Assert.Equal("0 1 2 3 4 5 6 7 8 9 10 11", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
         Assert.Equal(Enumerable.Range(1, 37), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
@@ -176,6 +219,11 @@ public sealed class GoldenBytesTests
         ["RENEWED"] = "30000000079e9dc9010000000000000052000000887766554433221101000000000000000200000000000000030000000000000007000000000000000a00000000000000",
         ["LEFTANSWER"] = "4100000012346b450100000000000000530000008877665544332211010000000000000002000000000000000300000000000000070000000000000009000000000000000a0000000000000001000000010000006b",
         ["LEASESANSWER"] = "34000000ec34872601000000000000005400000088776655443322110100000000000000020000000000000003000000000000000200000007000000000000000800000000000000",
+        ["WATCH"] = "22000000ca29d645010000000000000010000000140500000000000000000010000100000001020100000076010000006b010000006c",
+        ["WATCHANSWER"] = "a400000093a2b39401000000000000005000000088776655443322110100000000000000060000000000000003000000000000000002000000000500000000000000050000000000000001000000000000000000000000000000010000006b0100000076030000000000000000060000000000000000000000000000000000000000000000010000006b000000000500000000000000050000000000000001000000000000000000000000000000010000006b0100000076",
+        ["WATCHCOMPACTED"] = "2d00000079574c6e010000000000000050000000000000000000000000000000000000000000000000000000000000000000000008090000000000000000000000",
+        ["WATCHCREDIT"] = "040000000d9e940d01000000000000001100000000100000",
+        ["WATCHCANCEL"] = "00000000d1f3124c010000000000000012000000",
         ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",
         ["RAFT"] = "7c0000001388ef830000000000000000200000000900000003030000",
     };

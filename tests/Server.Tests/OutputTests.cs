@@ -20,6 +20,23 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public void A_watch_is_printed_as_etcdctl_prints_it()
+    {
+        var gone = new KeyValue("foo"u8.ToArray(), default, default, new Revision(6), 0, 0);
+        WatchEvent put = new() { Type = WatchEventType.Put, KeyValue = s_foo };
+        WatchEvent removed = new() { Type = WatchEventType.Delete, KeyValue = gone, Previous = s_foo };
+        var told = new WatchResponse { Header = s_header, Events = [put, removed] };
+        AssertPrinted(new SimplePrinter(), "PUT\nfoo\nbar\n\nDELETE\nfoo\nbar\n\nfoo\n\n", p => p.Watch(told));
+        AssertPrinted(new SimplePrinter(), "progress notify: 5\n", p => p.Watch(new WatchResponse { Header = s_header, IsProgress = true }));
+        string header = "{\"Header\":{\"cluster_id\":1234605616436508552,\"member_id\":18441921395520346504,\"revision\":5,\"raft_term\":2},";
+        AssertPrinted(new JsonPrinter(), header + "\"Events\":null,\"CompactRevision\":0,\"Canceled\":false,\"Created\":false}\n", p => p.Watch(told with { Events = [] }));
+        AssertPrinted(
+            new JsonPrinter(),
+            header + "\"Events\":[{\"type\":1,\"kv\":{\"key\":\"Zm9v\",\"mod_revision\":6},\"prev_kv\":{\"key\":\"Zm9v\",\"create_revision\":2,\"mod_revision\":4,\"version\":3,\"value\":\"YmFyCg==\"}}],\"CompactRevision\":0,\"Canceled\":false,\"Created\":false}\n",
+            p => p.Watch(told with { Events = [removed] }));
+    }
+
+    [Fact]
     public void Simple_is_as_etcdctl_prints()
     {
         AssertPrinted(new SimplePrinter(), "OK\n", p => p.Put(new PutResponse { Header = s_header }));

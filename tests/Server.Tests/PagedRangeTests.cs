@@ -106,6 +106,8 @@ public sealed class PagedRangeTests
 
         public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => inner.HashAsync(request, cancellationToken);
 
+        public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => inner.WatchAsync(request, cancellationToken);
+
         public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }

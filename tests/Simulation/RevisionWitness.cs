@@ -66,6 +66,10 @@ internal static class RevisionWitness
         return writes;
     }
 
+    /// <summary>What an answered operation wrote, and at which revision; value 0 for a removal.</summary>
+    public static IEnumerable<(long Revision, long Key, long Value)> WritesOf(HistoryEntry entry) =>
+        Changes(entry).Select(change => (entry.Response!.Header.Revision.Value, change.Key, change.Value));
+
     private static IEnumerable<(long Key, long Value)> Changes(HistoryEntry entry)
     {
         switch (entry)

@@ -131,6 +131,15 @@ internal sealed record RunOptions
     /// <summary>Clients that live by leases; 0: nobody uses any.</summary>
     public int LeaseClients { get; init; }
 
+    /// <summary>Watches that go on through the whole run, whatever happens to the nodes they are on.</summary>
+    public int Watchers { get; init; }
+
+    /// <summary>Bytes of events that a node keeps for one of them; few, so that slow ones fall behind.</summary>
+    public int WatchQueueBytes { get; init; } = 1 << 20;
+
+    /// <summary>Bytes of a response, beyond which it may come in parts.</summary>
+    public int WatchFragmentBytes { get; init; } = 1 << 20;
+
     /// <summary>Share of the operations that are linearizable reads of one key, over those that come up anyway.</summary>
     public double ReadShare { get; init; }
 
@@ -164,6 +173,7 @@ internal sealed record RunOptions
             LeaderHunt = random.Chance(0.1),
             Lease = true,
             Sessions = false,
+            Watchers = 0,
             Groups = 1,
         };
     }
@@ -231,6 +241,17 @@ internal sealed record RunOptions
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
             LeaseClients = latest.Chance(0.3) ? latest.Next(1, 6) : 0,
         };
+        var watching = new SimulationRandom(seed ^ 0xE7E5);
+        if (watching.Chance(0.4))
+        {
+            options = options with
+            {
+                Watchers = watching.Next(1, 8),
+                WatchQueueBytes = watching.Chance(0.5) ? 1 << 20 : watching.Next(300, 5000),
+                WatchFragmentBytes = watching.Chance(0.5) ? 1 << 20 : watching.Next(200, 600),
+            };
+        }
+
         return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
 

@@ -12,6 +12,8 @@ internal sealed class Runner(Arguments arguments)
     private long _operations;
     private long _resumed;
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
+    private long _told;
+    private long _watchesResumed;
     private double _hours;
     private int _failures;
     private int _undecided;
@@ -31,6 +33,7 @@ internal sealed class Runner(Arguments arguments)
 
         Console.WriteLine($"faults by kind: {string.Join(' ', _faults.Where(fault => fault.Value > 0).Select(fault => $"{fault.Key}={fault.Value}"))}");
         Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
+        Console.WriteLine($"events that watchers were told of: {_told}, over {_watchesResumed} times that a watch was taken up again");
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"seeds={_seeds} ops={_operations} faults={_faults.Values.Sum()} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
@@ -108,7 +111,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -125,6 +128,8 @@ internal sealed class Runner(Arguments arguments)
 
             _resumed += outcome.SnapshotsResumed;
             _repairs += outcome.Repairs;
+            _told += outcome.EventsTold;
+            _watchesResumed += outcome.WatchesResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
             if (arguments.Single)
             {
@@ -165,5 +170,5 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long EventsTold, int WatchesResumed, long Time, SimulationFailure? Failure);
 }

@@ -11,6 +11,8 @@ internal sealed class SimulatedGroup(GroupId id)
 
     public History History { get; } = new();
 
+    public WatchWitness Watches { get; } = new();
+
     /// <summary>The highest revision that a client has seen.</summary>
     public long Revision { get; set; }
 }

@@ -268,6 +268,13 @@ internal sealed class SimulatedNode
         SessionsMax = _world.Options.SessionsMax,
         SessionKeptBytesMax = _world.Options.SessionKeptBytesMax,
         SessionsKeptBytesMax = _world.Options.SessionsKeptBytesMax,
+        Watches = new WatchOptions
+        {
+            QueueBytesMax = _world.Options.WatchQueueBytes,
+            TotalBytesMax = 3L * _world.Options.WatchQueueBytes,
+            FragmentBytes = _world.Options.WatchFragmentBytes,
+            ProgressInterval = TimeSpan.FromSeconds(1),
+        },
         ClockDriftMax = _world.Options.Lease ? 0.1 : 1,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),

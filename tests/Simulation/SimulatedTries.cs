@@ -63,6 +63,8 @@ internal sealed class SimulatedTries(World world, SimulationRandom random, Group
 
     public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private ValueTask<T> Ask<T>(Func<GroupCore, ValueTask<T>> call)

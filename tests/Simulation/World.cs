@@ -19,6 +19,7 @@ internal sealed class World
     private readonly List<SimulatedClient> _clients = [];
     private readonly List<SimulatedSessions> _sessions = [];
     private readonly List<LeaseClient> _leaseClients = [];
+    private readonly List<SimulatedWatcher> _watchers = [];
     private readonly List<SimulatedNode> _nodes;
     private readonly SimulatedGroup[] _groups;
     private SimulatedGroup[] _used;
@@ -54,6 +55,12 @@ internal sealed class World
         {
             _leaseClients.Add(new LeaseClient(this, _random.Branch(), i));
         }
+
+        for (int i = 0; i < options.Watchers; i++)
+        {
+            var random = new SimulationRandom(seed ^ 0x3A7C ^ ((ulong)i << 40));
+            _watchers.Add(new SimulatedWatcher(this, random, _groups[random.Next(_groups.Length)]));
+        }
     }
 
     public ulong Seed { get; }
@@ -83,6 +90,12 @@ internal sealed class World
 
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
+
+    /// <summary>Events that watchers were told of.</summary>
+    public long EventsTold => _groups.Sum(group => group.Watches.Told);
+
+    /// <summary>Watches that were taken up again elsewhere.</summary>
+    public int WatchesResumed => _watchers.Sum(watcher => watcher.Resumed);
 
     /// <summary>Damaged directories that were repaired.</summary>
     public int Repairs { get; set; }
@@ -119,6 +132,11 @@ internal sealed class World
         }
 
         _leaseClients.ForEach(client => client.Start());
+        foreach (SimulatedWatcher watcher in _watchers)
+        {
+            watcher.Start();
+        }
+
         _nemesis.Start();
         RunUntil(() => _operationsLeft <= 0, FaultyTimeMax, orFail: false);
         _operationsLeft = 0;
@@ -140,10 +158,12 @@ internal sealed class World
             new ManyGroupsCheck(this).Run();
         }
 
+        LetWatchersFinish();
         CheckHandles();
         foreach (SimulatedGroup group in _groups)
         {
             group.History.Check(Options.ClockDriftMax);
+            group.Watches.Check(group.History.Entries);
         }
     }
 
@@ -158,6 +178,11 @@ internal sealed class World
         foreach (SimulatedSessions sessions in _sessions)
         {
             sessions.NodeDied(node);
+        }
+
+        foreach (SimulatedWatcher watcher in _watchers)
+        {
+            watcher.NodeDied(node);
         }
 
         if (!node.IsRetired && !node.IsKeptDown)
@@ -273,6 +298,17 @@ internal sealed class World
         RunUntil(() => LeaseChecks.AllAreGone(this), 10 * VirtualTime.Second, orFail: true);
         RunUntil(Agree, HealTimeMax, orFail: true);
         Leases.Check(this);
+    }
+
+    /// <summary>Word of progress tells each of them, in time, that it knows all that happened.</summary>
+    private void LetWatchersFinish()
+    {
+        foreach (SimulatedWatcher watcher in _watchers)
+        {
+            watcher.CalmDown();
+        }
+
+        RunUntil(() => _watchers.TrueForAll(watcher => watcher.HasReached(watcher.Group.Revision)), HealTimeMax, orFail: true);
     }
 
     private void UseOtherGroups()

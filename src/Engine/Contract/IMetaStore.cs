@@ -47,4 +47,11 @@ public interface IMetaStore : IAsyncDisposable
 
     /// <summary>A hash over all keys and their kept history at a revision: equal on every node that has applied it. Local.</summary>
     ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Tells of every change of a key or a range from a revision on: in order, each once, and none left out; or says that it cannot, by a
+    /// <see cref="CompactedException"/>. The first response comes at once. It ends only by an exception, or when whoever enumerates it leaves. The remote client goes
+    /// on at another node by itself where a node or a connection fails; the embedded node ends its watches with the node. Enumerate it once.
+    /// </summary>
+    IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default);
 }

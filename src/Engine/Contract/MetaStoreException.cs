@@ -126,7 +126,7 @@ public enum Outcome : byte
 }
 
 /// <summary>An operation on the store failed.</summary>
-public sealed class MetaStoreException(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied, Exception? inner = null)
+public class MetaStoreException(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied, Exception? inner = null)
     : Exception(message, inner)
 {
     /// <summary>Why.</summary>
@@ -144,4 +144,13 @@ public sealed class MetaStoreException(MetaStoreError error, string message, Out
 
     /// <summary>Whether it can have taken effect; only after <see cref="Outcome.NotApplied"/> is a write safe to repeat.</summary>
     public Outcome Outcome { get; } = outcome;
+}
+
+/// <summary>A watch cannot go on, or cannot begin: revisions that it has not been told of were compacted. Read the keys anew, and watch from there.</summary>
+/// <param name="message">What was asked for, and what there is.</param>
+/// <param name="compactRevision">The oldest revision that can still be watched from.</param>
+public sealed class CompactedException(string message, Revision compactRevision) : MetaStoreException(MetaStoreError.Compacted, message)
+{
+    /// <summary>The oldest revision that can still be watched from.</summary>
+    public Revision CompactRevision { get; } = compactRevision;
 }

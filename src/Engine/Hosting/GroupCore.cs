@@ -4,13 +4,14 @@ using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Engine.Transactions;
+using MetaStore.Engine.Watches;
 using MetaStore.Raft;
 using MetaStore.Wal;
 
 namespace MetaStore.Engine.Hosting;
 
 /// <summary>
-/// One Raft group on this node, without threads: its three loops, joined to the log that it shares with the other groups, and the operations on
+/// One Raft group on this node, without threads: its four loops, joined to the log that it shares with the other groups, and the operations on
 /// its store.
 /// </summary>
 internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessions
@@ -71,7 +72,21 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         Node = new Replica(raft, parts);
         Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
         parts.Snapshots = Snapshot;
-        Apply.Connect(Node.Applied, Snapshot.Take, Node.Report, Node.Report, logEndedAt: Node.Raft.LastIndex.Value);
+        Watch = new WatchHub(new WatchParts
+        {
+            Options = _settings.Watches,
+            Stores = _stores,
+            Failure = node.Failure,
+            Signal = signals.Watch,
+            Time = time,
+            ClusterId = _settings.ClusterId,
+            NodeId = _settings.NodeId.Value,
+            Term = () => Node.Status.Term,
+            HasLeader = () => !Node.Status.Leader.IsNone,
+            LeaderPatience = (long)(3 * _settings.ElectionTimeout.TotalSeconds * time.TimestampFrequency),
+            RunContinuationsAsynchronously = node.Seams.RunContinuationsAsynchronously,
+        });
+        Apply.Connect(Watch.Published, Node.Applied, Snapshot.Take, Node.Report, Node.Report, logEndedAt: Node.Raft.LastIndex.Value);
         _reader = new StoreReader(_stores, _settings.ClusterId, _settings.NodeId.Value, () => Node.Status.Term);
         parts.MembersAnswer = MembersAnswer;
         parts.LeaseAnswer = _reader.Lease;
@@ -86,6 +101,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     public Applier Apply { get; }
 
     public SnapshotLoop Snapshot { get; }
+
+    public WatchHub Watch { get; }
 
     public StoreView View => _stores.Current.View;
 
@@ -208,6 +225,13 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return new ValueTask<HashResponse>(_reader.Hash(request));
     }
 
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var filter = new WatchFilter(request);
+        return new LocalWatch(other => OpenWatch(request, filter, cancellationToken, other));
+    }
+
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default)
     {
         ThrowIfDown();
@@ -238,6 +262,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         lock (_stopGate)
         {
             Node.Abandon(MetaStoreError.Stopped, "the node is stopped");
+            Watch.EndAll(new MetaStoreException(MetaStoreError.Stopped, "the node is stopped"));
         }
     }
 
@@ -248,6 +273,15 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     {
         Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private Watcher OpenWatch(WatchRequest request, WatchFilter filter, CancellationToken first, CancellationToken second)
+    {
+        ThrowIfDown();
+        _reader.CheckHoldsData(View);
+        Watcher watcher = Watch.Open(request, filter, first, second);
+        AbandonIfStopped();
+        return watcher;
     }
 
     private async ValueTask<TxnResponse> ReadTxnAsync(TxnRequest request, CancellationToken cancellationToken)
@@ -382,5 +416,5 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     };
 }
 
-/// <summary>The signals of a group's three loops.</summary>
-internal sealed record GroupSignals(ILoopSignal Node, ILoopSignal Apply, ILoopSignal Snapshot);
+/// <summary>The signals of a group's four loops.</summary>
+internal sealed record GroupSignals(ILoopSignal Node, ILoopSignal Apply, ILoopSignal Snapshot, ILoopSignal Watch);

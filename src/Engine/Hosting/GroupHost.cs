@@ -18,6 +18,7 @@ internal sealed class GroupHost : ILoopHost
     private readonly SharedLoop _node;
     private readonly SharedLoop _apply;
     private readonly SharedLoop _snapshot;
+    private readonly SharedLoop _watch;
 
     /// <param name="settings">What the node is. Its members are those of each group that is new.</param>
     /// <param name="seams">The world outside.</param>
@@ -34,6 +35,7 @@ internal sealed class GroupHost : ILoopHost
         _node = NewLoop("node");
         _apply = NewLoop("apply");
         _snapshot = NewLoop("snapshot");
+        _watch = NewLoop("watch");
         SharedLoop.Seat beats = _node.Reserve();
         _beats = new NodeBeats(settings, seams.Time, seams.Transport, group => _groups[group].Node.Rouse());
         beats.Take(_beats);
@@ -57,7 +59,7 @@ internal sealed class GroupHost : ILoopHost
 
     public IReadOnlyList<GroupCore> Groups => _ordered;
 
-    public IReadOnlyList<ILoop> Loops => [_node, _log, _apply, _snapshot];
+    public IReadOnlyList<ILoop> Loops => [_node, _log, _apply, _snapshot, _watch];
 
     public string? RecoveryNote => _shared.Storage.RecoveryNote;
 
@@ -120,18 +122,19 @@ internal sealed class GroupHost : ILoopHost
 
     private GroupCore Seat(GroupStorage storage, SplitMix64 random, MemberUnion peers)
     {
-        (SharedLoop.Seat node, SharedLoop.Seat apply, SharedLoop.Seat snapshot) = (_node.Reserve(), _apply.Reserve(), _snapshot.Reserve());
-        var core = new GroupCore(_shared, storage, random, new GroupSignals(node, apply, snapshot), peers.For(storage.Group), _beats);
+        (SharedLoop.Seat node, SharedLoop.Seat apply, SharedLoop.Seat snapshot, SharedLoop.Seat watch) = (_node.Reserve(), _apply.Reserve(), _snapshot.Reserve(), _watch.Reserve());
+        var core = new GroupCore(_shared, storage, random, new GroupSignals(node, apply, snapshot, watch), peers.For(storage.Group), _beats);
         _groups.Add(storage.Group, core);
         node.Take(core.Node);
         apply.Take(core.Apply);
         snapshot.Take(core.Snapshot);
+        watch.Take(core.Watch);
         return core;
     }
 
     private void WakeAll()
     {
-        foreach (ILoopSignal signal in (ILoopSignal[])[_node.Signal, _apply.Signal, _snapshot.Signal])
+        foreach (ILoopSignal signal in (ILoopSignal[])[_node.Signal, _apply.Signal, _snapshot.Signal, _watch.Signal])
         {
             signal.Set();
         }

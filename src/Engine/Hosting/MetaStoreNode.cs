@@ -161,6 +161,9 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _core.HashAsync(request, cancellationToken);
 
     /// <inheritdoc/>
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => _core.WatchAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) => _core.OpenSessionAsync(cancellationToken);
 
     /// <inheritdoc/>

@@ -18,7 +18,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     {
         settings.Validate();
         _shared = new NodeShared(settings, seams, NodeStorage.Open(seams.Disk, settings, [Group]));
-        var signals = new GroupSignals(seams.Signals("node"), seams.Signals("apply"), seams.Signals("snapshot"));
+        var signals = new GroupSignals(seams.Signals("node"), seams.Signals("apply"), seams.Signals("snapshot"), seams.Signals("watch"));
         _group = new GroupCore(_shared, _shared.Storage.Groups[0], new SplitMix64(settings.Seed), signals, seams.Transport, sleep: null);
         Log = new LogLoop(_shared.Storage.Log, Node, seams.Signals("log"));
         _group.Connect(Log.Writer);
@@ -40,7 +40,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public SnapshotLoop Snapshot => _group.Snapshot;
 
-    public IReadOnlyList<ILoop> Loops => [Node, Log, Apply, Snapshot];
+    public IReadOnlyList<ILoop> Loops => [Node, Log, Apply, Snapshot, _group.Watch];
 
     /// <summary>What recovery cut away; null where nothing.</summary>
     public string? RecoveryNote => _shared.Storage.RecoveryNote;
@@ -95,6 +95,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _group.HashAsync(request, cancellationToken);
 
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => _group.WatchAsync(request, cancellationToken);
+
     public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) => _group.OpenSessionAsync(cancellationToken);
 
     public ValueTask<CloseSessionResponse> CloseSessionAsync(ulong sessionId, CancellationToken cancellationToken = default) =>
@@ -134,5 +136,6 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     {
         Node.Wake();
         Apply.Wake();
+        _group.Watch.Wake();
     }
 }

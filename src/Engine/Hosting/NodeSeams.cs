@@ -11,7 +11,7 @@ internal sealed class NodeSeams
 
     public required TimeProvider Time { get; init; }
 
-    /// <summary>A signal for the loop of that name (node, log, apply, snapshot).</summary>
+    /// <summary>A signal for the loop of that name (node, log, apply, snapshot, watch).</summary>
     public required Func<string, ILoopSignal> Signals { get; init; }
 
     /// <summary>False in the simulator, where there is one thread.</summary>

@@ -100,6 +100,9 @@ public sealed record NodeSettings
     /// <summary>When snapshots are taken and how they travel.</summary>
     public SnapshotOptions Snapshots { get; init; } = new();
 
+    /// <summary>How watches are served.</summary>
+    public WatchOptions Watches { get; init; } = new();
+
     /// <summary>The log's settings.</summary>
     public WalOptions Wal { get; init; } = new();
 
@@ -162,6 +165,7 @@ public sealed record NodeSettings
 
         Proposer.Validate();
         Snapshots.Validate();
+        Watches.Validate();
         Wal.Validate();
     }
 }

@@ -18,12 +18,13 @@ internal sealed class HistoryCutter(MvccStore store)
     {
         if (_cursor is null)
         {
-            long horizon = store.Pins.Horizon(store.View.CompactRevision);
+            long horizon = store.Horizon();
             if (horizon <= _done)
             {
                 return false;
             }
 
+            store.Events.Trim(horizon);
             _target = horizon;
             _cursor = [0];
         }

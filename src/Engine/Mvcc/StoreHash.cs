@@ -18,7 +18,10 @@ internal static class StoreHash
         return ~visitor.Crc;
     }
 
-    /// <summary>The versions of a record that are readable somewhere in [compacted, revision], newest first.</summary>
+    /// <summary>
+    /// The versions of a record that are readable somewhere in [compacted, revision], or were made there, newest first: what a read or a watch from the compacted revision on
+    /// needs.
+    /// </summary>
     public static IEnumerable<VersionRecord> Readable(KeyRecord record, long revision, long compacted)
     {
         for (VersionRecord? version = record.Head; version is not null; version = version.Previous)
@@ -28,12 +31,12 @@ internal static class StoreHash
                 continue;
             }
 
-            if (version.ModRevision > compacted || !version.IsTombstone)
+            if (version.ModRevision > compacted || (version.ModRevision == compacted && !KnownBugs.DeletionAtCompactedRevisionForgotten) || !version.IsTombstone)
             {
                 yield return version;
             }
 
-            if (version.ModRevision <= compacted)
+            if (version.ModRevision < compacted || (version.ModRevision == compacted && version.Previous?.ModRevision != compacted))
             {
                 yield break;
             }

@@ -8,9 +8,10 @@ internal sealed class VersionRecord
 {
     private VersionRecord? _previous;
 
-    public VersionRecord(long modRevision, long createRevision, long version, long leaseId, byte[] value, VersionRecord? previous)
+    public VersionRecord(long modRevision, uint sub, long createRevision, long version, long leaseId, byte[] value, VersionRecord? previous)
     {
         ModRevision = modRevision;
+        Sub = sub;
         CreateRevision = createRevision;
         Version = version;
         LeaseId = leaseId;
@@ -20,6 +21,9 @@ internal sealed class VersionRecord
 
     /// <summary>The revision that wrote it; not above that of the next version.</summary>
     public long ModRevision { get; }
+
+    /// <summary>Which of the changes of its revision made it, from 0; the order in which they are told of.</summary>
+    public uint Sub { get; }
 
     /// <summary>The revision that created the key since it was last absent; 0 of a tombstone.</summary>
     public long CreateRevision { get; }
@@ -36,7 +40,7 @@ internal sealed class VersionRecord
     /// <summary>The version before, or null where there was none or compaction has dropped it.</summary>
     public VersionRecord? Previous => Volatile.Read(ref _previous);
 
-    public static VersionRecord Tombstone(long modRevision, VersionRecord previous) => new(modRevision, 0, 0, 0, [], previous);
+    public static VersionRecord Tombstone(long modRevision, uint sub, VersionRecord previous) => new(modRevision, sub, 0, 0, 0, [], previous);
 
     /// <summary>Forgets everything older. The compact revision that allows it is published before (see <see cref="StoreView"/>).</summary>
     public void CutPrevious() => Volatile.Write(ref _previous, null);

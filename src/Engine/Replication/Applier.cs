@@ -38,6 +38,7 @@ internal sealed class Applier : ILoop
     private ulong _prepared;
     private HistoryCutter _cutter;
     private Action? _applied;
+    private Action? _published;
     private Action<MvccStore>? _snapshotDue;
     private Action<LeaseNews>? _leaseChanged;
     private StateChecks? _checks;
@@ -65,13 +66,16 @@ internal sealed class Applier : ILoop
     public int Queued => _inbox.Count;
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
+    /// <param name="published">Something was published: for watchers, before anybody else hears of it.</param>
     /// <param name="applied">Something was applied.</param>
     /// <param name="snapshotDue">A snapshot is due.</param>
     /// <param name="stateReached">Told of this node's state, each Nth index.</param>
     /// <param name="leaseChanged">Told of what became of leases.</param>
     /// <param name="logEndedAt">Where the log ended when the node started.</param>
-    public void Connect(Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, Action<LeaseNews> leaseChanged, ulong logEndedAt)
+    public void Connect(
+        Action published, Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, Action<LeaseNews> leaseChanged, ulong logEndedAt)
     {
+        _published = published;
         _checks = new StateChecks(_digestEvery, stateReached, logEndedAt);
         _leaseChanged = leaseChanged;
         _applied = applied;
@@ -202,6 +206,7 @@ internal sealed class Applier : ILoop
 
         MvccStore store = _stores.Current;
         store.Publish(last.Index.Value, last.Term.Value);
+        _published!(); // Watchers first, then waiters; both after the data.
         store.Leases.TakeNews(_leaseChanged!); // Behind the publishing: who hears of a change finds it in the view.
         foreach ((PendingOperation waiter, ApplyResult result) in _answers)
         {
@@ -235,11 +240,13 @@ internal sealed class Applier : ILoop
             store.OverwriteAppliedIndex(_stores.Current.View.AppliedIndex);
         }
 
+        store.TakeOverFrom(_stores.Current);
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
         _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId));
         _cutter = new HistoryCutter(store);
         _snapshotPolicy.Installed();
+        _published!();
         _applied!();
     }
 

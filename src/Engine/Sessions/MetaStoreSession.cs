@@ -127,6 +127,9 @@ public sealed class MetaStoreSession : IMetaStore
     /// <inheritdoc/>
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _store.HashAsync(request, cancellationToken);
 
+    /// <inheritdoc/>
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => _store.WatchAsync(request, cancellationToken);
+
     /// <summary>Ends the session, if the store can be reached now; where not, the store forgets it in time. The store itself stays open.</summary>
     public async ValueTask DisposeAsync()
     {

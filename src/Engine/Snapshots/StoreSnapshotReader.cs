@@ -19,6 +19,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
 {
     private readonly byte[] _number = new byte[sizeof(ulong)];
     private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
+    private readonly List<LoggedEvent> _changes = [];
     private long _offset;
 
     /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
@@ -35,7 +36,9 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         ulong digest = UInt64();
         Require(compactRevision <= revision, $"compact revision {compactRevision} lies behind revision {revision}");
         var index = new KeyIndexBuilder();
-        long newest = ReadKeys(index, revision);
+        long newest = ReadKeys(index, revision, compactRevision);
+        var events = new EventLog();
+        events.Restore(_changes);
         if (KnownBugs.RevisionLostByCompaction)
         {
             revision = Math.Max(newest, Revision.First.Value);
@@ -54,10 +57,10 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Leases = ReadLeases(),
             IsHollow = flags != 0,
         };
-        return new MvccStore(index, view);
+        return new MvccStore(index, view, events);
     }
 
-    private long ReadKeys(KeyIndexBuilder index, long revision)
+    private long ReadKeys(KeyIndexBuilder index, long revision, long compactRevision)
     {
         ulong keys = 0;
         long newest = 0;
@@ -70,8 +73,14 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Require(versions > 0, "a key has no version");
             VersionRecord head = ReadVersions(versions, revision);
             newest = Math.Max(newest, head.ModRevision);
-            index.Insert(new KeyRecord(key, head));
+            var record = new KeyRecord(key, head);
+            index.Insert(record);
             Attach(key, head.LeaseId);
+            for (VersionRecord? version = head; version is not null && version.ModRevision >= compactRevision; version = version.Previous)
+            {
+                _changes.Add(new LoggedEvent(record, version));
+            }
+
             last = key;
             keys++;
         }
@@ -83,7 +92,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
 
     private VersionRecord ReadVersions(uint count, long revision)
     {
-        var fields = new (long Mod, long Create, long Version, long Lease, byte[] Value)[Math.Min(count, 16)];
+        var fields = new (long Mod, uint Sub, long Create, long Version, long Lease, byte[] Value)[Math.Min(count, 16)];
         int used = 0;
         long above = revision;
         for (uint i = 0; i < count; i++)
@@ -96,14 +105,14 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
                 Array.Resize(ref fields, used * 2);
             }
 
-            fields[used++] = (mod, Int64(), Int64(), Int64(), Bytes(UInt32()));
+            fields[used++] = (mod, UInt32(), Int64(), Int64(), Int64(), Bytes(UInt32()));
         }
 
         VersionRecord? head = null;
         for (int i = used - 1; i >= 0; i--)
         {
-            (long mod, long create, long version, long lease, byte[] value) = fields[i];
-            head = new VersionRecord(mod, create, version, lease, value, head);
+            (long mod, uint sub, long create, long version, long lease, byte[] value) = fields[i];
+            head = new VersionRecord(mod, sub, create, version, lease, value, head);
         }
 
         return head!;

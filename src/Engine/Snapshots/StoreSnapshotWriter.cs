@@ -17,7 +17,7 @@ internal delegate void SnapshotSink(ReadOnlySpan<byte> bytes);
 /// payload := format:u32 (4)  flags:u32 (1: hollow, of a witness)  revision:i64  compactRevision:i64  appliedIndex:u64  appliedTerm:u64  digest:u64
 ///            key*  end:u32 (FFFFFFFF)  keys:u64  sessions  leases
 /// key     := keyLength:u32 versions:u32 key version*           (newest first)
-/// version := modRevision:i64 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
+/// version := modRevision:i64 sub:u32 createRevision:i64 version:i64 lease:i64 valueLength:u32 value     (version 0: tombstone)
 /// sessions := lastId:u64 sessionsMax:u32 sessionKeptBytesMax:u32 totalBytesMax:u64 count:u32 session*       (ids ascend)
 /// session  := id:u64 lastUsed:u64 floor:u64 keptBytesMax:u32 answers:u32 answer*                             (numbers ascend)
 /// answer   := sequence:u64 error:u16 answerLength:u32 answer    (see AnswerCodec; error and length 0: it was too large to keep)
@@ -118,6 +118,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
         foreach (VersionRecord version in versions)
         {
             UInt64((ulong)version.ModRevision);
+            UInt32(version.Sub);
             UInt64((ulong)version.CreateRevision);
             UInt64((ulong)version.Version);
             UInt64((ulong)version.LeaseId);

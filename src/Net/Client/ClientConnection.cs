@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 
 namespace MetaStore.Net.Client;
 
-/// <summary>A request on its way to the socket: the slot, and which use of it.</summary>
-internal readonly record struct Outgoing(PendingRequest Pending, ulong Correlation);
+/// <summary>A request on its way to the socket: the slot, and which use of it; or a frame of a watch.</summary>
+internal readonly record struct Outgoing(PendingRequest? Pending, ulong Correlation, WatchFrame? Watch = null);
 
 /// <summary>
 /// One connection to one node, from the handshake until it breaks; it is never mended but replaced. Many requests are under way at once.
@@ -30,6 +30,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
     private readonly ILogger _logger;
     private readonly Welcome _welcome;
     private readonly PendingTable _pending;
+    private readonly ClientWatches _watches;
     private readonly FrameSplitter _splitter;
     private readonly FrameSender<Outgoing> _sender;
     private readonly byte[] _scratch = new byte[ScratchBytes]; // the receive loop's
@@ -49,6 +50,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
         _pending = new PendingTable(options.RequestsInFlightMax);
         _splitter = new FrameSplitter(options.FrameBytesMax);
         _sender = new FrameSender<Outgoing>(pipe.Output, this, options.SendBufferBytes);
+        _watches = new ClientWatches(options.WatchBytesMax, outgoing => _sender.Enqueue(outgoing, schedule: true));
         _lastReceived = options.TimeProvider.GetTimestamp();
     }
 
@@ -136,6 +138,23 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
         return task;
     }
 
+    /// <summary>Begins a watch on this connection; it ends with it.</summary>
+    /// <exception cref="MetaStoreException">The connection takes nothing any more, or the request is too large.</exception>
+    public ClientWatch OpenWatch(WatchRequest request)
+    {
+        int length = WatchCodec.GetLength(request);
+        if ((uint)length > _welcome.BodyBytesMax)
+        {
+            throw new MetaStoreException(MetaStoreError.RequestTooLarge, $"The request takes {length} bytes; the node takes {_welcome.BodyBytesMax} at most.");
+        }
+
+        return _watches.Open(request);
+    }
+
+    /// <summary>Somebody watches, and the node has said nothing for so long: it should be asked for a sign of life.</summary>
+    public bool IsQuiet(long now, TimeSpan patience) =>
+        IsUsable && _watches.Count > 0 && _pending.Waiting == 0 && _options.TimeProvider.GetElapsedTime(Volatile.Read(ref _lastReceived), now) > patience;
+
     /// <summary>Fails what has waited too long, and gives up on a node that has been silent all the while.</summary>
     public void Sweep(long now)
     {
@@ -171,6 +190,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
 
         _sender.Close();
         _pipe.Abort();
+        _watches.Close(reason);
         foreach (PendingRequest pending in _pending.Close())
         {
             pending.SetException(new MetaStoreException(reason.Error, reason.Message, OutcomeOf(pending), reason.InnerException));
@@ -179,7 +199,13 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
 
     void IFrameSource<Outgoing>.Encode(Outgoing item, PipeWriter output)
     {
-        if (!_pending.TryMarkWritten(item.Pending, item.Correlation, out RequestContent content))
+        if (item.Watch is { } frame)
+        {
+            frame.Write(output, item.Correlation);
+            return;
+        }
+
+        if (!_pending.TryMarkWritten(item.Pending!, item.Correlation, out RequestContent content))
         {
             return;
         }
@@ -299,6 +325,12 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
             return;
         }
 
+        if (ClientWatches.IsOfWatch(header.Correlation))
+        {
+            _watches.Handle(header, owned);
+            return;
+        }
+
         if (!_pending.TryTake(header.Correlation, out PendingRequest? pending))
         {
             return; // too late: its caller has given up
@@ -335,6 +367,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
                 break;
             case FrameKind.Goodbye:
                 _isLeaving = true;
+                _watches.Close(new MetaStoreException(MetaStoreError.Stopped, $"{Endpoint} is stopping."));
                 break;
             case FrameKind.Error:
                 throw NoticeCodec.ReadError(body);

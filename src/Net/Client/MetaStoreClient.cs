@@ -129,6 +129,17 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
         return ExecuteAsync<HashResponse>(FrameKind.Hash, request, isReadOnly: true, preferLeader: false, cancellationToken);
     }
 
+    /// <summary>
+    /// A watch at one of the nodes, any, and at another one when that fails: then it goes on behind what it has told, for as long as it takes. Only where no node takes
+    /// it up at all does it fail, after the request timeout.
+    /// </summary>
+    /// <inheritdoc/>
+    public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return new RemoteWatch(_router, _backoff, _options, request, _stopping.Token).RunAsync(cancellationToken);
+    }
+
     /// <inheritdoc/>
     public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) =>
         ExecuteAsync<OpenSessionResponse>(FrameKind.OpenSession, request: null, isReadOnly: false, preferLeader: true, cancellationToken, isRepeatable: true);
@@ -245,6 +256,25 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
         foreach (ClientConnection connection in _router.Connections())
         {
             connection.Sweep(now);
+            if (connection.IsQuiet(now, _options.RequestTimeout / 2))
+            {
+                _ = PingAsync(connection, now); // it lets no exception out
+            }
+        }
+    }
+
+    /// <summary>A node that does not answer is given up, with all that waits for it, watches included.</summary>
+    private async Task PingAsync(ClientConnection connection, long now)
+    {
+        try
+        {
+            long deadline = now + (long)(_options.RequestTimeout.TotalSeconds * _time.TimestampFrequency);
+            var ping = new RequestContent(FrameKind.Ping, null, RequestCodec.GetLength(FrameKind.Ping, null), IsReadOnly: true, now, deadline);
+            await connection.SendAsync(ping, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MetaStoreException)
+        {
+            // The connection has failed; whoever waits for anything of it has been told.
         }
     }
 }

@@ -32,6 +32,9 @@ public sealed record MetaStoreClientOptions
     /// <summary>Bytes of one answer. 16 KiB to 1 GiB.</summary>
     public int FrameBytesMax { get; init; } = 16 << 20;
 
+    /// <summary>Bytes of one watch that a node sends ahead of whoever enumerates it. 1 KiB to 1 GiB.</summary>
+    public int WatchBytesMax { get; init; } = 1 << 20;
+
     /// <summary>Bytes asked of the socket at once. 1 KiB to 1 MiB.</summary>
     public int ReceiveBufferBytes { get; init; } = 32 << 10;
 
@@ -65,6 +68,7 @@ public sealed record MetaStoreClientOptions
         OptionCheck.Between(BackoffMax, BackoffMin, TimeSpan.FromHours(1), nameof(BackoffMax));
         OptionCheck.Between(RequestsInFlightMax, 1, 1_000_000, nameof(RequestsInFlightMax));
         OptionCheck.Between(FrameBytesMax, (int)Handshake.BodyBytesMaxMin, 1 << 30, nameof(FrameBytesMax));
+        OptionCheck.Between(WatchBytesMax, 1 << 10, 1 << 30, nameof(WatchBytesMax));
         OptionCheck.Between(ReceiveBufferBytes, 1 << 10, 1 << 20, nameof(ReceiveBufferBytes));
         OptionCheck.Between(SendBufferBytes, 1 << 10, 1 << 20, nameof(SendBufferBytes));
         ArgumentNullException.ThrowIfNull(TimeProvider);

@@ -34,6 +34,52 @@ internal static class FrameOutput
         output.Advance(Length);
     }
 
+    public static void WriteWatch(PipeWriter output, ulong correlation, WatchRequest request, uint credit)
+    {
+        int length = FrameHeader.Size + WatchCodec.GetLength(request);
+        Span<byte> frame = output.GetSpan(length)[..length];
+        WatchCodec.WriteRequest(frame[FrameHeader.Size..], request, credit);
+        FrameHeader.Seal(frame, correlation, FrameKind.Watch);
+        output.Advance(length);
+    }
+
+    public static void WriteWatchCredit(PipeWriter output, ulong correlation, uint bytes)
+    {
+        const int Length = FrameHeader.Size + sizeof(uint);
+        Span<byte> frame = output.GetSpan(Length)[..Length];
+        WatchCodec.WriteCredit(frame[FrameHeader.Size..], bytes);
+        FrameHeader.Seal(frame, correlation, FrameKind.WatchCredit);
+        output.Advance(Length);
+    }
+
+    /// <summary>Writes a response of a watch; one that is longer than the other side takes ends the watch with an error in its place.</summary>
+    /// <returns>Whether it fitted.</returns>
+    public static bool WriteWatchAnswer(PipeWriter output, ulong correlation, WatchResponse response, long bodyBytesMax)
+    {
+        long bodyLength = WatchCodec.GetLength(response);
+        if (bodyLength > bodyBytesMax)
+        {
+            WriteError(output, correlation, MetaStoreError.ResponseTooLarge, Outcome.NotApplied, $"An event takes {bodyLength} bytes; a frame carries {bodyBytesMax}.");
+            return false;
+        }
+
+        int length = FrameHeader.Size + (int)bodyLength;
+        Span<byte> frame = output.GetSpan(length)[..length];
+        WatchCodec.WriteResponse(frame[FrameHeader.Size..], response);
+        FrameHeader.Seal(frame, correlation, FrameKind.WatchAnswer);
+        output.Advance(length);
+        return true;
+    }
+
+    public static void WriteWatchCompacted(PipeWriter output, ulong correlation, Revision compactRevision)
+    {
+        const int Length = FrameHeader.Size + WatchCodec.CompactedSize;
+        Span<byte> frame = output.GetSpan(Length)[..Length];
+        WatchCodec.WriteCompacted(frame[FrameHeader.Size..], compactRevision);
+        FrameHeader.Seal(frame, correlation, FrameKind.WatchAnswer);
+        output.Advance(Length);
+    }
+
     public static void WriteRequest(PipeWriter output, ulong correlation, FrameKind kind, object? request, int bodyLength, uint deadlineMilliseconds)
     {
         int length = FrameHeader.Size + bodyLength;

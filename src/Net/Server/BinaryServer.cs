@@ -73,6 +73,9 @@ public sealed class BinaryServer : IAsyncDisposable
     /// <summary>Requests under way on all connections.</summary>
     public int RequestsInFlight => Connections().Sum(connection => connection.RequestsInFlight);
 
+    /// <summary>Watches under way on all connections.</summary>
+    public int WatchesInFlight => Connections().Sum(connection => connection.Watches);
+
     /// <summary>Pooled handles that are out: 0 when nothing is under way.</summary>
     internal long OutstandingHandles => _dispatcher.Outstanding;
 

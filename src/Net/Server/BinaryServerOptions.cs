@@ -30,6 +30,12 @@ public sealed record BinaryServerOptions
     /// <summary>Bytes of requests under way per connection; as above. 1 KiB or more.</summary>
     public long RequestBytesInFlightMax { get; init; } = 16 << 20;
 
+    /// <summary>Watches per connection; those beyond are refused as Busy. 1 or more.</summary>
+    public int WatchesMax { get; init; } = 10_000;
+
+    /// <summary>Bytes of what watches have to say that wait for the socket of a connection, all its watches together, at most. 1 KiB or more.</summary>
+    public long WatchBytesUnsentMax { get; init; } = 4 << 20;
+
     /// <summary>How long a new connection may take over its handshake. More than 0.</summary>
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -60,6 +66,8 @@ public sealed record BinaryServerOptions
         OptionCheck.AtLeast(OperationsMax, 1, nameof(OperationsMax));
         OptionCheck.AtLeast(RequestsInFlightMax, 1, nameof(RequestsInFlightMax));
         OptionCheck.AtLeast(RequestBytesInFlightMax, 1 << 10, nameof(RequestBytesInFlightMax));
+        OptionCheck.AtLeast(WatchesMax, 1, nameof(WatchesMax));
+        OptionCheck.AtLeast(WatchBytesUnsentMax, 1 << 10, nameof(WatchBytesUnsentMax));
         OptionCheck.Between(HandshakeTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1), nameof(HandshakeTimeout));
         OptionCheck.Between(RequestTimeoutMax, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10), nameof(RequestTimeoutMax));
         OptionCheck.Between(DrainLinger, TimeSpan.Zero, TimeSpan.FromHours(1), nameof(DrainLinger));

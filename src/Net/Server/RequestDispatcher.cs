@@ -35,6 +35,9 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
         + _sessions.Outstanding + _opened.Outstanding + _closed.Outstanding
         + _granted.Outstanding + _revoked.Outstanding + _renewed.Outstanding + _timesToLive.Outstanding + _leases.Outstanding;
 
+    /// <summary>The watches of a connection.</summary>
+    public ServerWatches WatchesOf(BinaryServerOptions options, long answerBytesMax, Action<Answer> send) => new(store, options, _failures, answerBytesMax, send);
+
     /// <summary>
     /// Handles one request. True: <paramref name="answer"/> is there already. False: it goes to <paramref name="target"/>, later or
     /// from another thread. Never throws.

@@ -22,6 +22,7 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     private readonly FrameSplitter _splitter;
     private readonly InFlightGate _inFlight;
     private readonly FrameSender<Answer> _sender;
+    private readonly ServerWatches _watches;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _draining;
 
@@ -37,6 +38,7 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
         _splitter = new FrameSplitter(options.RequestBytesMax);
         _inFlight = new InFlightGate(options.RequestsInFlightMax, options.RequestBytesInFlightMax);
         _sender = new FrameSender<Answer>(pipe.Output, this, options.SendBufferBytes);
+        _watches = dispatcher.WatchesOf(options, _answerBytesMax, answer => _sender.Enqueue(answer, schedule: true));
     }
 
     /// <summary>Ends when the connection is closed. Never fails.</summary>
@@ -44,6 +46,9 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
 
     /// <summary>Requests under way.</summary>
     public int RequestsInFlight => _inFlight.Requests;
+
+    /// <summary>Watches under way.</summary>
+    public int Watches => _watches.Count;
 
     /// <summary>Serves until either side closes. Lets no exception out.</summary>
     public async Task DoRequestsAsync()
@@ -79,6 +84,7 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         _draining = true;
         Notify(FrameKind.Goodbye);
+        _watches.Close(new MetaStoreException(MetaStoreError.Stopped, "The node is stopping; ask another one."));
         if (await AnsweredAsync().ConfigureAwait(false))
         {
             await Task.WhenAny(_ended.Task, Task.Delay(_options.DrainLinger, _options.TimeProvider)).ConfigureAwait(false);
@@ -111,6 +117,7 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     /// <summary>Closes at once.</summary>
     public void Close()
     {
+        _watches.Close(reason: null);
         _sender.Close();
         _inFlight.Abort();
         _pipe.Abort();
@@ -122,6 +129,12 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         switch (answer.Content)
         {
+            case WatchResponse told:
+                FrameOutput.WriteWatchAnswer(output, answer.Correlation, told, _answerBytesMax);
+                break;
+            case CompactedException compacted when answer.Kind == FrameKind.Watch:
+                FrameOutput.WriteWatchCompacted(output, answer.Correlation, compacted.CompactRevision);
+                break;
             case StoreResponse response:
                 FrameOutput.WriteResponse(output, answer.Correlation, response, _answerBytesMax);
                 break;
@@ -138,8 +151,12 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
     {
         int requests = 0;
         long bytes = 0;
+        int told = 0;
+        long watchBytes = 0;
         foreach (ref readonly Answer answer in items)
         {
+            told += answer.WatchBytes > 0 ? 1 : 0;
+            watchBytes += answer.WatchBytes;
             if (answer.RequestBytes != Answer.Unasked)
             {
                 requests++;
@@ -148,6 +165,7 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
         }
 
         _inFlight.Leave(requests, bytes);
+        _watches.Sent(told, watchBytes);
     }
 
     void IFrameSource<Answer>.SendFailed(Exception exception)
@@ -215,6 +233,14 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
         if (header.Correlation == 0)
         {
             throw new WireFormatException("A request has correlation 0, which belongs to frames that answer nothing.");
+        }
+
+        if (found == FrameFound.Frame && ServerWatches.IsOfWatch(header.Kind))
+        {
+            // A watch may last for ever: it takes no request's place.
+            _inFlight.Leave(1, header.BodyLength);
+            _watches.Handle(header, body);
+            return;
         }
 
         Answer answer;

@@ -57,6 +57,15 @@ internal enum FrameKind : byte
     /// <summary>Request: all leases.</summary>
     Leases = 0x14,
 
+    /// <summary>Request: begin a watch; <see cref="WatchCodec"/>. It has answers without end.</summary>
+    Watch = 0x18,
+
+    /// <summary>To the server, for a watch: so many more bytes may come. Has no answer.</summary>
+    WatchCredit = 0x19,
+
+    /// <summary>To the server: nobody looks at the watch any more. Has no answer.</summary>
+    WatchCancel = 0x1a,
+
     /// <summary>Between peers: a Raft message with its group.</summary>
     RaftMessage = 0x20,
 
@@ -110,6 +119,9 @@ internal enum FrameKind : byte
 
     /// <summary>Answer to <see cref="Leases"/>.</summary>
     LeasesAnswer = 0x54,
+
+    /// <summary>To a watch.</summary>
+    WatchAnswer = 0x58,
 
     /// <summary>Answer to any request that failed; with correlation 0, the reason why the server is closing the connection.</summary>
     Error = 0x60,

@@ -113,7 +113,7 @@ internal static class ResponseCodec
         };
     }
 
-    private static long GetLength(KeyValue item) =>
+    public static long GetLength(KeyValue item) =>
         (4 * sizeof(long)) + WireWriter.GetLength(item.Key) + (long)WireWriter.GetLength(item.Value);
 
     private static long GetLength(IReadOnlyList<KeyValue> items)
@@ -193,7 +193,7 @@ internal static class ResponseCodec
         }
     }
 
-    private static void WriteHeader(ref WireWriter writer, ResponseHeader header, bool nested)
+    public static void WriteHeader(ref WireWriter writer, ResponseHeader header, bool nested)
     {
         if (nested)
         {
@@ -247,7 +247,7 @@ internal static class ResponseCodec
         }
     }
 
-    private static void WriteKeyValue(ref WireWriter writer, in KeyValue item)
+    public static void WriteKeyValue(ref WireWriter writer, in KeyValue item)
     {
         writer.WriteInt64(item.CreateRevision.Value);
         writer.WriteInt64(item.ModRevision.Value);
@@ -318,7 +318,7 @@ internal static class ResponseCodec
         };
     }
 
-    private static ResponseHeader ReadHeader(ref WireReader reader, bool nested) => nested
+    public static ResponseHeader ReadHeader(ref WireReader reader, bool nested) => nested
         ? new ResponseHeader(0, 0, new Revision(reader.ReadInt64("header.revision")), 0)
         : new ResponseHeader(
             reader.ReadUInt64("header.cluster"),
@@ -402,7 +402,7 @@ internal static class ResponseCodec
         return items;
     }
 
-    private static KeyValue ReadKeyValue(ref WireReader reader)
+    public static KeyValue ReadKeyValue(ref WireReader reader)
     {
         var create = new Revision(reader.ReadInt64("item.create revision"));
         var mod = new Revision(reader.ReadInt64("item.mod revision"));

@@ -51,6 +51,13 @@ internal ref struct WireWriter(Span<byte> body)
         _at += bytes.Length;
     }
 
+    /// <summary>Bytes that are encoded already.</summary>
+    public void WriteRaw(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_span[_at..]);
+        _at += bytes.Length;
+    }
+
     public void WriteText(string text)
     {
         int length = Encoding.UTF8.GetBytes(text, _span[(_at + sizeof(uint))..]);

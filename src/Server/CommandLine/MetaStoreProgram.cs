@@ -51,6 +51,7 @@ internal static class MetaStoreProgram
             KeyValueCommands.Txn(flags),
             KeyValueCommands.Compact(flags),
             LeaseCommands.Lease(flags),
+            WatchCommand.Create(flags),
             NodeCommands.Status(flags),
             NodeCommands.Hash(flags),
             MemberCommands.Member(flags),

@@ -34,6 +34,9 @@ internal interface IAnswerPrinter
 
     void Compact(Revision revision, CompactResponse answer);
 
+    /// <summary>What a watch was told.</summary>
+    void Watch(WatchResponse answer);
+
     void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers);
 
     void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers);
@@ -57,6 +60,7 @@ internal interface IAnswerPrinter
     /// <summary>Something for people to read; nothing in a format for programs.</summary>
     void Text(string line);
 
+    /// <summary>What was printed since it was last asked.</summary>
     ReadOnlyMemory<byte> Finish();
 }
 

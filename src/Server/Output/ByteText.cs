@@ -6,11 +6,19 @@ namespace MetaStore.Server.Output;
 /// <summary>Text and raw bytes, one behind the other.</summary>
 internal sealed class ByteText
 {
-    private readonly ArrayBufferWriter<byte> _bytes = new();
+    private ArrayBufferWriter<byte> _bytes = new();
 
     public ReadOnlyMemory<byte> Bytes => _bytes.WrittenMemory;
 
     public IBufferWriter<byte> Writer => _bytes;
+
+    /// <summary>What there is, and begins anew.</summary>
+    public ReadOnlyMemory<byte> Take()
+    {
+        ReadOnlyMemory<byte> taken = _bytes.WrittenMemory;
+        _bytes = new ArrayBufferWriter<byte>();
+        return taken;
+    }
 
     public void Line(string text)
     {

@@ -27,6 +27,8 @@ internal sealed class JsonPrinter : IAnswerPrinter
         json.WriteEndObject();
     });
 
+    public void Watch(WatchResponse answer) => Line(json => WatchJson.Write(json, answer, WriteHeaderObject, WritePair));
+
     public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) => Line(json => WriteEach(json, answers, "Status", WriteStatus));
 
     public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Line(json => WriteEach(json, answers, "HashKV", WriteHash));
@@ -88,7 +90,7 @@ internal sealed class JsonPrinter : IAnswerPrinter
         // For people only.
     }
 
-    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+    public ReadOnlyMemory<byte> Finish() => _text.Take();
 
     private static void WriteEach<T>(Utf8JsonWriter json, IReadOnlyList<EndpointAnswer<T>> answers, string name, Action<Utf8JsonWriter, T> write)
     {
@@ -292,7 +294,13 @@ internal sealed class JsonPrinter : IAnswerPrinter
 
     private static void WriteHeader(Utf8JsonWriter json, ResponseHeader header)
     {
-        json.WriteStartObject("header");
+        json.WritePropertyName("header");
+        WriteHeaderObject(json, header);
+    }
+
+    private static void WriteHeaderObject(Utf8JsonWriter json, ResponseHeader header)
+    {
+        json.WriteStartObject();
         WriteHeaderFields(json, header);
         json.WriteEndObject();
     }

@@ -64,6 +64,26 @@ internal sealed class SimplePrinter : IAnswerPrinter
 
     public void Compact(Revision revision, CompactResponse answer) => _text.Line($"compacted revision {revision}");
 
+    /// <summary>As etcdctl: what happened, the previous pair where there is one, the pair; of a removal the value is empty.</summary>
+    public void Watch(WatchResponse answer)
+    {
+        if (answer.IsProgress)
+        {
+            _text.Line($"progress notify: {answer.Header.Revision}");
+        }
+
+        foreach (WatchEvent e in answer.Events)
+        {
+            _text.Line(e.Type == WatchEventType.Put ? "PUT" : "DELETE");
+            if (e.Previous is { } previous)
+            {
+                Pair(previous, valueOnly: false);
+            }
+
+            Pair(e.KeyValue, valueOnly: false);
+        }
+    }
+
     public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers)
     {
         foreach (EndpointAnswer<StatusResponse> answer in answers)
@@ -121,7 +141,7 @@ internal sealed class SimplePrinter : IAnswerPrinter
 
     public void Text(string line) => _text.Line(line);
 
-    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+    public ReadOnlyMemory<byte> Finish() => _text.Take();
 
     private void Pair(KeyValue pair, bool valueOnly)
     {

@@ -65,6 +65,29 @@ internal sealed class TablePrinter : IAnswerPrinter
     public void Compact(Revision revision, CompactResponse answer) =>
         TextTable.Write(_text, ["compacted revision", "revision"], [[revision.ToString(), answer.Header.Revision.ToString()]]);
 
+    public void Watch(WatchResponse answer)
+    {
+        if (answer.IsProgress)
+        {
+            TextTable.Write(_text, ["progress"], [[answer.Header.Revision.ToString()]]);
+            return;
+        }
+
+        string[][] rows =
+        [
+            .. answer.Events.Select(e => (string[])
+            [
+                e.Type == WatchEventType.Put ? "PUT" : "DELETE",
+                ByteText.Escape(e.KeyValue.Key.Span),
+                ByteText.Escape(e.KeyValue.Value.Span),
+                e.Previous is { } previous ? ByteText.Escape(previous.Value.Span) : string.Empty,
+                e.KeyValue.ModRevision.ToString(),
+                e.KeyValue.Version.ToString(),
+            ]),
+        ];
+        TextTable.Write(_text, ["event", "key", "value", "previous", "mod rev", "version"], rows);
+    }
+
     public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) =>
         TextTable.Write(_text, NodeRows.StatusHeads, [.. answers.Select(NodeRows.Of)]);
 
@@ -96,7 +119,7 @@ internal sealed class TablePrinter : IAnswerPrinter
 
     public void Text(string line) => _text.Line(line);
 
-    public ReadOnlyMemory<byte> Finish() => _text.Bytes;
+    public ReadOnlyMemory<byte> Finish() => _text.Take();
 
     private void Pairs(IReadOnlyList<KeyValue> pairs) => TextTable.Write(_text, s_pairHeads, [.. pairs.Select(Row)]);
 

@@ -1,0 +1,532 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Replication;
+using MetaStore.Engine.Transactions;
+
+namespace MetaStore.Engine.Watches;
+
+/// <summary>
+/// The watch loop. Follows the log of events behind the apply loop, which only signals it, and tells watchers: those that are up to date together, a slice of
+/// revisions at a time, by the index; those that are behind one by one, in turns, from the log. A watcher whose queue is full is behind from then on, and nobody waits for it.
+/// <para>
+/// Invariants: every watcher in the index was told, or will be within this slice, of everything up to <see cref="_matched"/> that it asked for; history from
+/// there on is held back (<see cref="HistoryHold"/>) while the index holds anybody. For those that are behind history is held back only while it is being read: a
+/// compaction that overtakes them ends them.
+/// </para>
+/// </summary>
+internal sealed class WatchHub : ILoop
+{
+    private const int SliceRevisions = 512;
+    private const int SliceEvents = 4096;
+    private const int SliceBytes = 1 << 20;
+    private const int TurnsPerRun = 16;
+
+    private readonly ConcurrentQueue<Command> _inbox = new();
+    private readonly Dictionary<long, Watcher> _watchers = [];
+    private readonly WatchIndex _index = new();
+    private readonly Queue<Watcher> _behind = new();
+    private readonly PriorityQueue<Watcher, (long Due, long Id)> _progress = new();
+    private readonly List<Watcher> _found = [];
+    private readonly List<Watcher> _touched = [];
+    private readonly List<WatchResponse> _responses = [];
+    private readonly WatchParts _parts;
+    private MvccStore _store;
+    private long _matched;
+    private long _ids;
+    private long _queuedBytes;
+    private int _count;
+    private int _requireLeader;
+    private long _leaderCheck = long.MaxValue;
+    private long _leaderlessSince = long.MaxValue;
+
+    public WatchHub(WatchParts parts)
+    {
+        _parts = parts;
+        _store = parts.Stores.Current;
+        _matched = _store.View.Revision;
+    }
+
+    private enum CommandKind
+    {
+        Add,
+        Room,
+        Leave,
+    }
+
+    private readonly record struct Command(CommandKind Kind, Watcher Watcher);
+
+    public string Name => "watch";
+
+    public long NextWake => Math.Min(_leaderCheck, _progress.TryPeek(out _, out (long Due, long Id) next) ? next.Due : long.MaxValue);
+
+    /// <summary>Watches that somebody holds; 0 at rest.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Bytes of events that wait for those they are for.</summary>
+    public long QueuedBytes => Interlocked.Read(ref _queuedBytes);
+
+    /// <summary>Begins a watch. Any thread. Its first response waits in it already.</summary>
+    public Watcher Open(WatchRequest request, WatchFilter filter, CancellationToken first, CancellationToken second)
+    {
+        Interlocked.Increment(ref _count);
+        StoreView view = _parts.Stores.Current.View;
+        var watcher = new Watcher(
+            this, Interlocked.Increment(ref _ids), request, filter, _parts.Options.QueueBytesMax, _parts.RunContinuationsAsynchronously)
+        {
+            Next = request.StartRevision.Value == 0 ? view.Revision + 1 : request.StartRevision.Value,
+        };
+        watcher.TryTell([new WatchResponse { Header = Header(view.Revision), IsCreated = true }], 0);
+        Post(new Command(CommandKind.Add, watcher));
+        watcher.Obey(first, second);
+        return watcher;
+    }
+
+    /// <summary>The watcher, which was refused something, has room again. Any thread.</summary>
+    public void Demand(Watcher watcher) => Post(new Command(CommandKind.Room, watcher));
+
+    /// <summary>Nobody looks at the watcher any more. Any thread.</summary>
+    public void Leave(Watcher watcher) => Post(new Command(CommandKind.Leave, watcher));
+
+    /// <summary>A view was published. The apply loop's, and cheap where nobody watches.</summary>
+    public void Published()
+    {
+        // Either this sees the watcher that is just being opened, or that one's first look sees the view.
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _count) > 0)
+        {
+            _parts.Signal.Set();
+        }
+    }
+
+    public void Wake() => _parts.Signal.Set();
+
+    public bool TryReserve(int bytes)
+    {
+        if (Interlocked.Add(ref _queuedBytes, bytes) <= _parts.Options.TotalBytesMax || bytes == 0)
+        {
+            return true;
+        }
+
+        Interlocked.Add(ref _queuedBytes, -bytes);
+        return false;
+    }
+
+    public void Release(int bytes) => Interlocked.Add(ref _queuedBytes, -bytes);
+
+    public bool RunOnce()
+    {
+        if (_parts.Failure.IsFailed)
+        {
+            EndAll(_parts.Failure.ToException(Outcome.NotApplied));
+            return false;
+        }
+
+        bool worked = TakeInbox();
+        _store = _parts.Stores.Current;
+        StoreView view = _store.View;
+        if (view.IsHollow && _watchers.Count > 0)
+        {
+            EndAll(new MetaStoreException(MetaStoreError.WitnessMember, "this member is a witness: it holds no data to watch; ask another member"));
+        }
+
+        if (_index.Count == 0)
+        {
+            _matched = view.Revision;
+            _store.Hold.Revision = long.MaxValue;
+        }
+
+        worked |= MatchSlice(view);
+        for (int turn = Math.Min(_behind.Count, TurnsPerRun); turn > 0; turn--)
+        {
+            CatchUp(_behind.Dequeue());
+            worked = true;
+        }
+
+        LookForLeader();
+        return SayProgress() || worked;
+    }
+
+    /// <summary>Ends all watches with the error. The loop runs no more, or is the one that calls.</summary>
+    public void EndAll(Exception error)
+    {
+        TakeInbox();
+        foreach (Watcher watcher in _watchers.Values.ToArray())
+        {
+            End(watcher, error);
+        }
+    }
+
+    private void Post(in Command command)
+    {
+        _inbox.Enqueue(command);
+        _parts.Signal.Set();
+    }
+
+    private ResponseHeader Header(long revision) => new(_parts.ClusterId, _parts.NodeId, new Revision(revision), _parts.Term());
+
+    private bool TakeInbox()
+    {
+        bool worked = false;
+        while (_inbox.TryDequeue(out Command command))
+        {
+            worked = true;
+            Watcher watcher = command.Watcher;
+            switch (command.Kind)
+            {
+                case CommandKind.Add:
+                    _watchers.Add(watcher.Id, watcher);
+                    _behind.Enqueue(watcher);
+                    _requireLeader += watcher.Request.RequireLeader ? 1 : 0;
+                    PlanProgress(watcher);
+                    break;
+                case CommandKind.Room when !watcher.IsGone:
+                    _behind.Enqueue(watcher);
+                    break;
+                case CommandKind.Leave when !watcher.IsGone:
+                    Remove(watcher);
+                    break;
+            }
+        }
+
+        return worked;
+    }
+
+    private void Remove(Watcher watcher)
+    {
+        watcher.IsGone = true;
+        _watchers.Remove(watcher.Id);
+        _requireLeader -= watcher.Request.RequireLeader ? 1 : 0;
+        if (watcher.IsSynced)
+        {
+            watcher.IsSynced = false;
+            _index.Remove(watcher);
+        }
+
+        Interlocked.Decrement(ref _count);
+    }
+
+    private void End(Watcher watcher, Exception error)
+    {
+        Remove(watcher);
+        watcher.End(error);
+    }
+
+    private void EndCompacted(Watcher watcher, long next, long compactRevision) => End(watcher, new CompactedException(
+        $"required revision has been compacted: revision {next} is to be told next, and {compactRevision} is the oldest there is", new Revision(compactRevision)));
+
+    /// <summary>Tells those who are up to date of some more revisions; false where there are none.</summary>
+    private bool MatchSlice(StoreView view)
+    {
+        if (_index.Count > 0 && _matched + 1 < view.CompactRevision && _store.Events.Read(_matched + 1).IsEmpty)
+        {
+            SkipTo(view.CompactRevision);
+        }
+
+        if (_index.Count == 0 || _matched >= view.Revision)
+        {
+            return false;
+        }
+
+        int events = 0;
+        int bytes = 0;
+        long last = Math.Min(view.Revision, _matched + SliceRevisions);
+        for (long revision = _matched + 1; revision <= last; revision++)
+        {
+            foreach (ref readonly LoggedEvent logged in Read(revision))
+            {
+                bytes += Match(logged, revision);
+                events++;
+            }
+
+            if (events >= SliceEvents || bytes >= SliceBytes)
+            {
+                last = revision;
+            }
+        }
+
+        _matched = last;
+        foreach (Watcher watcher in _touched)
+        {
+            if (!TryTell(watcher, watcher.Pending, watcher.PendingBytes, last))
+            {
+                FallBehind(watcher);
+            }
+
+            watcher.Pending = [];
+            watcher.PendingBytes = 0;
+        }
+
+        _touched.Clear();
+        _store.Hold.Revision = HoldOfIndex();
+        return true;
+    }
+
+    /// <summary>A snapshot took the place of the store, and what is between is not in it: whoever wanted to be told of that has to know.</summary>
+    private void SkipTo(long compactRevision)
+    {
+        foreach (Watcher watcher in _watchers.Values.ToArray())
+        {
+            long next = Math.Max(watcher.Next, _matched + 1);
+            if (watcher.IsSynced && next < compactRevision)
+            {
+                EndCompacted(watcher, next, compactRevision);
+            }
+        }
+
+        _matched = compactRevision - 1;
+    }
+
+    /// <summary>What a revision that is held back changed: something, or it would be no revision.</summary>
+    private ReadOnlySpan<LoggedEvent> Read(long revision)
+    {
+        ReadOnlySpan<LoggedEvent> events = _store.Events.Read(revision);
+        Invariant.Check(!events.IsEmpty || revision <= Revision.First.Value, $"the log of events knows nothing of revision {revision}, of {_store.View.CompactRevision} to {_store.View.Revision}");
+        return events;
+    }
+
+    /// <summary>Notes the event with all it is for. Returns the bytes that this made.</summary>
+    private int Match(in LoggedEvent logged, long revision)
+    {
+        _found.Clear();
+        _index.Find(logged.Record.Key, _found);
+        var shared = new SharedEvent(logged);
+        int bytes = 0;
+        foreach (Watcher watcher in _found)
+        {
+            bool isWanted = revision >= watcher.Next || KnownBugs.FutureWatchToldOfThePast;
+            if (!isWanted || !shared.Passes(watcher.Filter))
+            {
+                continue;
+            }
+
+            WatchEvent e = shared.For(watcher.Filter);
+            bytes = Watcher.BytesOf(e);
+            if (watcher.Pending.Count == 0)
+            {
+                watcher.PendingFirst = revision;
+                _touched.Add(watcher);
+            }
+
+            watcher.Pending.Add(e);
+            watcher.PendingBytes += bytes;
+        }
+
+        return bytes;
+    }
+
+    private void FallBehind(Watcher watcher)
+    {
+        watcher.Next = watcher.PendingFirst;
+        watcher.IsSynced = false;
+        _index.Remove(watcher);
+    }
+
+    /// <summary>A turn of one that is behind: some more revisions from the log, or the end of being behind.</summary>
+    private void CatchUp(Watcher watcher)
+    {
+        if (watcher.IsGone || watcher.IsSynced)
+        {
+            return;
+        }
+
+        if (watcher.Next > _matched)
+        {
+            Sync(watcher);
+            return;
+        }
+
+        // Held first, looked at then: see HistoryHold.
+        _store.Hold.Revision = Math.Min(HoldOfIndex(), watcher.Next - 1);
+        long compactRevision = _store.View.CompactRevision;
+        if (watcher.Next < Math.Max(compactRevision, 1))
+        {
+            EndCompacted(watcher, watcher.Next, compactRevision);
+        }
+        else if (ReadOn(watcher))
+        {
+            _behind.Enqueue(watcher);
+        }
+
+        _store.Hold.Revision = HoldOfIndex();
+    }
+
+    /// <summary>Tells it of a slice of revisions; false where it has no room, and will ask again.</summary>
+    private bool ReadOn(Watcher watcher)
+    {
+        List<WatchEvent> told = [];
+        int bytes = 0;
+        int looked = 0;
+        long revision = watcher.Next;
+        for (; revision <= _matched && looked < SliceEvents && bytes < SliceBytes; revision++)
+        {
+            foreach (ref readonly LoggedEvent logged in Read(revision))
+            {
+                looked++;
+                var shared = new SharedEvent(logged);
+                if (watcher.Filter.Range.Contains(logged.Record.Key) && shared.Passes(watcher.Filter))
+                {
+                    WatchEvent e = shared.For(watcher.Filter);
+                    told.Add(e);
+                    bytes += Watcher.BytesOf(e);
+                }
+            }
+        }
+
+        if (told.Count > 0 && !TryTell(watcher, told, bytes, revision - 1))
+        {
+            return false;
+        }
+
+        watcher.Next = revision;
+        return true;
+    }
+
+    /// <summary>It is up to date: from here on the index knows it.</summary>
+    private void Sync(Watcher watcher)
+    {
+        if (_index.Count == 0)
+        {
+            // Nothing was held back while nobody was in the index: what came and was compacted since then may be gone.
+            _store.Hold.Revision = _matched;
+            StoreView view = _store.View;
+            if (view.CompactRevision > _matched + 1)
+            {
+                _store.Hold.Revision = long.MaxValue;
+                _matched = view.Revision;
+                _behind.Enqueue(watcher);
+                return;
+            }
+        }
+
+        watcher.IsSynced = true;
+        _index.Add(watcher);
+    }
+
+    private long HoldOfIndex() => _index.Count == 0 ? long.MaxValue : _matched;
+
+    private bool TryTell(Watcher watcher, List<WatchEvent> events, int bytes, long upTo)
+    {
+        _responses.Clear();
+        ResponseHeader header = Header(upTo);
+        int first = 0;
+        if (watcher.Request.Fragment && bytes > _parts.Options.FragmentBytes)
+        {
+            int size = 0;
+            for (int i = 0; i < events.Count; i++)
+            {
+                size += Watcher.BytesOf(events[i]);
+                if (size > _parts.Options.FragmentBytes && i > first)
+                {
+                    _responses.Add(new WatchResponse { Header = header, Fragment = true, Events = events[first..i] });
+                    (first, size) = (i, Watcher.BytesOf(events[i]));
+                }
+            }
+        }
+
+        _responses.Add(new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] });
+        watcher.WasTold = true;
+        return watcher.TryTell(CollectionsMarshal.AsSpan(_responses), Watcher.BytesOf(bytes));
+    }
+
+    /// <summary>Ends those who want to be told by a node that hears of what happens, once this one has been cut off for long.</summary>
+    private void LookForLeader()
+    {
+        if (_requireLeader == 0 || _parts.HasLeader())
+        {
+            _leaderlessSince = long.MaxValue;
+        }
+
+        long now = _parts.Time.GetTimestamp();
+        if (_requireLeader == 0 || now < _leaderCheck)
+        {
+            _leaderCheck = _requireLeader == 0 ? long.MaxValue : Math.Min(_leaderCheck, now + _parts.LeaderPatience);
+            return;
+        }
+
+        _leaderCheck = now + (_parts.LeaderPatience / 3);
+        if (_parts.HasLeader())
+        {
+            return;
+        }
+
+        _leaderlessSince = Math.Min(_leaderlessSince, now);
+        if (now - _leaderlessSince < _parts.LeaderPatience)
+        {
+            return;
+        }
+
+        foreach (Watcher watcher in _watchers.Values.Where(watcher => watcher.Request.RequireLeader).ToArray())
+        {
+            End(watcher, new MetaStoreException(MetaStoreError.NoLeader, "this node has known no leader for so long that it may be cut off; ask another one"));
+        }
+    }
+
+    private void PlanProgress(Watcher watcher)
+    {
+        if (watcher.Request.ProgressNotify)
+        {
+            // Up to a tenth longer, so that those who began together do not ask for their word together for ever.
+            TimeSpan interval = _parts.Options.ProgressInterval * (1 + (0.1 * (watcher.Id * 7919 % 1000) / 1000));
+            long due = _parts.Time.GetTimestamp() + (long)(interval.TotalSeconds * _parts.Time.TimestampFrequency);
+            _progress.Enqueue(watcher, (due, watcher.Id));
+        }
+    }
+
+    private bool SayProgress()
+    {
+        bool worked = false;
+        long now = _parts.Time.GetTimestamp();
+        while (_progress.TryPeek(out Watcher? watcher, out (long Due, long Id) next) && (watcher.IsGone || next.Due <= now))
+        {
+            _progress.Dequeue();
+            if (watcher.IsGone)
+            {
+                continue;
+            }
+
+            // One that is behind was not told of everything yet, one that begins later has nothing to be told of.
+            if ((watcher.IsSynced && watcher.Next <= _matched + 1 && !watcher.WasTold) || KnownBugs.ProgressOvertakesEvents)
+            {
+                long upTo = KnownBugs.ProgressOvertakesEvents ? _store.View.Revision : _matched;
+                watcher.TryTell([new WatchResponse { Header = Header(upTo), IsProgress = true }], Watcher.BytesOf(0));
+            }
+
+            watcher.WasTold = false;
+            PlanProgress(watcher);
+            worked = true;
+        }
+
+        return worked;
+    }
+}
+
+/// <summary>What a <see cref="WatchHub"/> is joined to.</summary>
+internal sealed class WatchParts
+{
+    public required WatchOptions Options { get; init; }
+
+    public required StoreHolder Stores { get; init; }
+
+    public required NodeFailure Failure { get; init; }
+
+    public required ILoopSignal Signal { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    public required ulong ClusterId { get; init; }
+
+    public required ulong NodeId { get; init; }
+
+    public required Func<ulong> Term { get; init; }
+
+    /// <summary>Whether the node knows who leads.</summary>
+    public required Func<bool> HasLeader { get; init; }
+
+    /// <summary>How long it may know of none before <see cref="WatchRequest.RequireLeader"/> counts, by the clock's timestamps.</summary>
+    public required long LeaderPatience { get; init; }
+
+    /// <summary>False in the simulator, where there is one thread.</summary>
+    public required bool RunContinuationsAsynchronously { get; init; }
+}

@@ -1,0 +1,243 @@
+using System.Threading.Tasks.Sources;
+
+namespace MetaStore.Engine.Watches;
+
+/// <summary>
+/// One watch: a bounded queue between the watch loop, which puts in, and whoever enumerates it, one at a time. The loop never waits: what does not fit is refused,
+/// and the watcher asks for it again once there is room (<see cref="WatchHub.Demand"/>). Somebody who waits is always given something, whatever the bounds, so those who
+/// take nothing cannot starve those who do.
+/// <para>
+/// The gate guards the queue and is held for a few instructions; whoever waits is completed after it has been left. The properties are the watch loop's alone.
+/// </para>
+/// </summary>
+internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSource<bool>
+{
+    private const int ResponseBytes = 96;
+    private const int EventBytes = 160;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<(WatchResponse Response, int Bytes)> _queue = new();
+    private readonly WatchHub _hub;
+    private readonly int _queueBytesMax;
+    private readonly CancellationTokenRegistration[] _cancellations = new CancellationTokenRegistration[2];
+    private ManualResetValueTaskSourceCore<bool> _core; // Mutable struct: never readonly.
+    private int _queuedBytes;
+    private bool _isWaiting;
+    private bool _wantsRoom;
+    private bool _isOver;
+    private Exception? _end;
+
+    public Watcher(WatchHub hub, long id, WatchRequest request, WatchFilter filter, int queueBytesMax, bool runContinuationsAsynchronously)
+    {
+        _hub = hub;
+        Id = id;
+        Request = request;
+        Filter = filter;
+        _queueBytesMax = queueBytesMax;
+        _core.RunContinuationsAsynchronously = runContinuationsAsynchronously;
+    }
+
+    public long Id { get; }
+
+    public WatchRequest Request { get; }
+
+    public WatchFilter Filter { get; }
+
+    /// <inheritdoc/>
+    public WatchResponse Current { get; private set; } = null!;
+
+    /// <summary>The first revision it has not been told of; of one that is up to date, the first it wants to be told of at all.</summary>
+    public long Next { get; set; }
+
+    /// <summary>It is in the index, and is told of each revision as it comes.</summary>
+    public bool IsSynced { get; set; }
+
+    /// <summary>It has ended, or was left.</summary>
+    public bool IsGone { get; set; }
+
+    /// <summary>It was told something since it was last looked at for its progress.</summary>
+    public bool WasTold { get; set; }
+
+    /// <summary>Events of the slice under way.</summary>
+    public List<WatchEvent> Pending { get; set; } = [];
+
+    public int PendingBytes { get; set; }
+
+    /// <summary>The revision of the first of them.</summary>
+    public long PendingFirst { get; set; }
+
+    /// <summary>What an event takes in a queue, about.</summary>
+    public static int BytesOf(WatchEvent e) =>
+        EventBytes + e.KeyValue.Key.Length + e.KeyValue.Value.Length + (e.Previous is { } previous ? previous.Key.Length + previous.Value.Length : 0);
+
+    /// <summary>Ends the watch by itself once one of the tokens is cancelled.</summary>
+    public void Obey(CancellationToken first, CancellationToken second)
+    {
+        _cancellations[0] = first.UnsafeRegister(static (watcher, token) => ((Watcher)watcher!).Cancel(token), this);
+        _cancellations[1] = second.UnsafeRegister(static (watcher, token) => ((Watcher)watcher!).Cancel(token), this);
+    }
+
+    /// <summary>Puts in what belongs together, all of it or nothing; false where it does not fit. Then it asks again.</summary>
+    public bool TryTell(ReadOnlySpan<WatchResponse> responses, int bytes)
+    {
+        bool wake;
+        lock (_gate)
+        {
+            if (_isOver || _end is not null)
+            {
+                return true; // Nobody will ever look.
+            }
+
+            if (!_isWaiting && !(_queuedBytes + bytes <= _queueBytesMax && _hub.TryReserve(bytes)))
+            {
+                _wantsRoom = true;
+                return false;
+            }
+
+            wake = _isWaiting;
+            if (wake)
+            {
+                _isWaiting = false;
+                Current = responses[0];
+                responses = responses[1..];
+                bytes = 0;
+            }
+
+            // The bytes stand with the first of them: they were taken in together.
+            foreach (WatchResponse response in responses)
+            {
+                _queue.Enqueue((response, bytes));
+                _queuedBytes += bytes;
+                bytes = 0;
+            }
+        }
+
+        if (wake)
+        {
+            _core.SetResult(true);
+        }
+
+        return true;
+    }
+
+    /// <summary>What a batch of events takes.</summary>
+    public static int BytesOf(int eventBytes) => ResponseBytes + eventBytes;
+
+    /// <summary>Nothing more will come but this, behind what is in the queue. Any thread; the first counts.</summary>
+    public void End(Exception error)
+    {
+        bool wake;
+        lock (_gate)
+        {
+            if (_isOver || _end is not null)
+            {
+                return;
+            }
+
+            _end = error;
+            wake = _isWaiting;
+            _isWaiting = false;
+        }
+
+        if (wake)
+        {
+            _core.SetException(error);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> MoveNextAsync()
+    {
+        ValueTask<bool> next;
+        bool demand;
+        lock (_gate)
+        {
+            if (_queue.TryDequeue(out (WatchResponse Response, int Bytes) head))
+            {
+                Current = head.Response;
+                _queuedBytes -= head.Bytes;
+                _hub.Release(head.Bytes);
+                next = new ValueTask<bool>(true);
+            }
+            else if (_end is not null)
+            {
+                return ValueTask.FromException<bool>(_end);
+            }
+            else if (_isOver)
+            {
+                return new ValueTask<bool>(false);
+            }
+            else
+            {
+                _isWaiting = true;
+                next = new ValueTask<bool>(this, _core.Version);
+            }
+
+            demand = _wantsRoom && (_isWaiting || _queuedBytes <= _queueBytesMax / 2);
+            _wantsRoom &= !demand;
+        }
+
+        if (demand)
+        {
+            _hub.Demand(this);
+        }
+
+        return next;
+    }
+
+    /// <summary>Leaves the watch.</summary>
+    public ValueTask DisposeAsync()
+    {
+        foreach (CancellationTokenRegistration cancellation in _cancellations)
+        {
+            cancellation.Unregister();
+        }
+
+        lock (_gate)
+        {
+            if (_isOver)
+            {
+                return ValueTask.CompletedTask;
+            }
+
+            _isOver = true;
+            _hub.Release(_queuedBytes);
+            _queuedBytes = 0;
+            _queue.Clear();
+        }
+
+        _hub.Leave(this);
+        return ValueTask.CompletedTask;
+    }
+
+    bool IValueTaskSource<bool>.GetResult(short token)
+    {
+        try
+        {
+            return _core.GetResult(token);
+        }
+        finally
+        {
+            _core.Reset();
+        }
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    private void Cancel(CancellationToken token)
+    {
+        lock (_gate)
+        {
+            // Whoever has cancelled wants no more, not even what is there.
+            _hub.Release(_queuedBytes);
+            _queuedBytes = 0;
+            _queue.Clear();
+        }
+
+        End(new OperationCanceledException(token));
+        _hub.Leave(this);
+    }
+}
