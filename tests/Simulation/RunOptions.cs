@@ -241,19 +241,18 @@ internal sealed record RunOptions
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
             LeaseClients = latest.Chance(0.3) ? latest.Next(1, 6) : 0,
         };
-        var watching = new SimulationRandom(seed ^ 0xE7E5);
-        if (watching.Chance(0.4))
-        {
-            options = options with
-            {
-                Watchers = watching.Next(1, 8),
-                WatchQueueBytes = watching.Chance(0.5) ? 1 << 20 : watching.Next(300, 5000),
-                WatchFragmentBytes = watching.Chance(0.5) ? 1 << 20 : watching.Next(200, 600),
-            };
-        }
-
+        options = WithWatchers(options, new SimulationRandom(seed ^ 0xE7E5));
         return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
+
+    private static RunOptions WithWatchers(RunOptions options, SimulationRandom random) => !random.Chance(0.4)
+        ? options
+        : options with
+        {
+            Watchers = random.Next(1, 8),
+            WatchQueueBytes = random.Chance(0.5) ? 1 << 20 : random.Next(300, 5000),
+            WatchFragmentBytes = random.Chance(0.5) ? 1 << 20 : random.Next(200, 600),
+        };
 
     /// <summary>Members change, and come with other directories, on nodes of one group only. A group with leases does not sleep.</summary>
     private static RunOptions ManyGroups(RunOptions options) => options with { MembershipChanges = false, Reformats = false, LeaseClients = 0 };

@@ -13,8 +13,28 @@ internal sealed class WatchWitness
     /// <summary>What each revision did to each key, as first told by anybody.</summary>
     private readonly SortedDictionary<long, SortedDictionary<long, SeenEvent>> _events = [];
 
+    private readonly Dictionary<string, long> _others = new(StringComparer.Ordinal);
+
     /// <summary>Events that were told, all watches together.</summary>
     public long Told { get; private set; }
+
+    /// <summary>The key's number; of a key that has none of its own (of the clients with leases), one below 0.</summary>
+    public long NumberOf(ReadOnlyMemory<byte> key)
+    {
+        long number = key.Length == 9 ? RegisterProjection.KeyNumber(key) : -1;
+        if (number >= 0 && RegisterProjection.KeyOf(number).AsSpan().SequenceEqual(key.Span))
+        {
+            return number;
+        }
+
+        string name = Convert.ToHexString(key.Span);
+        if (!_others.TryGetValue(name, out number))
+        {
+            _others.Add(name, number = -1 - _others.Count);
+        }
+
+        return number;
+    }
 
     public WatchAccount Begin(WatchRequest request)
     {
@@ -28,7 +48,7 @@ internal sealed class WatchWitness
     {
         Told++;
         long revision = e.KeyValue.ModRevision.Value;
-        long key = RegisterProjection.KeyNumber(e.KeyValue.Key);
+        long key = NumberOf(e.KeyValue.Key);
         bool isPut = e.Type == WatchEventType.Put;
         var seen = new SeenEvent(isPut ? RegisterProjection.ValueNumber(e.KeyValue.Value) : 0, e.KeyValue.Version, e.KeyValue.CreateRevision.Value, isPut);
         Require(!isPut || (e.KeyValue.Version == 1) == (e.KeyValue.CreateRevision.Value == revision), $"revision {revision} tells of key {key} of version {seen.Version}, created at {seen.Created}");
@@ -80,7 +100,7 @@ internal sealed class WatchWitness
             return;
         }
 
-        long key = RegisterProjection.KeyNumber(e.KeyValue.Key);
+        long key = NumberOf(e.KeyValue.Key);
         Require(previous.ModRevision.Value < revision && previous.Key.Span.SequenceEqual(e.KeyValue.Key.Span), $"revision {revision} of key {key} follows one of {previous.ModRevision}");
         Require(e.Type == WatchEventType.Delete || (previous.CreateRevision == e.KeyValue.CreateRevision && previous.Version == e.KeyValue.Version - 1), $"revision {revision} of key {key}, version {e.KeyValue.Version}, follows version {previous.Version}");
         if (_events.TryGetValue(previous.ModRevision.Value, out SortedDictionary<long, SeenEvent>? keys) && keys.TryGetValue(key, out SeenEvent seen))
@@ -189,7 +209,7 @@ internal sealed class WatchAccount(WatchWitness witness, WatchRequest request)
     private void Told(WatchEvent e, bool isPart)
     {
         long revision = e.KeyValue.ModRevision.Value;
-        long key = RegisterProjection.KeyNumber(e.KeyValue.Key);
+        long key = witness.NumberOf(e.KeyValue.Key);
         bool isPut = e.Type == WatchEventType.Put;
         bool isAgain = _skip > 0 && revision == _partRevision;
         if (isAgain)

@@ -161,6 +161,18 @@ internal sealed class LeaseDesk
             Fail(caller, new MetaStoreException(MetaStoreError.Timeout, "no leader answered in time", OutcomeOf(ask.Question)));
             return true;
         });
+
+        // Answered by the leader, as of an index that this member, should it have been removed meanwhile, never comes to.
+        _answered.RemoveAll(answered =>
+        {
+            bool isLate = answered.Caller.Deadline <= now;
+            if (isLate)
+            {
+                Fail(answered.Caller, new MetaStoreException(MetaStoreError.Timeout, "this member has not applied in time what the leader answered by", Outcome.Unknown));
+            }
+
+            return isLate;
+        });
         foreach (ulong batch in _sent.Where(pair => pair.Value.Asks.Count == 0).Select(pair => pair.Key).ToArray())
         {
             _sent.Remove(batch);
