@@ -62,6 +62,7 @@ public sealed class SessionClientTests : IDisposable
     [Theory]
     [InlineData(MetaStoreError.KeyNotFound, Outcome.NotApplied)]
     [InlineData(MetaStoreError.Compacted, Outcome.NotApplied)]
+    [InlineData(MetaStoreError.LeaseExists, Outcome.NotApplied)]
     [InlineData(MetaStoreError.SessionFull, Outcome.Unknown)]
     [InlineData(MetaStoreError.SessionNotFound, Outcome.Unknown)]
     [InlineData(MetaStoreError.SessionSequenceTooOld, Outcome.Unknown)]
@@ -192,6 +193,16 @@ public sealed class SessionClientTests : IDisposable
         public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
         public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

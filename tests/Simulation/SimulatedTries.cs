@@ -53,6 +53,16 @@ internal sealed class SimulatedTries(World world, SimulationRandom random, Group
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
+    public ValueTask<LeaseGrantResponse> GrantLeaseAsync(LeaseGrantRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private ValueTask<T> Ask<T>(Func<GroupCore, ValueTask<T>> call)
