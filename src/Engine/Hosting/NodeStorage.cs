@@ -57,17 +57,8 @@ internal sealed class NodeStorage : IDisposable
             RefuseLostLog(disk, settings.DataDirectory, snapshots, groups);
         }
 
-        bool hasNothing = isRecovering && settings.Members.Count == 1 && !WriteAheadLog.Exists(disk, settings.DataDirectory) && groups.All(group => snapshots.List(group.Value).Count == 0);
-        if (hasNothing)
-        {
-            // Before anything is written: what is put back from a copy must find the directory as it is.
-            throw new CorruptionException(
-                settings.DataDirectory,
-                0,
-                "the member has lost its log and is started as the only one of its cluster: there is nobody to mend it from. Restore the directory from a copy; a member that has peers "
-                + "is started with --initial-cluster-state existing and their addresses in --initial-cluster");
-        }
-
+        bool hasNothing = isRecovering && !WriteAheadLog.Exists(disk, settings.DataDirectory) && groups.All(group => snapshots.List(group.Value).Count == 0);
+        RefuseLostLoneMember(settings, hasNothing);
         bool isNamed = DirectoryIdentity.TryRead(disk, settings.DataDirectory) is not null;
         var newest = new Dictionary<uint, SnapshotInfo>();
         WriteAheadLog log = WriteAheadLog.Open(
@@ -124,6 +115,19 @@ internal sealed class NodeStorage : IDisposable
     }
 
     public void Dispose() => Log.Dispose();
+
+    /// <summary>Before anything is written: what is put back from a copy must find the directory as it is.</summary>
+    private static void RefuseLostLoneMember(NodeSettings settings, bool hasNothing)
+    {
+        if (hasNothing && settings.Members.Count == 1)
+        {
+            throw new CorruptionException(
+                settings.DataDirectory,
+                0,
+                "the member has lost its log and is started as the only one of its cluster: there is nobody to mend it from. Restore the directory from a copy; a member that has peers "
+                + "is started with --initial-cluster-state existing and their addresses in --initial-cluster");
+        }
+    }
 
     /// <summary>Looked at before the log is opened, which would make an empty one.</summary>
     private static void RefuseLostLog(IDisk disk, string directory, SnapshotStore snapshots, IReadOnlyList<GroupId> groups)
