@@ -62,6 +62,7 @@ public sealed class SessionClientTests : IDisposable
     [Theory]
     [InlineData(MetaStoreError.KeyNotFound, Outcome.NotApplied)]
     [InlineData(MetaStoreError.Compacted, Outcome.NotApplied)]
+    [InlineData(MetaStoreError.LeaseExists, Outcome.NotApplied)]
     [InlineData(MetaStoreError.SessionFull, Outcome.Unknown)]
     [InlineData(MetaStoreError.SessionNotFound, Outcome.Unknown)]
     [InlineData(MetaStoreError.SessionSequenceTooOld, Outcome.Unknown)]
@@ -197,7 +198,7 @@ public sealed class SessionClientTests : IDisposable
 
         public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
-        public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long id, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+        public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
         public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 

@@ -57,7 +57,7 @@ internal sealed class SimulatedTries(World world, SimulationRandom random, Group
 
     public ValueTask<LeaseRevokeResponse> RevokeLeaseAsync(LeaseRevokeRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
-    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long id, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
     public ValueTask<LeaseTimeToLiveResponse> LeaseTimeToLiveAsync(LeaseTimeToLiveRequest request, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 

@@ -140,7 +140,8 @@ public class MetaStoreException(MetaStoreError error, string message, Outcome ou
     /// Whether it is the store's own answer to a write, decided when the write was applied. A session keeps such an error and gives it again, so it tells what
     /// came of all copies of the write; any other error of a write speaks of the one copy that met it.
     /// </summary>
-    public bool IsKept => Error is MetaStoreError.KeyNotFound or MetaStoreError.Compacted or MetaStoreError.FutureRevision or MetaStoreError.LeaseNotFound;
+    public bool IsKept => Error is MetaStoreError.KeyNotFound or MetaStoreError.Compacted or MetaStoreError.FutureRevision
+        or MetaStoreError.LeaseNotFound or MetaStoreError.LeaseExists;
 
     /// <summary>Whether it can have taken effect; only after <see cref="Outcome.NotApplied"/> is a write safe to repeat.</summary>
     public Outcome Outcome { get; } = outcome;
