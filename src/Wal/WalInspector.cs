@@ -157,19 +157,21 @@ public static class WalInspector
                 continue;
             }
 
+            var info = new SnapshotInfo(index, term, default);
             try
             {
                 IDiskFile file = disk.Open(path, readOnly: true);
                 using var owner = file;
                 SnapshotHeader header = SnapshotHeader.Read(file, identity?.ClusterId, out uint crc);
                 SnapshotReader.RequireNamed(file, header, groupId, index, term);
+                info = header.Info; // The header has a checksum of its own: what it says holds whatever comes behind.
                 ulong payload = new SnapshotReader(file, header, crc).Verify();
                 reports.Add(new SnapshotReport(path, groupId, header.Info, file.Length, payload, IsSound: true));
             }
             catch (Exception exception) when (IsAboutTheFiles(exception))
             {
                 findings.Add(FindingOf(exception, path));
-                reports.Add(new SnapshotReport(path, groupId, new SnapshotInfo(index, term, default), 0, 0, IsSound: false));
+                reports.Add(new SnapshotReport(path, groupId, info, 0, 0, IsSound: false));
             }
         }
 

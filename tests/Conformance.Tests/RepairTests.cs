@@ -150,7 +150,7 @@ public sealed class RepairTests
 
         await cluster.StartNodeAsync(Victim);
         await Deadline.UntilAsync(() => !File.Exists(Path.Combine(data, "recovering")), "it has caught up", TimeSpan.FromMinutes(1));
-        Assert.Contains("recovered: this member has caught up", cluster.Child(Victim).Errors);
+        await Deadline.UntilAsync(() => cluster.Child(Victim).Errors.Contains("recovered: this member has caught up", StringComparison.Ordinal), "it says so");
         await AssertHashesEqualAsync(cluster);
     }
 

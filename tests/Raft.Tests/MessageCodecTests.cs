@@ -66,11 +66,12 @@ public sealed class MessageCodecTests
     [Fact]
     public void KindNumbers_NeverChange()
     {
-        Assert.Equal(Enumerable.Range(1, 21), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
+        Assert.Equal(Enumerable.Range(1, 23), Enum.GetValues<MessageKind>().Select(kind => (int)kind));
         Assert.Equal(MessageKind.SnapshotChunkReply, (MessageKind)13);
         Assert.Equal(MessageKind.ForwardReply, (MessageKind)16);
         Assert.Equal(MessageKind.Quiesce, (MessageKind)18);
         Assert.Equal(MessageKind.Recover, (MessageKind)20);
+        Assert.Equal(MessageKind.LeaseAsk, (MessageKind)22);
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<EntryKind>().Select(kind => (int)kind));
     }
 
@@ -89,7 +90,7 @@ public sealed class MessageCodecTests
     [Theory]
     [InlineData(0, 4, "version 4")]
     [InlineData(1, 0, "kind 0")]
-    [InlineData(1, 22, "kind 22")]
+    [InlineData(1, 24, "kind 24")]
     [InlineData(2, 8, "Flags 08")]
     [InlineData(3, 1, "Flags 00 01")]
     [InlineData(7, 0x7F, "membership is said")]

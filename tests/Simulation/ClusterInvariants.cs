@@ -66,9 +66,18 @@ internal sealed class ClusterInvariants
     }
 
     /// <summary>A member that has caught up holds, durably, everything it ever acknowledged that is committed.</summary>
-    public void CheckRecovered(NodeId node, RaftNode raft, LogIndex lost)
+    /// <param name="node">The member.</param>
+    /// <param name="raft">Its Raft node.</param>
+    /// <param name="lost">The last entry that it had acknowledged.</param>
+    /// <param name="term">The term of that. What a later term has committed in its place is another entry, which this member never acknowledged.</param>
+    public void CheckRecovered(NodeId node, RaftNode raft, LogIndex lost, Term term)
     {
         LogIndex through = lost < _committedMax ? lost : _committedMax;
+        while (through > LogIndex.Zero && _committed.TryGetValue(through, out (Term Term, EntryKind Kind, ulong Data) later) && later.Term > term)
+        {
+            through = new LogIndex(through.Value - 1);
+        }
+
         if (raft.DurableIndex < through)
         {
             throw Broken($"{node} takes itself for recovered with a log that is durable through {raft.DurableIndex}; it had acknowledged {lost}, and {_committedMax} is committed");

@@ -15,6 +15,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
     private ulong _applied;
     private Role _role;
     private LogIndex _lost;
+    private Term _lostTerm;
     private bool _isRecovering;
 
     /// <summary>What the node had on stable storage before it died, and may have told others.</summary>
@@ -24,6 +25,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
     public void Repaired()
     {
         _lost = Max(_lost, _promise.Durable);
+        _lostTerm = _promise.DurableTerm > _lostTerm ? _promise.DurableTerm : _lostTerm;
         _promise = _promise with { Durable = LogIndex.Zero, DurableTerm = Term.Zero };
     }
 
@@ -121,8 +123,8 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         if (_isRecovering && !raft.IsRecovering)
         {
             _isRecovering = false;
-            cluster.CheckRecovered(id, raft, _lost);
-            _lost = LogIndex.Zero;
+            cluster.CheckRecovered(id, raft, _lost, _lostTerm);
+            (_lost, _lostTerm) = (LogIndex.Zero, Term.Zero);
         }
     }
 

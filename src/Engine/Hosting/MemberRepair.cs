@@ -70,7 +70,7 @@ public static class MemberRepair
             return MembershipCodec.Decode(newest.Data);
         }
 
-        SnapshotReport? snapshot = repair.Report.Snapshots.Where(candidate => candidate.IsSound).MaxBy(candidate => candidate.Info.Index);
+        SnapshotReport? snapshot = repair.Report.Snapshots.Where(candidate => !candidate.Info.Configuration.IsEmpty).MaxBy(candidate => candidate.Info.Index);
         return snapshot is null ? null : MembershipCodec.Decode(snapshot.Info.Configuration);
     }
 }
