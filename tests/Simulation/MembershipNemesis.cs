@@ -98,6 +98,10 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
             {
                 node.Core.ReportRefused(refusing.Id, "refused");
             }
+            else if (!known.All.Any() && !world.Nodes.Any(other => other.Memberships.Any(view => view.Membership.Contains(node.Id))))
+            {
+                node.Core.ReportRefused(node.Id, "its addition was never committed"); // Its operator takes it away.
+            }
         }
     }
 
