@@ -104,6 +104,49 @@ public sealed class RecoveringMemberTests
         Assert.Equal(new Term(7), storage.Groups[0].Restart!.HardState.Term);
     }
 
+    /// <summary>What is left of its log says that it is alone; its operator says that it is not.</summary>
+    [Fact]
+    public void AFounderWhoseKeptLogEndsBeforeItsClusterGrew_StartsAsOneOfAnExistingCluster_AndForgetsNoContacts()
+    {
+        const string Segment = "/data/wal/0000000000000001.wal";
+        FaultyDisk disk = Founded(members: 1);
+        byte[] before = disk.ReadAllBytes(Segment);
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(1), [s_group]))
+        {
+            foreach (ulong index in new ulong[] { 2, 3 })
+            {
+                storage.Log.Write([new LogWrite { GroupId = s_group.Value, WriteId = index, Entries = [new LogEntry(index, 7, (byte)EntryKind.Command, new byte[9])] }]);
+            }
+        }
+
+        int second = disk.ReadAllBytes(Segment).AsSpan().CommonPrefixLength(before);
+        disk.FlipBit(Segment, second + 8, 0);
+        Assert.Contains("--has-peers", Assert.Throws<RepairRefusedException>(() => MemberRepair.Examine(disk, Directory, isDiverged: false)).Message);
+        MemberRepair.Examine(disk, Directory, isDiverged: false, hasPeers: true).Execute(s_small);
+
+        string refused = Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group])).Message;
+        Assert.Contains("the only voter", refused, StringComparison.Ordinal);
+        Assert.Contains("--initial-cluster-state existing", refused, StringComparison.Ordinal);
+
+        var transport = new Contacts();
+        using var node = new NodeCore(Settings(0), new NodeSeams
+        {
+            Disk = disk,
+            Transport = transport,
+            Time = TimeProvider.System,
+            Signals = _ => transport,
+            RunContinuationsAsynchronously = false,
+        });
+        Assert.True(node.StartedRecovering);
+        Assert.Equal([new NodeId(1)], node.Node.Raft.Membership.Voters);
+        while (node.Loops.Select(loop => loop.RunOnce()).ToArray().Contains(true))
+        {
+            Assert.Null(node.Failure.Cause);
+        }
+
+        Assert.Equal(0, transport.Told);
+    }
+
     [Fact]
     public void AMemberWithPeers_StaysRecovering_ThoughItsDirectoryIsWhole()
     {
@@ -137,6 +180,21 @@ public sealed class RecoveringMemberTests
             using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
             Assert.False(storage.IsRecovering);
             Assert.Equal(EntryKind.Membership, Assert.Single(storage.Groups[0].Restart!.Entries).Kind);
+        }
+    }
+
+    /// <summary>Counts how often it was told who the members are.</summary>
+    private sealed class Contacts : IPeerTransport, ILoopSignal
+    {
+        public int Told { get; private set; }
+
+        public void Send(GroupId group, Message message) => Assert.Fail($"it has nobody to send a {message.Kind} to");
+
+        public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed) => Told++;
+
+        public void Set()
+        {
+            // The test steps the loops.
         }
     }
 

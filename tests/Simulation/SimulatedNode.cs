@@ -20,7 +20,7 @@ internal sealed class SimulatedNode
     private readonly DriftingClock _clock;
     private readonly FaultyDisk _disk;
     private readonly Dictionary<GroupId, NodeInvariants> _invariants;
-    private readonly bool _isFounder;
+    private bool _isFounder;
     private Life? _life;
     private long _pausedUntil;
     private int _resumedInFormerLives;
@@ -222,6 +222,8 @@ internal sealed class SimulatedNode
             repair.Execute(new WalOptions { SegmentBytes = _world.Options.SegmentBytes });
         }
 
+        // What it kept may end before its cluster grew: only its operator knows that it has peers.
+        _isFounder &= _world.Members.Count > 1;
         _world.Repairs++;
         _world.Trace.Note(_world.Time.Now, $"node {Id} is repaired: {string.Join("; ", repair.Groups.Select(group => $"snapshot {group.Snapshot?.Index} entries {group.Entries.Count}"))}");
         _hasRefused = false;

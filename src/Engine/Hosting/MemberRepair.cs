@@ -14,7 +14,8 @@ public static class MemberRepair
     /// <param name="directory">The data directory.</param>
     /// <param name="isDiverged">The member stopped because its state differs from that of the others.</param>
     /// <param name="hasPeers">
-    /// Whoever asks knows that the cluster has other members that hold the data. It matters where nothing that can be read of the directory says who the members are.
+    /// Whoever asks knows that the cluster has other members that hold the data. It matters where nothing that can be read of the directory says so: what is left of
+    /// the log may end before the cluster grew.
     /// </param>
     /// <exception cref="RepairRefusedException">It cannot be repaired; the message says why, and what can be done.</exception>
     /// <exception cref="WalVersionException">A file is of another version.</exception>
@@ -28,7 +29,12 @@ public static class MemberRepair
             return repair;
         }
 
-        if (NewestMembership(repair) is null && !hasPeers)
+        if (hasPeers)
+        {
+            return repair;
+        }
+
+        if (NewestMembership(repair) is null)
         {
             throw new RepairRefusedException(
                 "what can be read of the directory does not say who the members of the cluster are. If it has peers that hold the data, repair it with --has-peers; "
@@ -37,7 +43,8 @@ public static class MemberRepair
 
         return IsAlone(repair)
             ? throw new RepairRefusedException(
-                "this member is the only voter of its cluster: there are no peers to mend it from. Restore the directory from a copy")
+                "as far as its directory can be read, this member is the only voter of its cluster: there are no peers to mend it from. Restore the directory from a copy; "
+                + "if the cluster has grown since, repair it with --has-peers")
             : repair;
     }
 

@@ -49,6 +49,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
         // Before the loops run and move on.
         MemberCount = _core.Node.Raft.Membership.All.Count();
+        NeedsContacts = MemberCount == 0 || (MemberCount == 1 && _core.StartedRecovering);
         Recovery = _core.IsFirstStart ? new NodeRecovery(0, 0, 0) : new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);
         _core.Failure.Connect(() => OnFailed(logger));
         _core.Node.LeaderChanged += () => LeaderChanged?.Invoke();
@@ -75,6 +76,12 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
     /// <summary>How many members the cluster had by the node's log when it was opened; 0 for one that joins and has been told nothing yet.</summary>
     public int MemberCount { get; }
+
+    /// <summary>
+    /// It cannot do anything by itself, and its log names no other member: it joins, or was repaired and what it kept ends before its cluster grew. The transport has to
+    /// be told whom it may hear from, until a leader has told it of all.
+    /// </summary>
+    public bool NeedsContacts { get; }
 
     /// <summary>Ends, with the cause as its exception, when the node fails for good. A node that is disposed has not failed.</summary>
     public Task Failed => _failed.Task;

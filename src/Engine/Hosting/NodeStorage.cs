@@ -12,6 +12,7 @@ namespace MetaStore.Engine.Hosting;
 /// </summary>
 internal sealed class NodeStorage : IDisposable
 {
+    private const string RestoreOrJoin = "Restore the directory from a copy; a member that has peers is started with --initial-cluster-state existing and their addresses in --initial-cluster";
     private const ulong DirectorySalt = 0x6469_7265_6374_6f72;
 
     private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, IReadOnlyList<GroupStorage> groups, string? recoveryNote, ulong directoryId)
@@ -127,8 +128,7 @@ internal sealed class NodeStorage : IDisposable
             throw new CorruptionException(
                 settings.DataDirectory,
                 0,
-                "the member has lost its log and is started as the only one of its cluster: there is nobody to mend it from. Restore the directory from a copy; a member that has peers "
-                + "is started with --initial-cluster-state existing and their addresses in --initial-cluster");
+                $"the member has lost its log and is started as the only one of its cluster: there is nobody to mend it from. {RestoreOrJoin}");
         }
     }
 
@@ -207,13 +207,19 @@ internal sealed class NodeStorage : IDisposable
         log.Write(writes);
     }
 
-    /// <summary>A member that votes alone has nobody to mend its log from, and would wait for ever.</summary>
+    /// <summary>
+    /// A member that votes alone has nobody to mend its log from, and would wait for ever. What it kept may end before its cluster grew, though: whoever starts it as
+    /// a member of an existing cluster says that there are others.
+    /// </summary>
     private static void RefuseLoneVoter(NodeSettings settings, RaftRestart? restart)
     {
-        if (restart is { IsRecovering: true } && MembershipOf(restart) is { } membership && membership.Voters.Count == 1 && membership.IsVoter(settings.NodeId))
+        bool isAlone = restart is { IsRecovering: true } && MembershipOf(restart) is { } membership && membership.Voters.Count == 1 && membership.IsVoter(settings.NodeId);
+        if (isAlone && settings.Members.Count > 0)
         {
             throw new CorruptionException(
-                settings.DataDirectory, 0, "the member has lost a part of its log and is the only voter of its group: there is nobody to mend it from");
+                settings.DataDirectory,
+                0,
+                $"the member has lost a part of its log, and what is left of it says that it is the only voter of its cluster: there is nobody to mend it from. {RestoreOrJoin}");
         }
     }
 

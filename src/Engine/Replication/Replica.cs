@@ -586,9 +586,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private void TellTransport()
     {
         Membership applied = _parts.Stores.Current.View.Membership;
-        // A member that has been told of nobody yet keeps to those it was started with.
         bool isNews = !ReferenceEquals(_told, _raft.Membership) || !ReferenceEquals(_toldApplied, applied);
-        if (isNews && _raft.Membership.Voters.Count > 0)
+        if (isNews && !KnowsNobody())
         {
             _told = _raft.Membership;
             _toldApplied = applied;
@@ -597,6 +596,10 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _parts.Transport.SetMembers([.. members], settled.Removed);
         }
     }
+
+    /// <summary>A member that knows nobody but itself, and can do nothing by itself, keeps to those it was started with.</summary>
+    private bool KnowsNobody() =>
+        _raft.Membership.Voters.Count == 0 || (_raft.IsRecovering && _raft.Membership.All.Count() == 1);
 
     private void SendPayload(NodeId to, MessageKind kind, byte[] payload) =>
         _parts.Transport.Send(_parts.Group, new Message { Kind = kind, From = _raft.Id, To = to, Chunk = payload });

@@ -14,7 +14,7 @@ internal static class RepairCommand
     {
         var directory = new Option<string>("--data-dir") { Description = "the member's data directory", Required = true };
         var diverged = new Option<bool>("--diverged") { Description = "the member stopped because its state differs from that of the others: set all of it aside" };
-        var peers = new Option<bool>("--has-peers") { Description = "the cluster has other members that hold the data, though nothing that can be read of the directory says so" };
+        var peers = new Option<bool>("--has-peers") { Description = "the cluster has other members that hold the data, though nothing that can be read of the directory says so; start it with --initial-cluster-state existing then" };
         var command = new Command(
             "repair",
             "prepare the damaged data directory of a stopped member: what is sound stays, the rest is moved aside, and the member, started again, gets from its peers "

@@ -59,7 +59,7 @@ internal static class MemberIdentity
         string reasons = failures.Count == 0 ? "--initial-cluster names no other member." : string.Join("; ", failures);
         throw new RefusalException(
             ExitCode.UnusableData,
-            $"--initial-cluster-state is existing and {options.Node.DataDirectory} holds nothing of a cluster, so a running member must say which this is; none did: {reasons}");
+            $"--initial-cluster-state is existing and {options.Node.DataDirectory} does not say who the other members are, so one that runs must; none did: {reasons}");
     }
 
     private static ServeOptions Join(ServeOptions options, ClusterView view)

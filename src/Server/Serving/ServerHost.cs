@@ -130,9 +130,8 @@ internal sealed class ServerHost
             await door.StartAsync();
         }
 
-        if (node.MemberCount == 0)
+        if (node.NeedsContacts)
         {
-            // It joins, and its log holds nothing yet: whoever runs is to be its contact, until the leader has told it of all.
             ClusterView view = await MemberIdentity.AskAsync(_options);
             transport.SetMembers([.. view.Members], []);
         }
