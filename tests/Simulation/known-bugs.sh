@@ -27,19 +27,19 @@ simulate() {
     dotnet "$1" "${@:2}" 2>&1
 }
 
-# The first seed from 1 on that fails with the bug and passes without.
+# The first seed from 1 on, under the flags if there are any, that fails with the bug and passes without.
 find_by_simulation() {
-    local bug=$1 from=1 output line seed clean=tests/Simulation/bin/Release/net10.0/MetaStore.Simulation.dll
+    local bug=$1 flags=("${@:2}") from=1 output line seed clean=tests/Simulation/bin/Release/net10.0/MetaStore.Simulation.dll
     local broken=artifacts/known-bugs/bin/$bug/MetaStore.Simulation/Release/net10.0/MetaStore.Simulation.dll
     build "$bug" Simulation || return 1
     while [ "$from" -le "$seeds" ]; do
-        output=$(simulate "$broken" --from "$from" --seeds "$((seeds - from + 1))" --until-failure)
+        output=$(simulate "$broken" "${flags[@]}" --from "$from" --seeds "$((seeds - from + 1))" --until-failure)
         line=$(grep -m 1 '^FAILED seed=' <<<"$output")
         [ -n "$line" ] || break
         seed=$(sed 's/^FAILED seed=\([0-9]*\) .*/\1/' <<<"$line")
-        if simulate "$clean" --seed "$seed" >/dev/null; then
+        if simulate "$clean" "${flags[@]}" --seed "$seed" >/dev/null; then
             found_seeds+=("$seed")
-            echo "bug=$bug finder=sim seed=$seed ${line#FAILED seed="$seed" }"
+            echo "bug=$bug finder=sim${flags[*]:+ ${flags[*]}} seed=$seed ${line#FAILED seed="$seed" }"
             return 0
         fi
         from=$((seed + 1))
@@ -75,11 +75,11 @@ for bug in "${bugs[@]}"; do
         exit 2
     fi
 
-    read -r _ finder project filter <<<"$entry"
-    if [ "$finder" = sim ]; then
-        find_by_simulation "$bug" && found=$((found + 1))
+    read -r -a words <<<"$entry"
+    if [ "${words[1]}" = sim ]; then
+        find_by_simulation "$bug" "${words[@]:2}" && found=$((found + 1))
     else
-        find_by_test "$bug" "$project" "$filter" && found=$((found + 1))
+        find_by_test "$bug" "${words[@]:2}" && found=$((found + 1))
     fi
 done
 
