@@ -2,6 +2,7 @@ using System.Net;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Raft;
+using MetaStore.Testing.Processes;
 using MetaStore.Wal;
 using static MetaStore.Net.Tests.Support;
 
@@ -19,7 +20,7 @@ public sealed class GroupHostTests : IDisposable
     [Fact]
     public async Task AllGroups_Sleep_GoOnWithoutTheirLeadersNode_AndAreEqualOnceItIsBack()
     {
-        int[] ports = FreePorts(3);
+        int[] ports = FreePorts.Take(3);
         Member[] members = [.. ports.Select((port, i) => new Member((ulong)i + 1, $"n{i + 1}", [$"http://127.0.0.1:{port}"], []))];
         var nodes = new HostedNode[3];
         for (int i = 0; i < nodes.Length; i++)
@@ -68,15 +69,6 @@ public sealed class GroupHostTests : IDisposable
     /// <summary>One put to each group, all at once, through the nodes in turn.</summary>
     private static Task PutToAll(HostedNode[] nodes, string key) => Task.WhenAll(Enumerable.Range(1, Groups).Select(
         group => nodes[group % nodes.Length].Host[new GroupId((uint)group)].PutAsync(Put(key, $"{group}")).AsTask()));
-
-    private static int[] FreePorts(int count)
-    {
-        System.Net.Sockets.TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))];
-        Array.ForEach(listeners, listener => listener.Start());
-        int[] ports = [.. listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
-        Array.ForEach(listeners, listener => listener.Stop());
-        return ports;
-    }
 
     /// <summary>A host with its threads and its transport.</summary>
     private sealed class HostedNode : IAsyncDisposable

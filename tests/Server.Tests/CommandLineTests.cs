@@ -126,7 +126,7 @@ public sealed class CommandLineTests
         using var directory = new TestDirectory();
         (int exitCode, _, string errors) = await RunAsync("serve", "--initial-cluster-state", "existing", "--data-dir", directory.Of("d"));
         Assert.Equal(ExitCode.UnusableData, exitCode);
-        Assert.Contains("so a running member must say which this is", errors);
+        Assert.Contains("so one that runs must; none did: --initial-cluster names no other member", errors);
         Assert.False(Directory.Exists(directory.Of("d")));
     }
 

@@ -1,31 +1,47 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 
 namespace MetaStore.Testing.Processes;
 
-/// <summary>Ports that nobody listens on. All are held at once, so they differ.</summary>
+/// <summary>
+/// Ports that nobody listens on, for servers that are started later. They lie below those that Linux gives to outgoing connections, of which one could take a port
+/// between now and then; and none is given out twice by this process.
+/// </summary>
 public static class FreePorts
 {
+    private const int Lowest = 10_000;
+    private const int Highest = 32_000;
+
+    private static readonly ConcurrentDictionary<int, bool> s_taken = new();
+
     public static int[] Take(int count)
     {
-        var listeners = new List<TcpListener>();
+        var ports = new List<int>();
+        while (ports.Count < count)
+        {
+            int port = RandomNumberGenerator.GetInt32(Lowest, Highest);
+            if (s_taken.TryAdd(port, true) && IsFree(port))
+            {
+                ports.Add(port);
+            }
+        }
+
+        return [.. ports];
+    }
+
+    private static bool IsFree(int port)
+    {
         try
         {
-            for (int i = 0; i < count; i++)
-            {
-                var listener = new TcpListener(IPAddress.Loopback, 0);
-                listener.Start();
-                listeners.Add(listener);
-            }
-
-            return [.. listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            listener.Start();
+            return true;
         }
-        finally
+        catch (SocketException)
         {
-            foreach (TcpListener listener in listeners)
-            {
-                listener.Dispose();
-            }
+            return false;
         }
     }
 }
