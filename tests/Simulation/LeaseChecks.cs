@@ -33,7 +33,7 @@ internal sealed class LeaseChecks
     {
         foreach (GroupCore store in Stores(world))
         {
-            CheckAttachments(store.View);
+            CheckAttachments(store);
             foreach (byte[] key in _staying)
             {
                 if (store.View.Index.Find(key)?.At(store.View.Revision) is null)
@@ -45,8 +45,10 @@ internal sealed class LeaseChecks
     }
 
     /// <summary>The table says of each lease which keys it has; the keys say which lease they have. The two are one.</summary>
-    public static void CheckAttachments(StoreView view)
+    public static void CheckAttachments(MvccStore store)
     {
+        using ReadSection section = store.Memory.Enter();
+        StoreView view = store.View;
         var visitor = new Attached([], view.Revision);
         view.Index.Scan(KeyRange.From(new byte[] { 0 }, new byte[] { 0 }), ref visitor);
         string byKeys = string.Join(' ', visitor.Keys.OrderBy(pair => pair.Lease).ThenBy(pair => pair.Key, StringComparer.Ordinal));
@@ -71,7 +73,7 @@ internal sealed class LeaseChecks
 
         public bool Visit(KeyRecord record)
         {
-            if (record.At(revision) is { LeaseId: not 0 } version)
+            if (record.ReadAt(revision) is { IsNull: false, LeaseId: not 0 } version)
             {
                 Keys.Add((version.LeaseId, Convert.ToHexString(record.Key)));
             }

@@ -1,8 +1,9 @@
-using MetaStore.Engine.Mvcc;
+using System.Numerics;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Index;
 
-/// <summary>Receives the records of a scan, in key order.</summary>
+/// <summary>Receives the records of a scan, in key order or against it.</summary>
 internal interface IRecordVisitor
 {
     /// <summary>Takes a record; false ends the scan.</summary>
@@ -11,31 +12,32 @@ internal interface IRecordVisitor
 
 /// <summary>
 /// An immutable index of all keys, live and deleted, as one published version of the store sees it. Reads take no lock and
-/// allocate nothing. The number of live keys kept in every node answers a count in O(log n).
+/// allocate nothing. The number of live keys kept in every node answers a count in O(log n). A handle: a reader looks at it inside a <see cref="ReadSection"/> that it
+/// entered before it took the view.
 /// </summary>
-internal readonly struct KeyIndex(IndexNode? root)
+internal readonly struct KeyIndex(IndexNode root)
 {
-    public IndexNode? Root { get; } = root;
+    public IndexNode Root { get; } = root;
 
     /// <summary>Keys that are not deleted.</summary>
-    public long LiveCount => Root?.LiveCount ?? 0;
+    public long LiveCount => Root.IsNull ? 0 : Root.LiveCount;
 
-    public KeyRecord? Find(ReadOnlySpan<byte> key)
+    /// <summary>The record of a key, deleted or not; null where the index has none.</summary>
+    public KeyRecord Find(ReadOnlySpan<byte> key)
     {
-        ulong prefix = IndexNode.PrefixOf(key);
-        IndexNode? node = Root;
-        while (node is InnerNode inner)
+        IndexNode node = Root;
+        if (node.IsNull)
         {
-            node = inner.Children[inner.ChildFor(prefix, key)];
+            return default;
         }
 
-        if (node is not LeafNode leaf)
+        while (!node.IsLeaf)
         {
-            return null;
+            node = node.Children[NodeSearch.FindChild(node, key)];
         }
 
-        int position = leaf.Find(prefix, key);
-        return position < 0 ? null : leaf.Records[position];
+        int position = NodeSearch.FindRecord(node, key, out bool isFound);
+        return isFound ? node.Records[position] : default;
     }
 
     /// <summary>Visits the records of the range in key order.</summary>
@@ -44,58 +46,67 @@ internal readonly struct KeyIndex(IndexNode? root)
     {
         if (range.IsSingle)
         {
-            KeyRecord? record = Find(range.Start.Span);
-            if (record is not null)
-            {
-                visitor.Visit(record);
-            }
-
-            return;
+            VisitOne(range, ref visitor);
         }
-
-        if (Root is not null && !range.IsEmpty)
+        else if (!Root.IsNull && !range.IsEmpty)
         {
             Scan(Root, range, seek: true, ref visitor);
         }
     }
 
+    /// <summary>Visits the records of the range from the last one to the first.</summary>
+    public void ScanBackward<TVisitor>(in KeyRange range, ref TVisitor visitor)
+        where TVisitor : struct, IRecordVisitor
+    {
+        if (range.IsSingle)
+        {
+            VisitOne(range, ref visitor);
+        }
+        else if (!Root.IsNull && !range.IsEmpty)
+        {
+            ScanBackward(Root, range, seek: !range.IsUnbounded, ref visitor);
+        }
+    }
+
     /// <summary>
-    /// Live keys in the range at the revision that was published together with this index. Subtrees that lie inside the range
-    /// are not entered.
+    /// Live keys in the range at the revision that was published together with this index, in O(log n).
     /// </summary>
     public long CountLive(in KeyRange range, long revision)
     {
         if (range.IsSingle)
         {
-            return Find(range.Start.Span)?.At(revision) is null ? 0 : 1;
+            return Find(range.Start.Span).ReadAt(revision).IsNull ? 0 : 1;
         }
 
-        if (Root is null || range.IsEmpty)
+        if (Root.IsNull || range.IsEmpty)
         {
             return 0;
         }
 
-        long beforeEnd = range.IsUnbounded ? Root.LiveCount : CountBefore(Root, range.End.Span, revision);
-        return beforeEnd - CountBefore(Root, range.Start.Span, revision);
+        long beforeEnd = range.IsUnbounded ? Root.LiveCount : CountBefore(Root, range.End.Span);
+        return beforeEnd - CountBefore(Root, range.Start.Span);
+    }
+
+    private void VisitOne<TVisitor>(in KeyRange range, ref TVisitor visitor)
+        where TVisitor : struct, IRecordVisitor
+    {
+        KeyRecord record = Find(range.Start.Span);
+        if (!record.IsNull)
+        {
+            visitor.Visit(record);
+        }
     }
 
     private static bool Scan<TVisitor>(IndexNode node, in KeyRange range, bool seek, ref TVisitor visitor)
         where TVisitor : struct, IRecordVisitor
     {
-        ReadOnlySpan<byte> start = range.Start.Span;
-        if (node is LeafNode leaf)
+        if (!node.IsLeaf)
         {
-            int position = 0;
-            if (seek)
+            int first = seek ? NodeSearch.FindChild(node, range.Start.Span) : 0;
+            for (int i = first; i < node.Count; i++)
             {
-                position = leaf.Find(IndexNode.PrefixOf(start), start);
-                position = position < 0 ? ~position : position;
-            }
-
-            for (; position < leaf.Count; position++)
-            {
-                KeyRecord record = leaf.Records[position];
-                if (!range.IsBeforeEnd(record.Key) || !visitor.Visit(record))
+                bool isBehind = i > first && !range.IsBeforeEnd(node.Separators[i].Bytes);
+                if (isBehind || !Scan(node.Children[i], range, seek && i == first, ref visitor))
                 {
                     return false;
                 }
@@ -104,16 +115,10 @@ internal readonly struct KeyIndex(IndexNode? root)
             return true;
         }
 
-        var inner = (InnerNode)node;
-        int first = seek ? inner.ChildFor(IndexNode.PrefixOf(start), start) : 0;
-        for (int i = first; i < inner.Count; i++)
+        int position = seek ? NodeSearch.FindRecord(node, range.Start.Span, out _) : 0;
+        foreach (KeyRecord record in node.Records[position..node.Count])
         {
-            if (i > first && !range.IsBeforeEnd(inner.Keys[i]))
-            {
-                return false;
-            }
-
-            if (!Scan(inner.Children[i], range, seek && i == first, ref visitor))
+            if (!range.IsBeforeEnd(record.Key) || !visitor.Visit(record))
             {
                 return false;
             }
@@ -122,29 +127,57 @@ internal readonly struct KeyIndex(IndexNode? root)
         return true;
     }
 
-    private static long CountBefore(IndexNode node, ReadOnlySpan<byte> key, long revision)
+    private static bool ScanBackward<TVisitor>(IndexNode node, in KeyRange range, bool seek, ref TVisitor visitor)
+        where TVisitor : struct, IRecordVisitor
     {
-        ulong prefix = IndexNode.PrefixOf(key);
-        long count = 0;
-        while (node is InnerNode inner)
+        ReadOnlySpan<byte> start = range.Start.Span;
+        if (!node.IsLeaf)
         {
-            int child = inner.ChildFor(prefix, key);
-            for (int i = 0; i < child; i++)
+            int last = seek ? NodeSearch.FindChild(node, range.End.Span) : node.Count - 1;
+            for (int i = last; i >= 0; i--)
             {
-                count += inner.Children[i].LiveCount;
+                if (!ScanBackward(node.Children[i], range, seek && i == last, ref visitor))
+                {
+                    return false;
+                }
+
+                // What lies left of the separator lies left of the start as well.
+                if (i > 0 && node.Separators[i].Bytes.SequenceCompareTo(start) <= 0)
+                {
+                    return false;
+                }
             }
 
-            node = inner.Children[child];
+            return true;
         }
 
-        var leaf = (LeafNode)node;
-        int position = leaf.Find(prefix, key);
-        position = position < 0 ? ~position : position;
-        for (int i = 0; i < position; i++)
+        int end = seek ? NodeSearch.FindRecord(node, range.End.Span, out _) : node.Count;
+        for (int i = end - 1; i >= 0; i--)
         {
-            count += leaf.Records[i].At(revision) is null ? 0 : 1;
+            KeyRecord record = node.Records[i];
+            if (record.Key.SequenceCompareTo(start) < 0 || !visitor.Visit(record))
+            {
+                return false;
+            }
         }
 
-        return count;
+        return true;
+    }
+
+    private static long CountBefore(IndexNode node, ReadOnlySpan<byte> key)
+    {
+        long count = 0;
+        while (!node.IsLeaf)
+        {
+            int child = NodeSearch.FindChild(node, key);
+            foreach (long live in node.LiveCounts[..child])
+            {
+                count += live;
+            }
+
+            node = node.Children[child];
+        }
+
+        return count + BitOperations.PopCount(node.LiveBits & NodeEdit.LowBits(NodeSearch.FindRecord(node, key, out _)));
     }
 }

@@ -1,50 +1,47 @@
-using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Index;
 
 /// <summary>
-/// The writer's side of the index: one owner (the apply loop). Changes go to nodes of the running edit, which are copied from
-/// published ones on first touch; <see cref="Publish"/> freezes them and returns the new root. A put on a live key does not come
-/// here at all.
+/// The writer's side of the index: one owner (the apply loop). Changes go to nodes of the running edit, which are copied from published ones on first touch, and those
+/// are retired; <see cref="Publish"/> freezes them and returns the new root. A put on a live key does not come here at all.
 /// </summary>
-internal sealed class KeyIndexBuilder
+internal sealed class KeyIndexBuilder(StoreMemory memory)
 {
     private const int MergeBelow = IndexNode.Capacity / 4;
 
-    private IndexNode? _root;
-    private object _edit = new();
+    private IndexNode _root;
+    private long _edit = 1;
 
-    public KeyRecord? Find(ReadOnlySpan<byte> key) => new KeyIndex(_root).Find(key);
+    public KeyRecord Find(ReadOnlySpan<byte> key) => Unpublished.Find(key);
 
     /// <summary>The index with everything the running edit has done; for the writer's own reads, before publication.</summary>
     public KeyIndex Unpublished => new(_root);
 
     public KeyIndex Publish()
     {
-        _edit = new object();
+        _edit++;
         return new KeyIndex(_root);
     }
 
     /// <summary>Adds a key that is not in the index. It counts as live unless its head is a tombstone (as one restored from a snapshot may be).</summary>
     public void Insert(KeyRecord record)
     {
-        if (_root is null)
+        bool isLive = !record.Head.IsTombstone;
+        if (_root.IsNull)
         {
-            var leaf = new LeafNode(_edit);
-            leaf.InsertAt(0, record);
-            leaf.Recount();
-            _root = leaf;
+            _root = IndexNode.CreateLeaf(memory, _edit);
+            NodeEdit.InsertRecord(_root, 0, record, isLive);
             return;
         }
 
         _root = Own(_root);
-        IndexNode? right = Insert(_root, IndexNode.PrefixOf(record.Key), record);
-        if (right is not null)
+        if (Insert(_root, record, isLive, default, default) is { Node.IsNull: false } right)
         {
-            var root = new InnerNode(_edit);
-            root.InsertAt(0, _root);
-            root.InsertAt(1, right);
-            root.Recount();
+            IndexNode root = IndexNode.CreateInner(memory, _edit);
+            NodeEdit.SetFirstChild(root, _root);
+            NodeEdit.InsertChild(root, 1, right.Separator, right.Node);
+            NodeEdit.Rebuild(root, default, default);
             _root = root;
         }
     }
@@ -52,139 +49,161 @@ internal sealed class KeyIndexBuilder
     /// <summary>A key of the index was deleted (-1) or came back (+1): its head was just moved.</summary>
     public void AddLive(ReadOnlySpan<byte> key, int change)
     {
-        Invariant.Check(_root is not null, "a live count changes in an empty index");
-        ulong prefix = IndexNode.PrefixOf(key);
+        Invariant.Check(!_root.IsNull, "a live count changes in an empty index");
         IndexNode node = _root = Own(_root);
-        node.LiveCount += change;
-        while (node is InnerNode inner)
+        while (!node.IsLeaf)
         {
-            int child = inner.ChildFor(prefix, key);
-            node = inner.Children[child] = Own(inner.Children[child]);
+            int child = NodeSearch.FindChild(node, key);
+            IndexNode owned = Own(node.Children[child]);
+            node.Children[child] = owned;
+            node.LiveCounts[child] += change;
             node.LiveCount += change;
+            node = owned;
         }
+
+        int position = NodeSearch.FindRecord(node, key, out bool isFound);
+        Invariant.Check(isFound, "a live count changes for a key that the index does not hold");
+        ulong bit = 1UL << position;
+        node.LiveBits = change > 0 ? node.LiveBits | bit : change < 0 ? node.LiveBits & ~bit : node.LiveBits;
     }
 
     /// <summary>Removes a key whose head is a tombstone that no readable revision sees.</summary>
     public void Remove(ReadOnlySpan<byte> key)
     {
-        Invariant.Check(_root is not null, "a key is removed from an empty index");
+        Invariant.Check(!_root.IsNull, "a key is removed from an empty index");
         _root = Own(_root);
-        Remove(_root, IndexNode.PrefixOf(key), key);
-        while (_root is InnerNode { Count: 1 } inner)
+        Remove(_root, key, default, default);
+        while (!_root.IsLeaf && _root.Count == 1)
         {
-            _root = inner.Children[0];
+            IndexNode only = _root.Children[0];
+            _root.Retire(memory);
+            _root = only;
         }
 
-        if (_root.Count == 0)
+        if (_root.IsLeaf && _root.Count == 0)
         {
-            _root = null;
+            _root.Retire(memory);
+            _root = default;
         }
     }
 
-    private IndexNode Own(IndexNode node) => ReferenceEquals(node.Edit, _edit) ? node : node.CloneFor(_edit);
-
-    /// <summary>Inserts below an owned node; returns the new right sibling where the node had to split.</summary>
-    private IndexNode? Insert(IndexNode node, ulong prefix, KeyRecord record)
+    private IndexNode Own(IndexNode node)
     {
-        node.LiveCount += record.Head.IsTombstone ? 0 : 1;
-        if (node is LeafNode leaf)
+        if (node.Edit == _edit)
         {
-            return InsertIntoLeaf(leaf, prefix, record);
+            return node;
         }
 
-        var inner = (InnerNode)node;
-        int child = inner.ChildFor(prefix, record.Key);
-        IndexNode owned = Own(inner.Children[child]);
-        IndexNode? right = Insert(owned, prefix, record);
-        inner.SetAt(child, owned);
-        if (right is null)
+        IndexNode copy = node.CloneFor(memory, _edit);
+        node.Retire(memory);
+        return copy;
+    }
+
+    /// <summary>Inserts below an owned node, whose keys lie between the fences; returns the new right sibling where the node had to split.</summary>
+    private Sibling Insert(IndexNode node, KeyRecord record, bool isLive, Separator low, Separator high)
+    {
+        if (node.IsLeaf)
         {
-            return null;
+            return InsertIntoLeaf(node, record, isLive, low, high);
         }
 
-        if (inner.Count < IndexNode.Capacity)
+        int child = NodeSearch.FindChild(node, record.Key);
+        IndexNode owned = Own(node.Children[child]);
+        node.LiveCount += isLive ? 1 : 0;
+        Sibling right = Insert(owned, record, isLive, LowOf(node, child, low), HighOf(node, child, high));
+        NodeEdit.SetChild(node, child, owned);
+        if (right.Node.IsNull)
         {
-            inner.InsertAt(child + 1, right);
-            return null;
+            return default;
         }
 
-        var sibling = new InnerNode(_edit);
-        inner.MoveTo(sibling, SplitPoint(child + 1));
-        if (child + 1 <= inner.Count)
+        if (node.Count < IndexNode.Capacity)
         {
-            inner.InsertAt(child + 1, right);
+            NodeEdit.InsertChild(node, child + 1, right.Separator, right.Node);
+            return default;
+        }
+
+        return SplitInner(node, child + 1, right, low, high);
+    }
+
+    private Sibling SplitInner(IndexNode node, int position, Sibling child, Separator low, Separator high)
+    {
+        IndexNode sibling = IndexNode.CreateInner(memory, _edit);
+        Separator between;
+        if (position == IndexNode.Capacity)
+        {
+            // Keys that arrive in order (a load, a restore) leave full nodes behind instead of half-full ones.
+            between = child.Separator;
+            NodeEdit.SetFirstChild(sibling, child.Node);
         }
         else
         {
-            sibling.InsertAt(child + 1 - inner.Count, right);
+            between = NodeEdit.MoveTail(node, IndexNode.Capacity / 2, sibling);
+            IndexNode half = position <= node.Count ? node : sibling;
+            NodeEdit.InsertChild(half, half.Equals(node) ? position : position - node.Count, child.Separator, child.Node);
         }
 
-        inner.Recount();
-        sibling.Recount();
-        return sibling;
+        NodeEdit.Rebuild(node, low, between);
+        NodeEdit.Rebuild(sibling, between, high);
+        return new Sibling(between, sibling);
     }
 
-    private LeafNode? InsertIntoLeaf(LeafNode leaf, ulong prefix, KeyRecord record)
+    private Sibling InsertIntoLeaf(IndexNode leaf, KeyRecord record, bool isLive, Separator low, Separator high)
     {
-        int position = leaf.Find(prefix, record.Key);
-        Invariant.Check(position < 0, "a key is inserted that the index already holds");
-        position = ~position;
+        int position = NodeSearch.FindRecord(leaf, record.Key, out bool isFound);
+        Invariant.Check(!isFound, "a key is inserted that the index already holds");
         if (leaf.Count < IndexNode.Capacity)
         {
-            leaf.InsertAt(position, record);
-            return null;
+            NodeEdit.InsertRecord(leaf, position, record, isLive);
+            return default;
         }
 
-        var sibling = new LeafNode(_edit);
-        leaf.MoveTo(sibling, SplitPoint(position));
-        if (position <= leaf.Count)
+        IndexNode sibling = IndexNode.CreateLeaf(memory, _edit);
+        ReadOnlySpan<byte> lastOnTheLeft = leaf.Records[IndexNode.Capacity - 1].Key;
+        ReadOnlySpan<byte> firstOnTheRight = record.Key;
+        if (position < IndexNode.Capacity)
         {
-            leaf.InsertAt(position, record);
-        }
-        else
-        {
-            sibling.InsertAt(position - leaf.Count, record);
+            NodeEdit.MoveTail(leaf, IndexNode.Capacity / 2, sibling);
+            lastOnTheLeft = leaf.Records[leaf.Count - 1].Key;
+            firstOnTheRight = sibling.Records[0].Key;
         }
 
-        leaf.Recount();
-        sibling.Recount();
-        return sibling;
+        // No longer than it takes to tell the two apart.
+        var between = Separator.Create(memory, firstOnTheRight[..(lastOnTheLeft.CommonPrefixLength(firstOnTheRight) + 1)]);
+        NodeEdit.Rebuild(leaf, low, between);
+        NodeEdit.Rebuild(sibling, between, high);
+        IndexNode half = record.Key.SequenceCompareTo(between.Bytes) < 0 ? leaf : sibling;
+        NodeEdit.InsertRecord(half, NodeSearch.FindRecord(half, record.Key, out _), record, isLive);
+        return new Sibling(between, sibling);
     }
 
-    /// <summary>Keys that arrive in order (a load, a restore) leave full nodes behind instead of half-full ones.</summary>
-    private static int SplitPoint(int insertPosition) =>
-        insertPosition == IndexNode.Capacity ? IndexNode.Capacity - 1 : IndexNode.Capacity / 2;
-
-    private void Remove(IndexNode node, ulong prefix, ReadOnlySpan<byte> key)
+    private void Remove(IndexNode node, ReadOnlySpan<byte> key, Separator low, Separator high)
     {
-        if (node is LeafNode leaf)
+        if (node.IsLeaf)
         {
-            int position = leaf.Find(prefix, key);
-            Invariant.Check(position >= 0, "a key is removed that the index does not hold");
-            Invariant.Check(leaf.Records[position].Head.IsTombstone, "a live key is removed from the index");
-            leaf.RemoveAt(position);
+            int position = NodeSearch.FindRecord(node, key, out bool isFound);
+            Invariant.Check(isFound, "a key is removed that the index does not hold");
+            Invariant.Check(node.Records[position].Head.IsTombstone, "a live key is removed from the index");
+            NodeEdit.RemoveRecord(node, position);
             return;
         }
 
-        var inner = (InnerNode)node;
-        int child = inner.ChildFor(prefix, key);
-        IndexNode owned = Own(inner.Children[child]);
-        Remove(owned, prefix, key);
-        if (owned.Count == 0)
-        {
-            inner.RemoveAt(child);
-            return;
-        }
-
-        inner.SetAt(child, owned);
+        int child = NodeSearch.FindChild(node, key);
+        IndexNode owned = Own(node.Children[child]);
+        node.Children[child] = owned;
+        Remove(owned, key, LowOf(node, child, low), HighOf(node, child, high));
+        NodeEdit.SetChild(node, child, owned);
         if (owned.Count < MergeBelow)
         {
-            MergeNeighbours(inner, child + 1 < inner.Count ? child : child - 1);
+            MergeNeighbours(node, child + 1 < node.Count ? child : child - 1, low, high);
         }
     }
 
-    /// <summary>Merges the child at the position with its right neighbour where both fit into one node.</summary>
-    private void MergeNeighbours(InnerNode parent, int left)
+    /// <summary>
+    /// Merges the child at the position with its right neighbour where both fit into one node. An empty node always fits: none is taken out by itself, since its
+    /// neighbours' fences would no longer be true.
+    /// </summary>
+    private void MergeNeighbours(IndexNode parent, int left, Separator low, Separator high)
     {
         if (left < 0 || left + 1 >= parent.Count || parent.Children[left].Count + parent.Children[left + 1].Count > IndexNode.Capacity)
         {
@@ -192,18 +211,24 @@ internal sealed class KeyIndexBuilder
         }
 
         IndexNode target = Own(parent.Children[left]);
-        IndexNode source = Own(parent.Children[left + 1]);
-        if (target is LeafNode leaf)
+        IndexNode source = parent.Children[left + 1];
+        Separator between = parent.Separators[left + 1];
+        NodeEdit.AppendAll(target, source, between);
+        NodeEdit.Rebuild(target, LowOf(parent, left, low), HighOf(parent, left + 1, high));
+        NodeEdit.SetChild(parent, left, target);
+        NodeEdit.RemoveChild(parent, left + 1);
+        if (source.IsLeaf)
         {
-            ((LeafNode)source).MoveTo(leaf, 0);
-        }
-        else
-        {
-            ((InnerNode)source).MoveTo((InnerNode)target, 0);
+            between.Retire(memory);
         }
 
-        target.LiveCount += source.LiveCount;
-        parent.SetAt(left, target);
-        parent.RemoveAt(left + 1);
+        source.Retire(memory);
     }
+
+    private static Separator LowOf(IndexNode parent, int child, Separator low) => child == 0 ? low : parent.Separators[child];
+
+    private static Separator HighOf(IndexNode parent, int child, Separator high) => child + 1 == parent.Count ? high : parent.Separators[child + 1];
+
+    /// <summary>What a node had to give up when it split, and the lower bound of its keys.</summary>
+    private readonly record struct Sibling(Separator Separator, IndexNode Node);
 }

@@ -1,59 +1,54 @@
-namespace MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Memory;
 
-/// <summary>A change as the log of events holds it: the key, and the version that the change made.</summary>
-internal readonly record struct LoggedEvent(KeyRecord Record, VersionRecord Version);
+namespace MetaStore.Engine.Mvcc;
 
 /// <summary>
 /// What each revision changed, in the order of application: so that a watch from an old revision needs no scan of keys. Written by the apply loop with the changes
 /// themselves; made visible with them, by the publishing of the view. Readers take no lock: they ask for revisions that a view they hold has published, and
 /// for none before the one they hold back by the <see cref="HistoryHold"/>.
 /// <para>
-/// A segment covers <see cref="SegmentRevisions"/> revisions. The writer owns the last one; a reader sees of it what was written before the view was published.
+/// The directory of segments is a ring: segment N stands at place N modulo its length, and what is trimmed makes room for what comes.
 /// </para>
 /// </summary>
-internal sealed class EventLog
+internal sealed class EventLog(StoreMemory memory)
 {
-    public const int SegmentRevisions = 256;
+    private const int SmallestRing = 16;
 
-    private Directory _directory = new(0, []);
+    private Directory _directory = new(0, 0, new EventSegment[SmallestRing]);
 
     /// <summary>Writer only: adds a change of a revision that is the last one's or follows it.</summary>
     public void Append(long revision, KeyRecord record, VersionRecord version)
     {
+        long number = revision / EventSegment.Revisions;
         Directory directory = _directory;
-        long number = revision / SegmentRevisions;
-        if (directory.Segments.Length == 0)
+        if (directory.Count == 0 || number >= directory.First + directory.Count)
         {
-            directory = new Directory(number, [new Segment(number * SegmentRevisions)]);
-            Volatile.Write(ref _directory, directory);
+            directory = Extend(number);
         }
 
-        while (number >= directory.First + directory.Segments.Length)
-        {
-            long next = directory.First + directory.Segments.Length;
-            directory = directory with { Segments = [.. directory.Segments, new Segment(next * SegmentRevisions)] };
-            Volatile.Write(ref _directory, directory);
-        }
-
-        directory.Segments[^1].Append(revision, new LoggedEvent(record, version));
+        directory.At(directory.First + directory.Count - 1).Append(memory, revision, new LoggedEvent(record, version));
     }
 
     /// <summary>What a published revision changed. Empty where that is forgotten, which a reader prevents by its hold.</summary>
     public ReadOnlySpan<LoggedEvent> Read(long revision)
     {
         Directory directory = Volatile.Read(ref _directory);
-        long position = (revision / SegmentRevisions) - directory.First;
-        return position >= 0 && position < directory.Segments.Length ? directory.Segments[position].Read(revision) : default;
+        long number = revision / EventSegment.Revisions;
+        return number >= directory.First && number < directory.First + directory.Count ? directory.At(number).Read(revision) : default;
     }
 
     /// <summary>Writer only: forgets revisions before <paramref name="horizon"/>, a whole segment at a time.</summary>
     public void Trim(long horizon)
     {
         Directory directory = _directory;
-        int gone = (int)Math.Clamp((horizon / SegmentRevisions) - directory.First, 0, Math.Max(0, directory.Segments.Length - 1));
+        long gone = Math.Clamp((horizon / EventSegment.Revisions) - directory.First, 0, Math.Max(0, directory.Count - 1));
         if (gone > 0)
         {
-            Volatile.Write(ref _directory, new Directory(directory.First + gone, directory.Segments[gone..]));
+            Volatile.Write(ref _directory, directory with { First = directory.First + gone, Count = directory.Count - gone });
+            for (long number = directory.First; number < directory.First + gone; number++)
+            {
+                directory.At(number).Retire(memory);
+            }
         }
     }
 
@@ -65,62 +60,45 @@ internal sealed class EventLog
             int order = a.Version.ModRevision.CompareTo(b.Version.ModRevision);
             return order != 0 ? order : a.Version.Sub.CompareTo(b.Version.Sub);
         });
-        var segments = new List<Segment>();
         foreach (LoggedEvent e in events)
         {
-            long first = e.Version.ModRevision / SegmentRevisions * SegmentRevisions;
-            for (long next = segments.Count == 0 ? first : segments[^1].First + SegmentRevisions; next <= first; next += SegmentRevisions)
-            {
-                segments.Add(new Segment(next));
-            }
-
-            segments[^1].Append(e.Version.ModRevision, e);
+            Append(e.Version.ModRevision, e.Record, e.Version);
         }
-
-        _directory = new Directory(segments.Count == 0 ? 0 : segments[0].First / SegmentRevisions, [.. segments]);
     }
 
-    private sealed record Directory(long First, Segment[] Segments);
-
-    private sealed class Segment(long first)
+    private Directory Extend(long number)
     {
-        // _ends[i] is where the events of revision First + i end; what is behind the last revision that was begun is 0.
-        private readonly int[] _ends = new int[SegmentRevisions];
-        private LoggedEvent[] _events = new LoggedEvent[SegmentRevisions];
-        private int _count;
-        private int _last = -1;
-
-        public long First => first;
-
-        public void Append(long revision, in LoggedEvent e)
+        Directory directory = _directory;
+        long first = directory.Count == 0 ? number : directory.First;
+        long count = number - first + 1;
+        EventSegment[] ring = directory.Ring;
+        if (count > ring.Length)
         {
-            int at = (int)(revision - first);
-            Invariant.Check(at >= _last, $"an event of revision {revision} follows one of revision {first + _last}");
-            if (_count == _events.Length)
+            ring = new EventSegment[ring.Length * 2];
+            for (long old = first; old < first + directory.Count; old++)
             {
-                // A new array: whoever reads the old one finds in it what was published.
-                LoggedEvent[] larger = new LoggedEvent[_count * 2];
-                _events.CopyTo(larger, 0);
-                Volatile.Write(ref _events, larger);
+                ring[old & (ring.Length - 1)] = directory.At(old);
             }
 
-            _events[_count++] = e;
-            for (int i = _last + 1; i < at; i++)
-            {
-                _ends[i] = _count - 1; // Revisions that nobody kept anything of.
-            }
-
-            _ends[at] = _count;
-            _last = at;
+            directory = new Directory(first, directory.Count, ring);
+            Volatile.Write(ref _directory, directory);
+            return Extend(number);
         }
 
-        public ReadOnlySpan<LoggedEvent> Read(long revision)
+        for (long next = first + directory.Count; next <= number; next++)
         {
-            int at = (int)(revision - first);
-            int end = _ends[at];
-            int start = at == 0 ? 0 : _ends[at - 1];
-            return end <= start ? default : Volatile.Read(ref _events).AsSpan(start, end - start);
+            ring[next & (ring.Length - 1)] = EventSegment.Create(memory, next * EventSegment.Revisions);
         }
+
+        directory = new Directory(first, count, ring);
+        Volatile.Write(ref _directory, directory);
+        return directory;
+    }
+
+    /// <summary>Segments <see cref="First"/> to First + Count - 1. A place of the ring is written again only after it was trimmed.</summary>
+    private sealed record Directory(long First, long Count, EventSegment[] Ring)
+    {
+        public EventSegment At(long number) => Ring[number & (Ring.Length - 1)];
     }
 }
 

@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Mvcc;
 
@@ -29,7 +30,7 @@ internal sealed class HistoryCutter(MvccStore store)
             _cursor = [0];
         }
 
-        var visitor = new Cutter(_target, keys, _gone);
+        var visitor = new Cutter(store, _target, keys, _gone);
         KeyRange rest = KeyRange.From(_cursor, new byte[] { 0 });
         store.View.Index.Scan(rest, ref visitor);
         foreach (KeyRecord record in _gone)
@@ -37,12 +38,9 @@ internal sealed class HistoryCutter(MvccStore store)
             store.Forget(record);
         }
 
-        if (_gone.Count > 0)
-        {
-            _gone.Clear();
-            StoreView view = store.View;
-            store.Publish(view.AppliedIndex, view.AppliedTerm);
-        }
+        _gone.Clear();
+        StoreView view = store.View;
+        store.Publish(view.AppliedIndex, view.AppliedTerm); // What was cut goes back when nobody can be looking at it any more.
 
         _cursor = visitor.Next;
         if (_cursor is null)
@@ -53,7 +51,7 @@ internal sealed class HistoryCutter(MvccStore store)
         return true;
     }
 
-    private struct Cutter(long horizon, int keys, List<KeyRecord> gone) : IRecordVisitor
+    private struct Cutter(MvccStore store, long horizon, int keys, List<KeyRecord> gone) : IRecordVisitor
     {
         private int _left = keys;
 
@@ -64,11 +62,11 @@ internal sealed class HistoryCutter(MvccStore store)
         {
             if (_left-- == 0)
             {
-                Next = record.Key;
+                Next = record.Key.ToArray();
                 return false;
             }
 
-            if (MvccStore.CutHistory(record, horizon))
+            if (store.CutHistory(record, horizon))
             {
                 gone.Add(record);
             }

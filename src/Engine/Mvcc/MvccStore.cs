@@ -1,14 +1,15 @@
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
 
 namespace MetaStore.Engine.Mvcc;
 
 /// <summary>
-/// The multi-version store. One writer, the apply loop; any number of readers, who take <see cref="View"/> and need nothing else.
+/// The multi-version store. One writer, the apply loop; any number of readers, who enter <see cref="Memory"/>, then take <see cref="View"/>, and need nothing else.
 /// The writer prepares changes that no reader can see (versions above the published revision, index nodes of an unpublished edit)
-/// and makes them visible all at once by <see cref="Publish"/>.
+/// and makes them visible all at once by <see cref="Publish"/>. Keys, versions, index and log of events lie in native memory, which goes with the store.
 /// </summary>
 internal sealed class MvccStore
 {
@@ -18,14 +19,15 @@ internal sealed class MvccStore
     private uint _sub;
 
     public MvccStore()
-        : this(new KeyIndexBuilder(), StoreView.Empty)
+        : this(new StoreMemory(), StoreView.Empty)
     {
     }
 
     /// <summary>Takes over what a snapshot held.</summary>
-    public MvccStore(KeyIndexBuilder index, StoreView view, EventLog? events = null)
+    public MvccStore(StoreMemory memory, KeyIndexBuilder index, EventLog events, StoreView view)
     {
-        Events = events ?? new EventLog();
+        Memory = memory;
+        Events = events;
         _index = index;
         _view = view;
         _digest = view.Digest;
@@ -37,22 +39,26 @@ internal sealed class MvccStore
         IsHollow = view.IsHollow;
     }
 
-    /// <summary>The store of a witness that is told where the log stands.</summary>
-    public static MvccStore Hollow(ulong appliedIndex, ulong appliedTerm, Membership membership)
+    private MvccStore(StoreMemory memory, StoreView view)
+        : this(memory, new KeyIndexBuilder(memory), new EventLog(memory), view)
     {
-        var index = new KeyIndexBuilder();
-        return new MvccStore(index, new StoreView
-        {
-            Revision = StoreView.Empty.Revision,
-            CompactRevision = 0,
-            Index = index.Publish(),
-            AppliedIndex = appliedIndex,
-            AppliedTerm = appliedTerm,
-            Digest = 0,
-            Membership = membership,
-            IsHollow = true,
-        });
     }
+
+    /// <summary>The store of a witness that is told where the log stands.</summary>
+    public static MvccStore Hollow(ulong appliedIndex, ulong appliedTerm, Membership membership) => new(new StoreMemory(), new StoreView
+    {
+        Revision = StoreView.Empty.Revision,
+        CompactRevision = 0,
+        Index = default,
+        AppliedIndex = appliedIndex,
+        AppliedTerm = appliedTerm,
+        Digest = 0,
+        Membership = membership,
+        IsHollow = true,
+    });
+
+    /// <summary>Where the records are; a reader enters before it takes the view.</summary>
+    public StoreMemory Memory { get; }
 
     /// <summary>The newest published version.</summary>
     public StoreView View => Volatile.Read(ref _view);
@@ -95,22 +101,17 @@ internal sealed class MvccStore
     /// the same step; 0 is none.
     /// </summary>
     /// <returns>The version it replaces, a tombstone included, or null.</returns>
-    public VersionRecord? Put(long revision, ReadOnlySpan<byte> key, byte[] value, long leaseId)
+    public VersionRecord Put(long revision, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, long leaseId)
     {
-        KeyRecord? record = _index.Find(key);
-        VersionRecord? previous = record?.Head;
-        bool exists = previous is { IsTombstone: false };
-        var version = new VersionRecord(
-            revision,
-            _sub++,
-            exists ? previous!.CreateRevision : revision,
-            exists ? previous!.Version + 1 : 1,
-            leaseId,
-            value,
-            previous);
-        if (record is null)
+        KeyRecord record = _index.Find(key);
+        VersionRecord previous = record.IsNull ? default : record.Head;
+        bool exists = !previous.IsNull && !previous.IsTombstone;
+        var head = new VersionHead(revision, _sub++, exists ? previous.CreateRevision : revision, exists ? previous.Version + 1 : 1, leaseId);
+        var version = VersionRecord.Create(Memory, head, value.Length, previous, out Span<byte> bytes);
+        value.CopyTo(bytes);
+        if (record.IsNull)
         {
-            record = new KeyRecord(key.ToArray(), version);
+            record = KeyRecord.Create(Memory, key, version);
             _index.Insert(record);
         }
         else
@@ -124,7 +125,7 @@ internal sealed class MvccStore
 
         Events.Append(revision, record, version);
         Digest(revision, key, version);
-        Leases.Move(ref _digest, key, previous?.LeaseId ?? 0, leaseId);
+        Leases.Move(ref _digest, key, exists ? previous.LeaseId : 0, leaseId);
         return previous;
     }
 
@@ -133,10 +134,11 @@ internal sealed class MvccStore
     {
         VersionRecord previous = record.Head;
         Invariant.Check(!previous.IsTombstone, "a deleted key is deleted again");
-        record.Head = VersionRecord.Tombstone(revision, _sub++, previous);
+        var tombstone = VersionRecord.Create(Memory, VersionHead.Tombstone(revision, _sub++), 0, previous, out _);
+        record.Head = tombstone;
         _index.AddLive(record.Key, KnownBugs.DeletedKeyStaysCounted ? 0 : -1);
-        Events.Append(revision, record, record.Head);
-        Digest(revision, record.Key, record.Head);
+        Events.Append(revision, record, tombstone);
+        Digest(revision, record.Key, tombstone);
         Leases.Move(ref _digest, record.Key, previous.LeaseId, 0);
     }
 
@@ -204,6 +206,8 @@ internal sealed class MvccStore
         {
             Events.Trim(Horizon());
         }
+
+        Memory.Published();
     }
 
     /// <summary>How far history may be forgotten: what is compacted, but for what somebody still reads. The view that says what is compacted is published before.</summary>
@@ -230,21 +234,31 @@ internal sealed class MvccStore
     /// Cuts what no readable revision of the record needs, given that everything from <paramref name="horizon"/> on must stay
     /// readable, and can be watched: what the revision itself did is kept, removals and all. Says whether the key itself can go.
     /// </summary>
-    public static bool CutHistory(KeyRecord record, long horizon)
+    public bool CutHistory(KeyRecord record, long horizon)
     {
-        VersionRecord? version = record.Head;
-        while (version is not null && (version.ModRevision > horizon || version.Previous?.ModRevision == horizon))
+        VersionRecord head = record.Head;
+        VersionRecord version = head;
+        while (!version.IsNull && (version.ModRevision > horizon || version.Previous is { IsNull: false } before && before.ModRevision == horizon))
         {
             version = version.Previous;
         }
 
-        version?.CutPrevious();
-        bool isOver = version is not null && (version.ModRevision < horizon || KnownBugs.DeletionAtCompactedRevisionForgotten);
-        return isOver && version!.IsTombstone && ReferenceEquals(version, record.Head);
+        if (version.IsNull)
+        {
+            return false;
+        }
+
+        version.CutPrevious(Memory);
+        bool isOver = version.ModRevision < horizon || KnownBugs.DeletionAtCompactedRevisionForgotten;
+        return isOver && version.IsTombstone && version.Equals(head);
     }
 
     /// <summary>Removes a key that <see cref="CutHistory"/> found to be gone for good. Invisible to every readable revision.</summary>
-    public void Forget(KeyRecord record) => _index.Remove(record.Key);
+    public void Forget(KeyRecord record)
+    {
+        _index.Remove(record.Key);
+        record.Retire(Memory);
+    }
 
     private void Digest(long revision, ReadOnlySpan<byte> key, VersionRecord version)
     {

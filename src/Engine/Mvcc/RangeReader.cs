@@ -1,4 +1,5 @@
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Mvcc;
 
@@ -39,16 +40,23 @@ internal static class RangeReader
         return counter.Count;
     }
 
-    public static KeyValue ToKeyValue(KeyRecord record, VersionRecord version, bool keysOnly) => new(
-        record.Key,
-        keysOnly ? default(ReadOnlyMemory<byte>) : version.Value,
-        new Revision(version.CreateRevision),
-        new Revision(version.ModRevision),
-        version.Version,
-        version.LeaseId);
+    /// <summary>A copy, which outlives the record.</summary>
+    public static KeyValue ToKeyValue(ReadOnlySpan<byte> key, VersionRecord version, bool keysOnly = false)
+    {
+        ReadOnlySpan<byte> value = keysOnly ? default : version.Value;
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(key.Length + value.Length);
+        key.CopyTo(bytes);
+        value.CopyTo(bytes.AsSpan(key.Length));
+        return new KeyValue(
+            bytes.AsMemory(0, key.Length),
+            bytes.AsMemory(key.Length),
+            new Revision(version.CreateRevision),
+            new Revision(version.ModRevision),
+            version.Version,
+            version.LeaseId);
+    }
 
-    private static bool NeedsWholeRange(RangeRequest request) =>
-        HasFilter(request) || request.SortTarget != SortTarget.Key || request.SortOrder == SortOrder.Descending;
+    private static bool NeedsWholeRange(RangeRequest request) => HasFilter(request) || request.SortTarget != SortTarget.Key;
 
     private static bool HasFilter(RangeRequest request) =>
         request.MinModRevision.Value != 0 || request.MaxModRevision.Value != 0
@@ -56,9 +64,9 @@ internal static class RangeReader
 
     private static RangeResponse ReadSingle(in KeyIndex index, long revision, RangeRequest request)
     {
-        KeyRecord? record = index.Find(request.Key.Span);
-        VersionRecord? version = record?.At(revision);
-        if (record is null || version is null)
+        KeyRecord record = index.Find(request.Key.Span);
+        VersionRecord version = record.ReadAt(revision);
+        if (version.IsNull)
         {
             return new RangeResponse();
         }
@@ -68,13 +76,21 @@ internal static class RangeReader
             return new RangeResponse { Count = 1 };
         }
 
-        return new RangeResponse { Count = 1, Items = [ToKeyValue(record, version, request.KeysOnly)] };
+        return new RangeResponse { Count = 1, Items = [ToKeyValue(record.Key, version, request.KeysOnly)] };
     }
 
     private static RangeResponse ReadInOrder(in KeyIndex index, in KeyRange range, long indexRevision, long revision, RangeRequest request)
     {
         var collector = new Collector(revision, request, request.Limit > 0 ? request.Limit : long.MaxValue);
-        index.Scan(range, ref collector);
+        if (request.SortOrder == SortOrder.Descending)
+        {
+            index.ScanBackward(range, ref collector);
+        }
+        else
+        {
+            index.Scan(range, ref collector);
+        }
+
         if (!collector.Full)
         {
             return new RangeResponse { Items = collector.Items, Count = collector.Items.Count };
@@ -148,7 +164,7 @@ internal static class RangeReader
 
         public bool Visit(KeyRecord record)
         {
-            Count += record.At(revision) is null ? 0 : 1;
+            Count += record.ReadAt(revision).IsNull ? 0 : 1;
             return true;
         }
     }
@@ -168,8 +184,8 @@ internal static class RangeReader
 
         public bool Visit(KeyRecord record)
         {
-            VersionRecord? version = record.At(revision);
-            if (version is null)
+            VersionRecord version = record.ReadAt(revision);
+            if (version.IsNull)
             {
                 return true;
             }
@@ -183,7 +199,7 @@ internal static class RangeReader
             Seen++;
             if (Passes(version, request))
             {
-                Items.Add(ToKeyValue(record, version, _keysOnly));
+                Items.Add(ToKeyValue(record.Key, version, _keysOnly));
             }
 
             return true;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Mvcc;
 
@@ -11,45 +12,44 @@ namespace MetaStore.Engine.Mvcc;
 /// </summary>
 internal static class StoreHash
 {
-    public static uint Compute(StoreView view, long revision)
-    {
-        var visitor = new Hasher(revision, view.CompactRevision);
-        view.Index.Scan(KeyRange.From(new byte[] { 0 }, new byte[] { 0 }), ref visitor);
-        return ~visitor.Crc;
-    }
+    private const int KeysPerSection = 4096;
 
-    /// <summary>
-    /// The versions of a record that are readable somewhere in [compacted, revision], or were made there, newest first: what a read or a watch from the compacted revision on
-    /// needs.
-    /// </summary>
-    public static IEnumerable<VersionRecord> Readable(KeyRecord record, long revision, long compacted)
+    /// <summary>Of a store whose history is held back by a pin from <paramref name="compacted"/> on.</summary>
+    public static uint Compute(MvccStore store, long revision, long compacted)
     {
-        for (VersionRecord? version = record.Head; version is not null; version = version.Previous)
+        uint crc = uint.MaxValue;
+        byte[]? cursor = [0];
+        while (cursor is not null)
         {
-            if (version.ModRevision > revision)
-            {
-                continue;
-            }
-
-            if (version.ModRevision > compacted || (version.ModRevision == compacted && !KnownBugs.DeletionAtCompactedRevisionForgotten) || !version.IsTombstone)
-            {
-                yield return version;
-            }
-
-            if (version.ModRevision < compacted || (version.ModRevision == compacted && version.Previous?.ModRevision != compacted))
-            {
-                yield break;
-            }
+            // A section at a time: what is retired meanwhile need not wait for the whole walk.
+            using ReadSection section = store.Memory.Enter();
+            var visitor = new Hasher(crc, revision, compacted);
+            store.View.Index.Scan(KeyRange.From(cursor, new byte[] { 0 }), ref visitor);
+            crc = visitor.Crc;
+            cursor = visitor.Next;
         }
+
+        return ~crc;
     }
 
-    private struct Hasher(long revision, long compacted) : IRecordVisitor
+    private struct Hasher(uint seed, long revision, long compacted) : IRecordVisitor
     {
-        public uint Crc { get; private set; } = uint.MaxValue;
+        private int _left = KeysPerSection;
+
+        public uint Crc { get; private set; } = seed;
+
+        /// <summary>The first key that was not hashed; null at the end.</summary>
+        public byte[]? Next { get; private set; }
 
         public bool Visit(KeyRecord record)
         {
-            foreach (VersionRecord version in Readable(record, revision, compacted))
+            if (_left-- == 0)
+            {
+                Next = record.Key.ToArray();
+                return false;
+            }
+
+            foreach (VersionRecord version in new ReadableVersions(record, revision, compacted))
             {
                 Add(record.Key);
                 Crc = BitOperations.Crc32C(Crc, (ulong)version.ModRevision);
@@ -78,5 +78,38 @@ internal static class StoreHash
 
             Crc = crc;
         }
+    }
+}
+
+/// <summary>
+/// The versions of a record that are readable somewhere in [compacted, revision], or were made there, newest first: what a read or a watch from the compacted revision on
+/// needs.
+/// </summary>
+internal struct ReadableVersions(KeyRecord record, long revision, long compacted)
+{
+    private VersionRecord _next = record.Head;
+
+    public VersionRecord Current { get; private set; }
+
+    public readonly ReadableVersions GetEnumerator() => this;
+
+    public bool MoveNext()
+    {
+        while (!_next.IsNull)
+        {
+            VersionRecord version = _next;
+            long mod = version.ModRevision;
+            VersionRecord previous = version.Previous;
+            bool isLast = mod < compacted || (mod == compacted && (previous.IsNull || previous.ModRevision != compacted));
+            _next = isLast ? default : previous;
+            bool isNeeded = mod > compacted || (mod == compacted && !KnownBugs.DeletionAtCompactedRevisionForgotten) || !version.IsTombstone;
+            if (mod <= revision && isNeeded)
+            {
+                Current = version;
+                return true;
+            }
+        }
+
+        return false;
     }
 }

@@ -17,6 +17,7 @@ internal sealed class StoreView
     /// <summary>The oldest readable revision; 0 before the first compaction. Replicated state: never depends on how far this node has cut.</summary>
     public required long CompactRevision { get; init; }
 
+    /// <summary>The keys: for whoever entered the store's memory before it took the view, and until it leaves.</summary>
     public required KeyIndex Index { get; init; }
 
     /// <summary>The log up to here is in the view. One object with the data, so the two can never part.</summary>

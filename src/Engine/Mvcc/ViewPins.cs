@@ -42,7 +42,10 @@ internal sealed class ViewPins
         }
     }
 
-    /// <summary>A view whose history stays whole until this is disposed.</summary>
+    /// <summary>
+    /// A view whose history stays whole until this is disposed. Of its index that is not said: nodes go when the next view is published and no reader is inside the
+    /// store's memory any more. Whoever walks on from one section to the next finds all that it needs in the index of that day.
+    /// </summary>
     internal sealed class PinnedView(ViewPins owner, StoreView view) : IDisposable
     {
         private int _released;

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 using MetaStore.Raft;
@@ -17,9 +18,13 @@ internal delegate int SnapshotSource(Span<byte> buffer);
 /// </summary>
 internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership)
 {
+    /// <summary>Memory for so much is taken before the bytes are there.</summary>
+    private const int TrustedBytes = 1 << 20;
+
     private readonly byte[] _number = new byte[sizeof(ulong)];
     private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
     private readonly List<LoggedEvent> _changes = [];
+    private readonly StoreMemory _memory = new();
     private long _offset;
 
     /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
@@ -35,9 +40,9 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         ulong appliedTerm = UInt64();
         ulong digest = UInt64();
         Require(compactRevision <= revision, $"compact revision {compactRevision} lies behind revision {revision}");
-        var index = new KeyIndexBuilder();
+        var index = new KeyIndexBuilder(_memory);
         long newest = ReadKeys(index, revision, compactRevision);
-        var events = new EventLog();
+        var events = new EventLog(_memory);
         events.Restore(_changes);
         if (KnownBugs.RevisionLostByCompaction)
         {
@@ -57,7 +62,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Leases = ReadLeases(),
             IsHollow = flags != 0,
         };
-        return new MvccStore(index, view, events);
+        return new MvccStore(_memory, index, events, view);
     }
 
     private long ReadKeys(KeyIndexBuilder index, long revision, long compactRevision)
@@ -73,10 +78,10 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Require(versions > 0, "a key has no version");
             VersionRecord head = ReadVersions(versions, revision);
             newest = Math.Max(newest, head.ModRevision);
-            var record = new KeyRecord(key, head);
+            var record = KeyRecord.Create(_memory, key, head);
             index.Insert(record);
             Attach(key, head.LeaseId);
-            for (VersionRecord? version = head; version is not null && version.ModRevision >= compactRevision; version = version.Previous)
+            for (VersionRecord version = head; !version.IsNull && version.ModRevision >= compactRevision; version = version.Previous)
             {
                 _changes.Add(new LoggedEvent(record, version));
             }
@@ -90,32 +95,49 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         return newest;
     }
 
+    /// <summary>Newest first, as they are written: each is put behind the one before.</summary>
     private VersionRecord ReadVersions(uint count, long revision)
     {
-        var fields = new (long Mod, uint Sub, long Create, long Version, long Lease, byte[] Value)[Math.Min(count, 16)];
-        int used = 0;
+        VersionRecord head = default;
+        VersionRecord last = default;
         long above = revision;
         for (uint i = 0; i < count; i++)
         {
             long mod = Int64();
             Require(mod > 0 && mod <= above, $"version at revision {mod} follows one at {above}");
             above = mod;
-            if (used == fields.Length)
+            VersionRecord version = ReadVersion(mod);
+            if (last.IsNull)
             {
-                Array.Resize(ref fields, used * 2);
+                head = version;
+            }
+            else
+            {
+                last.SetPrevious(version);
             }
 
-            fields[used++] = (mod, UInt32(), Int64(), Int64(), Int64(), Bytes(UInt32()));
+            last = version;
         }
 
-        VersionRecord? head = null;
-        for (int i = used - 1; i >= 0; i--)
+        return head;
+    }
+
+    private VersionRecord ReadVersion(long mod)
+    {
+        var head = new VersionHead(mod, UInt32(), Int64(), Int64(), Int64());
+        uint length = UInt32();
+        if (length > TrustedBytes)
         {
-            (long mod, uint sub, long create, long version, long lease, byte[] value) = fields[i];
-            head = new VersionRecord(mod, sub, create, version, lease, value, head);
+            // A wrong length ends in an error, not in a huge allocation.
+            byte[] bytes = Bytes(length);
+            var large = VersionRecord.Create(_memory, head, bytes.Length, default, out Span<byte> copy);
+            bytes.CopyTo(copy);
+            return large;
         }
 
-        return head!;
+        var version = VersionRecord.Create(_memory, head, (int)length, default, out Span<byte> value);
+        Fill(value);
+        return version;
     }
 
     private SessionTable ReadSessions(ulong appliedIndex)

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 
@@ -33,15 +34,18 @@ internal sealed class StoreSnapshotWriter : IDisposable
     public const byte EndsWithLastKeyFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
+    private readonly MvccStore _store;
     private readonly ViewPins.PinnedView _pin;
     private readonly SnapshotSink _sink;
     private readonly ArrayBufferWriter<byte> _buffer = new(64 << 10);
     private byte[]? _cursor = [0];
+    private VersionHead? _lastOfCursor;
     private IEnumerator<ulong>? _tables;
     private ulong _keys;
 
     public StoreSnapshotWriter(MvccStore store, SnapshotSink sink)
     {
+        _store = store;
         _pin = store.Pins.Pin(store);
         _sink = sink;
         StoreView view = _pin.View;
@@ -78,8 +82,11 @@ internal sealed class StoreSnapshotWriter : IDisposable
 
     private void WriteKeys(int bytes)
     {
+        using ReadSection section = _store.Memory.Enter();
         var visitor = new Encoder(this, bytes);
-        View.Index.Scan(KeyRange.From(_cursor!, new byte[] { 0 }), ref visitor);
+
+        // Today's index: it has all keys that the view had and that are readable in it, since the pin holds them back, and others, which are not.
+        _store.View.Index.Scan(KeyRange.From(_cursor!, new byte[] { 0 }), ref visitor);
         _cursor = visitor.Next;
         if (_cursor is null)
         {
@@ -103,28 +110,67 @@ internal sealed class StoreSnapshotWriter : IDisposable
         return true;
     }
 
-    private void Add(KeyRecord record)
+    /// <summary>Writes a key, or what is left of it; false where the slice is full before its end.</summary>
+    private bool TryAdd(KeyRecord record, int bytes)
     {
-        VersionRecord[] versions = [.. StoreHash.Readable(record, View.Revision, View.CompactRevision)];
-        if (versions.Length == 0)
+        var versions = new ReadableVersions(record, View.Revision, View.CompactRevision);
+        if (_lastOfCursor is null && !TryBegin(record, versions))
         {
-            return;
+            return true;
+        }
+
+        foreach (VersionRecord version in versions)
+        {
+            if (_lastOfCursor is { } last && !IsBefore(version, last))
+            {
+                continue; // Written in a slice before.
+            }
+
+            if (_buffer.WrittenCount >= bytes)
+            {
+                return false;
+            }
+
+            Add(version);
+            _lastOfCursor = new VersionHead(version.ModRevision, version.Sub, 0, 0, 0);
+        }
+
+        _lastOfCursor = null;
+        return true;
+    }
+
+    private bool TryBegin(KeyRecord record, ReadableVersions versions)
+    {
+        uint count = 0;
+        foreach (VersionRecord unused in versions)
+        {
+            count++;
+        }
+
+        if (count == 0)
+        {
+            return false;
         }
 
         _keys++;
         UInt32((uint)record.Key.Length);
-        UInt32((uint)versions.Length);
+        UInt32(count);
         _buffer.Write(record.Key);
-        foreach (VersionRecord version in versions)
-        {
-            UInt64((ulong)version.ModRevision);
-            UInt32(version.Sub);
-            UInt64((ulong)version.CreateRevision);
-            UInt64((ulong)version.Version);
-            UInt64((ulong)version.LeaseId);
-            UInt32((uint)version.Value.Length);
-            _buffer.Write(version.Value);
-        }
+        return true;
+    }
+
+    private static bool IsBefore(VersionRecord version, in VersionHead last) =>
+        version.ModRevision < last.ModRevision || (version.ModRevision == last.ModRevision && version.Sub < last.Sub);
+
+    private void Add(VersionRecord version)
+    {
+        UInt64((ulong)version.ModRevision);
+        UInt32(version.Sub);
+        UInt64((ulong)version.CreateRevision);
+        UInt64((ulong)version.Version);
+        UInt64((ulong)version.LeaseId);
+        UInt32((uint)version.Value.Length);
+        _buffer.Write(version.Value);
     }
 
     /// <summary>Writes the sessions, a piece at each step: what one session keeps is as much as a slice should be at most, and more.</summary>
@@ -183,19 +229,18 @@ internal sealed class StoreSnapshotWriter : IDisposable
 
     private struct Encoder(StoreSnapshotWriter owner, int bytes) : IRecordVisitor
     {
-        /// <summary>The first key that was not written; null at the end.</summary>
+        /// <summary>The first key that was not written, or not to its end; null at the end.</summary>
         public byte[]? Next { get; private set; }
 
         public bool Visit(KeyRecord record)
         {
-            if (owner._buffer.WrittenCount >= bytes)
+            if (owner._buffer.WrittenCount < bytes && owner.TryAdd(record, bytes))
             {
-                Next = record.Key;
-                return false;
+                return true;
             }
 
-            owner.Add(record);
-            return true;
+            Next = record.Key.ToArray();
+            return false;
         }
     }
 }

@@ -1,5 +1,5 @@
 using MetaStore.Engine.Index;
-using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Transactions;
 
@@ -37,7 +37,7 @@ internal static class CompareEvaluator
             CompareTarget.CreateRevision => version.CreateRevision.CompareTo(compare.Number),
             CompareTarget.ModRevision => version.ModRevision.CompareTo(compare.Number),
             CompareTarget.Lease => version.LeaseId.CompareTo(compare.Number),
-            _ => version.Value.AsSpan().SequenceCompareTo(compare.Value.Span),
+            _ => version.Value.SequenceCompareTo(compare.Value.Span),
         };
         return Relates(order, compare.Relation);
     }
@@ -58,8 +58,8 @@ internal static class CompareEvaluator
 
         public bool Visit(KeyRecord record)
         {
-            VersionRecord? version = record.At(revision);
-            if (version is null)
+            VersionRecord version = record.ReadAt(revision);
+            if (version.IsNull)
             {
                 return true;
             }

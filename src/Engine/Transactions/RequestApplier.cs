@@ -1,5 +1,6 @@
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Transactions;
@@ -93,7 +94,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         }
 
         bool needsKey = put.IgnoreValue || put.IgnoreLease;
-        return needsKey && store.Unpublished.Find(put.Key.Span)?.At(store.Revision) is null ? MetaStoreError.KeyNotFound : default;
+        return needsKey && store.Unpublished.Find(put.Key.Span).ReadAt(store.Revision).IsNull ? MetaStoreError.KeyNotFound : default;
     }
 
     /// <summary>
@@ -170,23 +171,23 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private PutResponse? Put(PutRequest put)
         {
-            VersionRecord? old = null;
+            VersionRecord old = default;
             if (put.IgnoreValue || put.IgnoreLease)
             {
-                old = owner.Store.Unpublished.Find(put.Key.Span)?.Head;
-                Invariant.Check(old is { IsTombstone: false }, "a put that keeps value or lease passed its check without a key");
+                old = owner.Store.Unpublished.Find(put.Key.Span).ReadAt(long.MaxValue);
+                Invariant.Check(!old.IsNull, "a put that keeps value or lease passed its check without a key");
             }
 
-            byte[] value = put.IgnoreValue ? old!.Value : put.Value.ToArray();
-            VersionRecord? previous = owner.Store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old!.LeaseId : LeaseOf(put));
+            ReadOnlySpan<byte> value = put.IgnoreValue ? old.Value : put.Value.Span;
+            VersionRecord previous = owner.Store.Put(Revision, put.Key.Span, value, put.IgnoreLease ? old.LeaseId : LeaseOf(put));
             Changed = true;
             if (!wantResponse)
             {
                 return null;
             }
 
-            bool returnsPrevious = put.ReturnPrevious && previous is { IsTombstone: false };
-            return new PutResponse { Header = Header(), Previous = returnsPrevious ? ToKeyValue(put.Key.ToArray(), previous!) : null };
+            bool returnsPrevious = put.ReturnPrevious && !previous.IsNull && !previous.IsTombstone;
+            return new PutResponse { Header = Header(), Previous = returnsPrevious ? RangeReader.ToKeyValue(put.Key.Span, previous) : null };
         }
 
         private long LeaseOf(PutRequest put) => put.TimeToLive == TimeSpan.Zero ? put.LeaseId : owner._leases.GrantForOneKey(owner.Index, put.TimeToLive);
@@ -200,7 +201,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             {
                 if (wantResponse && delete.ReturnPrevious)
                 {
-                    previous.Add(ToKeyValue(record.Key, record.Head));
+                    previous.Add(RangeReader.ToKeyValue(record.Key, record.Head));
                 }
 
                 owner.Store.Delete(Revision, record);
@@ -245,9 +246,6 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             long revision = Changed ? Revision : owner.Store.Revision;
             return _depth == 0 ? owner.FullHeader(revision) : new ResponseHeader(0, 0, new Revision(revision), 0);
         }
-
-        private static KeyValue ToKeyValue(byte[] key, VersionRecord version) =>
-            new(key, version.Value, new Revision(version.CreateRevision), new Revision(version.ModRevision), version.Version, version.LeaseId);
     }
 
     private readonly struct LiveCollector(List<KeyRecord> records) : IRecordVisitor

@@ -1,5 +1,6 @@
 using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Raft;
 
@@ -14,10 +15,18 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 {
     public RangeResponse Range(RangeRequest request, TimeSpan? staleness)
     {
-        RangeResponse response = Range(stores.Current.View, request, out long oldest);
+        MvccStore store = stores.Current;
+        RangeResponse response;
+        long oldest;
+        using (store.Memory.Enter())
+        {
+            response = Range(store.View, request, out oldest);
+        }
+
         if (!IsStillReadable(oldest))
         {
-            MvccStore store = stores.Current;
+            store = stores.Current;
+            using ReadSection section = store.Memory.Enter();
             using ViewPins.PinnedView pin = store.Pins.Pin(store);
             response = Range(pin.View, request, out _);
         }
@@ -35,13 +44,18 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     /// <summary>Runs a transaction that <see cref="IsReadOnly"/> on one view.</summary>
     public TxnResponse Txn(TxnRequest txn)
     {
-        TxnResponse response = Txn(stores.Current.View, txn, out long oldest);
-        if (IsStillReadable(oldest))
+        MvccStore store = stores.Current;
+        using (store.Memory.Enter())
         {
-            return response;
+            TxnResponse response = Txn(store.View, txn, out long oldest);
+            if (IsStillReadable(oldest))
+            {
+                return response;
+            }
         }
 
-        MvccStore store = stores.Current;
+        store = stores.Current;
+        using ReadSection section = store.Memory.Enter();
         using ViewPins.PinnedView pin = store.Pins.Pin(store);
         return Txn(pin.View, txn, out _);
     }
@@ -55,7 +69,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         return new HashResponse
         {
             Header = Header(pin.View),
-            Hash = StoreHash.Compute(pin.View, revision),
+            Hash = StoreHash.Compute(store, revision, pin.View.CompactRevision),
             HashRevision = new Revision(revision),
             CompactRevision = new Revision(pin.View.CompactRevision),
         };

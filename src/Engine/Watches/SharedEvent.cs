@@ -1,3 +1,4 @@
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Watches;
@@ -8,7 +9,6 @@ namespace MetaStore.Engine.Watches;
 /// </summary>
 internal struct SharedEvent(LoggedEvent logged)
 {
-    private byte[]? _key;
     private WatchEvent? _plain;
     private WatchEvent? _full;
 
@@ -26,22 +26,17 @@ internal struct SharedEvent(LoggedEvent logged)
         return _full ??= Previous() is { } previous ? Make(previous) : _plain ??= Make(previous: null);
     }
 
-    private byte[] Key => _key ??= [.. logged.Record.Key];
-
-    private WatchEvent Make(KeyValue? previous) => new() { Type = Type, KeyValue = Copy(logged.Version), Previous = previous };
+    private WatchEvent Make(KeyValue? previous) => new() { Type = Type, KeyValue = RangeReader.ToKeyValue(logged.Record.Key, logged.Version), Previous = previous };
 
     /// <summary>The state that the revision found, as in etcd: not one that it made itself on the way.</summary>
-    private KeyValue? Previous()
+    private readonly KeyValue? Previous()
     {
-        VersionRecord? version = logged.Version.Previous;
-        while (version is not null && version.ModRevision == logged.Version.ModRevision)
+        VersionRecord version = logged.Version.Previous;
+        while (!version.IsNull && version.ModRevision == logged.Version.ModRevision)
         {
             version = version.Previous;
         }
 
-        return version is null or { IsTombstone: true } ? null : Copy(version);
+        return version.IsNull || version.IsTombstone ? null : RangeReader.ToKeyValue(logged.Record.Key, version);
     }
-
-    private KeyValue Copy(VersionRecord version) => new(
-        Key, version.Value.ToArray(), new Revision(version.CreateRevision), new Revision(version.ModRevision), version.Version, version.LeaseId);
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Transactions;
@@ -125,6 +126,7 @@ internal sealed class WatchHub : ILoop
 
         bool worked = TakeInbox();
         _store = _parts.Stores.Current;
+        using ReadSection section = _store.Memory.Enter();
         StoreView view = _store.View;
         if (view.IsHollow && _watchers.Count > 0)
         {

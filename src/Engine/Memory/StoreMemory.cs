@@ -1,0 +1,82 @@
+namespace MetaStore.Engine.Memory;
+
+/// <summary>
+/// The native memory of one store: its blocks, and who may still be looking at those that are out of use. Everything but <see cref="Enter"/> is the writer's.
+/// </summary>
+internal sealed class StoreMemory : IDisposable
+{
+    private readonly NativeArena _arena = new();
+    private readonly EpochDomain _epochs = new();
+    private readonly Queue<(long Epoch, nint Address, int Bytes)> _retired = new();
+    private readonly List<(nint Address, int Bytes)> _unreachableSoon = [];
+
+    /// <summary>Bytes in use, those included that wait for their last reader.</summary>
+    public long LiveBytes => _arena.LiveBytes;
+
+    /// <summary>Blocks in use, those included that wait for their last reader.</summary>
+    public long LiveBlocks => _arena.LiveBlocks;
+
+    /// <summary>Bytes taken from the system.</summary>
+    public long ReservedBytes => _arena.ReservedBytes;
+
+    /// <summary>Blocks that wait for their last reader.</summary>
+    public int Retired => _retired.Count + _unreachableSoon.Count;
+
+    /// <summary>Begins a reader's stay. What it finds stays what it is until it is disposed. Any thread.</summary>
+    public ReadSection Enter() => new(this, _epochs.Enter());
+
+    public nint Allocate(int bytes) => _arena.Allocate(bytes);
+
+    /// <summary>A block that nobody but the writer has ever seen.</summary>
+    public void Free(nint address, int bytes) => _arena.Free(address, bytes);
+
+    /// <summary>A block that nobody will find any more who looks at the next published view.</summary>
+    public void Retire(nint address, int bytes) => _unreachableSoon.Add((address, bytes));
+
+    /// <summary>The view that leads to none of the retired blocks is published: frees those that no reader can hold.</summary>
+    public void Published()
+    {
+        if (_unreachableSoon.Count > 0)
+        {
+            long epoch = _epochs.Advance();
+            foreach ((nint address, int bytes) in _unreachableSoon)
+            {
+                _retired.Enqueue((epoch, address, bytes));
+            }
+
+            _unreachableSoon.Clear();
+        }
+
+        Reclaim();
+    }
+
+    /// <summary>Frees what has lost its last reader.</summary>
+    public void Reclaim()
+    {
+        if (_retired.Count == 0)
+        {
+            return;
+        }
+
+        long safe = _epochs.SafeThrough();
+        while (_retired.TryPeek(out (long Epoch, nint Address, int Bytes) oldest) && oldest.Epoch <= safe)
+        {
+            _retired.Dequeue();
+            _arena.Free(oldest.Address, oldest.Bytes);
+        }
+    }
+
+    /// <summary>Everything at once. Nobody reads or writes any more.</summary>
+    public void Dispose() => _arena.Dispose();
+
+    internal void Leave(int slot) => _epochs.Leave(slot);
+}
+
+/// <summary>
+/// A reader's stay in a store's memory (see <see cref="EpochDomain"/>). It holds on to the memory itself as well, so that a store that was exchanged for another
+/// is not given back under a reader's hands.
+/// </summary>
+internal readonly ref struct ReadSection(StoreMemory memory, int slot)
+{
+    public void Dispose() => memory.Leave(slot);
+}
