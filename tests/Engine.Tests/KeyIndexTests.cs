@@ -1,5 +1,6 @@
 using System.Text;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Tests;
@@ -26,7 +27,7 @@ public class KeyIndexTests
             }
             else if (model.GetValueOrDefault(key))
             {
-                store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(key))!);
+                store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(key)));
                 store.CommitRevision(store.Revision + 1);
                 model[key] = false;
             }
@@ -35,6 +36,7 @@ public class KeyIndexTests
             {
                 store.Publish((ulong)i + 1, 1);
                 Compare(store.View, model, random, keySpace);
+                IndexShape.Check(store);
             }
         }
     }
@@ -45,11 +47,12 @@ public class KeyIndexTests
         var store = new MvccStore();
         Fill(store, 0, 500);
         store.Publish(1, 1);
+        using ReadSection section = store.Memory.Enter();
         StoreView old = store.View;
         Fill(store, 500, 5000);
         foreach (string key in Enumerable.Range(0, 250).Select(Key))
         {
-            store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(key))!);
+            store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(key)));
             store.CommitRevision(store.Revision + 1);
         }
 
@@ -68,22 +71,23 @@ public class KeyIndexTests
         long full = store.Revision;
         for (int i = 0; i < 3000; i += 2)
         {
-            store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(Key(i)))!);
+            store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(Key(i))));
             store.CommitRevision(store.Revision + 1);
         }
 
         store.Compact(full + 10);
         store.Publish(1, 1);
-        uint before = StoreHash.Compute(store.View, store.View.Revision);
+        uint before = StoreHash.Compute(store, store.View.Revision, full + 10);
         var cutter = new HistoryCutter(store);
         while (cutter.RunSlice(100))
         {
         }
 
-        Assert.Equal(before, StoreHash.Compute(store.View, store.View.Revision));
+        Assert.Equal(before, StoreHash.Compute(store, store.View.Revision, full + 10));
         Assert.Equal(2990, RangeReader.Count(store.View.Index, All, store.View.Revision, full + 10));
-        Assert.Null(store.View.Index.Find(Encoding.ASCII.GetBytes(Key(0))));
-        Assert.NotNull(store.View.Index.Find(Encoding.ASCII.GetBytes(Key(2998))));
+        Assert.True(store.View.Index.Find(Encoding.ASCII.GetBytes(Key(0))).IsNull);
+        Assert.False(store.View.Index.Find(Encoding.ASCII.GetBytes(Key(2998))).IsNull);
+        IndexShape.Check(store);
     }
 
     [Fact]
@@ -100,10 +104,135 @@ public class KeyIndexTests
         store.Publish(2, 1);
         var cutter = new HistoryCutter(store);
         Assert.False(cutter.RunSlice(10));
-        Assert.Equal(1, pin.View.Index.Find(key)!.At(first)!.Value[0]);
+        Assert.Equal(1, store.View.Index.Find(key).ReadAt(first).Value[0]);
         pin.Dispose();
         Assert.True(cutter.RunSlice(10));
-        Assert.Null(store.View.Index.Find(key)!.At(first));
+        Assert.True(store.View.Index.Find(key).ReadAt(first).IsNull);
+    }
+
+    /// <summary>Keys that have everything in common but a byte, are each other's beginnings, or hold zeros where others end.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void Keys_that_are_hard_to_tell_apart_are_told_apart(int seed)
+    {
+        var random = new Random(seed);
+        var store = new MvccStore();
+        var model = new SortedDictionary<byte[], bool>(Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)));
+        for (int i = 0; i < 30_000; i++)
+        {
+            byte[] key = HardKey(random, seed);
+            KeyRecord record = store.Unpublished.Find(key);
+            Assert.Equal(model.ContainsKey(key), !record.IsNull);
+            if (random.Next(100) < (i / 10_000 == 1 ? 20 : 60))
+            {
+                Put(store, key, 1);
+                model[key] = true;
+            }
+            else if (model.GetValueOrDefault(key))
+            {
+                store.Delete(store.Revision + 1, record);
+                store.CommitRevision(store.Revision + 1);
+                model[key] = false;
+            }
+
+            if (i % 3000 == 2999)
+            {
+                store.Compact(store.Revision);
+                store.Publish((ulong)i + 1, 1);
+                var cutter = new HistoryCutter(store);
+                while (cutter.RunSlice(100))
+                {
+                }
+
+                // Removals at the compacted revision itself are kept.
+                Put(store, "z"u8.ToArray(), 1);
+                model["z"u8.ToArray()] = true;
+                store.Compact(store.Revision);
+                store.Publish((ulong)i + 2, 1);
+                while (cutter.RunSlice(100))
+                {
+                }
+
+                foreach (byte[] gone in model.Where(p => !p.Value).Select(p => p.Key).ToArray())
+                {
+                    model.Remove(gone);
+                }
+
+                CompareHard(store, model, random, seed);
+            }
+        }
+    }
+
+    [Fact]
+    public void Whatever_comes_goes_again_and_leaves_no_memory_behind()
+    {
+        var store = new MvccStore();
+        for (int round = 0; round < 3; round++)
+        {
+            Fill(store, 0, 10_000);
+            store.Publish((ulong)store.Revision, 1);
+            IndexShape.Check(store);
+            foreach (int number in Enumerable.Range(0, 10_000).OrderBy(n => n * 7919 % 10_007))
+            {
+                store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(Key(number))));
+                store.CommitRevision(store.Revision + 1);
+            }
+
+            Put(store, "last"u8.ToArray(), 1);
+            store.Compact(store.Revision);
+            store.Publish((ulong)store.Revision, 1);
+            var cutter = new HistoryCutter(store);
+            while (cutter.RunSlice(1000))
+            {
+            }
+
+            IndexShape.Check(store);
+            Assert.Equal(1, store.View.Index.LiveCount);
+            Assert.InRange(store.Memory.LiveBlocks, 4, 10);
+        }
+    }
+
+    private static byte[] HardKey(Random random, int seed)
+    {
+        byte[] alphabet = seed switch
+        {
+            1 => [0, 1],
+            2 => [0, 255],
+            3 => "ab"u8.ToArray(),
+            _ => [.. Enumerable.Range(0, 256).Select(i => (byte)i)],
+        };
+        int shared = random.Next(4) * 9;
+        byte[] key = new byte[1 + shared + random.Next(12)];
+        Array.Fill(key, alphabet[0]);
+        for (int i = Math.Max(0, key.Length - 1 - random.Next(10)); i < key.Length; i++)
+        {
+            key[i] = alphabet[random.Next(alphabet.Length)];
+        }
+
+        return key;
+    }
+
+    private static void CompareHard(MvccStore store, SortedDictionary<byte[], bool> model, Random random, int seed)
+    {
+        IndexShape.Check(store);
+        StoreView view = store.View;
+        byte[][] live = [.. model.Keys];
+        Assert.Equal(live.Length, view.Index.LiveCount);
+        for (int i = 0; i < 50; i++)
+        {
+            byte[] start = HardKey(random, seed);
+            byte[] end = [.. HardKey(random, seed), 0]; // One zero alone would mean "without an end".
+            byte[][] expected = [.. live.Where(key => key.AsSpan().SequenceCompareTo(start) >= 0 && key.AsSpan().SequenceCompareTo(end) < 0)];
+            var request = new RangeRequest { Key = start, RangeEnd = end };
+            Assert.Equal(expected, RangeReader.Read(view.Index, view.Revision, view.Revision, request).Items.Select(item => item.Key.ToArray()));
+            Assert.Equal(expected.Length, RangeReader.Read(view.Index, view.Revision, view.Revision, request with { CountOnly = true }).Count);
+            RangeResponse last = RangeReader.Read(view.Index, view.Revision, view.Revision, request with { SortOrder = SortOrder.Descending, Limit = 7 });
+            Assert.Equal(expected.Reverse().Take(7), last.Items.Select(item => item.Key.ToArray()));
+            Assert.Equal((expected.Length, expected.Length > 7), ((int)last.Count, last.More));
+        }
     }
 
     private static KeyRange All => KeyRange.From(new byte[] { 0 }, new byte[] { 0 });

@@ -300,7 +300,7 @@ public sealed class SessionLimitsTests
         /// <summary>Of a put on the key that returns what was there.</summary>
         public int AnswerLength(string key)
         {
-            ReadOnlyMemory<byte> value = Store.Unpublished.Find(Bytes(key))!.At(Store.Revision)!.Value;
+            ReadOnlyMemory<byte> value = Store.Unpublished.Find(Bytes(key)).ReadAt(Store.Revision).Value.ToArray();
             var item = new KeyValue(Bytes(key), value, default, default, 1, 0);
             return AnswerCodec.Encode(new PutResponse { Header = default!, Previous = item }, int.MaxValue)!.Length;
         }

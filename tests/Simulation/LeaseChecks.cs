@@ -1,5 +1,6 @@
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Simulation;
@@ -33,10 +34,12 @@ internal sealed class LeaseChecks
     {
         foreach (GroupCore store in Stores(world))
         {
-            CheckAttachments(store);
+            CheckAttachments(store.Store);
+            using ReadSection section = store.Store.Memory.Enter();
+            StoreView view = store.View;
             foreach (byte[] key in _staying)
             {
-                if (store.View.Index.Find(key)?.At(store.View.Revision) is null)
+                if (view.Index.Find(key).ReadAt(view.Revision).IsNull)
                 {
                     throw new SimulationFailure(FailureKind.Correctness, $"key {Convert.ToHexString(key)} was put without a lease, and is gone");
                 }

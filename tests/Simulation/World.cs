@@ -294,7 +294,7 @@ internal sealed class World
     /// </summary>
     private void EndLeases()
     {
-        LeaseChecks.CheckAttachments(Nodes.Where(n => n.IsUp).Select(n => n.StoreOf(_groups[0].Id)!.View).Where(view => !view.IsHollow).MaxBy(view => view.AppliedIndex)!);
+        LeaseChecks.CheckAttachments(Nodes.Where(n => n.IsUp).Select(n => n.StoreOf(_groups[0].Id)!.Store).Where(store => !store.View.IsHollow).MaxBy(store => store.View.AppliedIndex)!);
         RunUntil(() => LeaseChecks.AllAreGone(this), 10 * VirtualTime.Second, orFail: true);
         RunUntil(Agree, HealTimeMax, orFail: true);
         Leases.Check(this);

@@ -104,7 +104,10 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     public WatchHub Watch { get; }
 
-    public StoreView View => _stores.Current.View;
+    public StoreView View => Store.View;
+
+    /// <summary>The store in use.</summary>
+    public MvccStore Store => _stores.Current;
 
     /// <summary>Bytes of log that the group may need before its next snapshot, about. Any thread.</summary>
     public long LogBytesAllowed => _snapshotPolicy.LogBytesAllowed;

@@ -15,7 +15,9 @@ namespace MetaStore.Engine.Memory;
 /// </summary>
 internal sealed class EpochDomain
 {
-    private const int Slots = 64;
+    /// <summary>Readers that can be inside at a time; one more waits.</summary>
+    public const int Slots = 64;
+
     private const long Outside = 0;
 
     private readonly Slot[] _slots = new Slot[Slots];

@@ -16,6 +16,9 @@ internal sealed class EventLog(StoreMemory memory)
 
     private Directory _directory = new(0, 0, new EventSegment[SmallestRing]);
 
+    /// <summary>Segments there are.</summary>
+    public long Segments => Volatile.Read(ref _directory).Count;
+
     /// <summary>Writer only: adds a change of a revision that is the last one's or follows it.</summary>
     public void Append(long revision, KeyRecord record, VersionRecord version)
     {

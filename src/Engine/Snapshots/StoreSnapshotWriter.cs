@@ -39,7 +39,7 @@ internal sealed class StoreSnapshotWriter : IDisposable
     private readonly SnapshotSink _sink;
     private readonly ArrayBufferWriter<byte> _buffer = new(64 << 10);
     private byte[]? _cursor = [0];
-    private VersionHead? _lastOfCursor;
+    private (long Revision, uint Sub)? _lastOfKey; // Which version was written last, of a key that is begun.
     private IEnumerator<ulong>? _tables;
     private ulong _keys;
 
@@ -114,14 +114,14 @@ internal sealed class StoreSnapshotWriter : IDisposable
     private bool TryAdd(KeyRecord record, int bytes)
     {
         var versions = new ReadableVersions(record, View.Revision, View.CompactRevision);
-        if (_lastOfCursor is null && !TryBegin(record, versions))
+        if (_lastOfKey is null && !TryBegin(record, versions))
         {
             return true;
         }
 
         foreach (VersionRecord version in versions)
         {
-            if (_lastOfCursor is { } last && !IsBefore(version, last))
+            if (!IsBefore(version, _lastOfKey!.Value))
             {
                 continue; // Written in a slice before.
             }
@@ -132,10 +132,10 @@ internal sealed class StoreSnapshotWriter : IDisposable
             }
 
             Add(version);
-            _lastOfCursor = new VersionHead(version.ModRevision, version.Sub, 0, 0, 0);
+            _lastOfKey = (version.ModRevision, version.Sub);
         }
 
-        _lastOfCursor = null;
+        _lastOfKey = null;
         return true;
     }
 
@@ -156,11 +156,12 @@ internal sealed class StoreSnapshotWriter : IDisposable
         UInt32((uint)record.Key.Length);
         UInt32(count);
         _buffer.Write(record.Key);
+        _lastOfKey = (long.MaxValue, 0);
         return true;
     }
 
-    private static bool IsBefore(VersionRecord version, in VersionHead last) =>
-        version.ModRevision < last.ModRevision || (version.ModRevision == last.ModRevision && version.Sub < last.Sub);
+    private static bool IsBefore(VersionRecord version, (long Revision, uint Sub) last) =>
+        version.ModRevision < last.Revision || (version.ModRevision == last.Revision && version.Sub < last.Sub);
 
     private void Add(VersionRecord version)
     {
