@@ -1,3 +1,4 @@
+using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
@@ -108,6 +109,10 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     /// <summary>The store in use.</summary>
     public MvccStore Store => _stores.Current;
+
+    /// <summary>Shows what this member has of a range, in the store's own memory.</summary>
+    public Revision Visit<TVisitor>(in KeyRange range, Revision revision, ref TVisitor visitor)
+        where TVisitor : struct, IKeyValueVisitor => _reader.Visit(range, revision.Value, ref visitor);
 
     /// <summary>Bytes of log that the group may need before its next snapshot, about. Any thread.</summary>
     public long LogBytesAllowed => _snapshotPolicy.LogBytesAllowed;

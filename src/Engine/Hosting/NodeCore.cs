@@ -1,3 +1,4 @@
+using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
@@ -68,6 +69,9 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     public void ReportUnreachable(NodeId peer) => Node.ReportUnreachable(peer);
 
     public void ReportRefused(NodeId peer, string reason) => Node.ReportRefused(peer, reason);
+
+    public Revision Visit<TVisitor>(in KeyRange range, Revision revision, ref TVisitor visitor)
+        where TVisitor : struct, IKeyValueVisitor => _group.Visit(range, revision, ref visitor);
 
     public ValueTask<PutResponse> PutAsync(PutRequest request, CancellationToken cancellationToken = default) => _group.PutAsync(request, cancellationToken);
 

@@ -10,13 +10,25 @@ internal sealed class ViewPins
     /// Pins the store's current view. The view is read under the lock that <see cref="Horizon"/> takes, so that no cut can slip
     /// in between the reading and the pinning.
     /// </summary>
-    public PinnedView Pin(MvccStore store)
+    public PinnedView Pin(MvccStore store) => new(this, Hold(store));
+
+    /// <summary>As <see cref="Pin"/>, for whoever is back in a moment and calls <see cref="Release"/> then. Allocates nothing.</summary>
+    public StoreView Hold(MvccStore store)
     {
         lock (_lock)
         {
             StoreView view = store.View;
             _compactRevisions.Add(view.CompactRevision);
-            return new PinnedView(this, view);
+            return view;
+        }
+    }
+
+    /// <summary>A view that <see cref="Hold"/> gave need not be held back any more. Once for each.</summary>
+    public void Release(StoreView view)
+    {
+        lock (_lock)
+        {
+            _compactRevisions.Remove(view.CompactRevision);
         }
     }
 
@@ -34,14 +46,6 @@ internal sealed class ViewPins
         }
     }
 
-    private void Unpin(long compactRevision)
-    {
-        lock (_lock)
-        {
-            _compactRevisions.Remove(compactRevision);
-        }
-    }
-
     /// <summary>
     /// A view whose history stays whole until this is disposed. Of its index that is not said: nodes go when the next view is published and no reader is inside the
     /// store's memory any more. Whoever walks on from one section to the next finds all that it needs in the index of that day.
@@ -56,7 +60,7 @@ internal sealed class ViewPins
         {
             if (Interlocked.Exchange(ref _released, 1) == 0)
             {
-                owner.Unpin(View.CompactRevision);
+                owner.Release(View);
             }
         }
     }

@@ -1,3 +1,4 @@
+using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Memory;
@@ -58,6 +59,34 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         using ReadSection section = store.Memory.Enter();
         using ViewPins.PinnedView pin = store.Pins.Pin(store);
         return Txn(pin.View, txn, out _);
+    }
+
+    /// <summary>Shows a range at a revision, or now where that is 0, to the visitor, in the store's own memory. Says which revision it was.</summary>
+    public Revision Visit<TVisitor>(in KeyRange range, long revision, ref TVisitor visitor)
+        where TVisitor : struct, IKeyValueVisitor
+    {
+        MvccStore store = stores.Current;
+        using ReadSection section = store.Memory.Enter();
+        if (range.IsSingle && TryVisitOne(store, range, ref revision, ref visitor))
+        {
+            return new Revision(revision);
+        }
+
+        // What was shown cannot be taken back: no compaction may come in between.
+        StoreView view = store.Pins.Hold(store);
+        try
+        {
+            CheckHoldsData(view);
+            revision = Resolve(revision, view);
+            var walk = new Walk<TVisitor>(revision) { Visitor = visitor };
+            view.Index.Scan(range, ref walk);
+            visitor = walk.Visitor;
+            return new Revision(revision);
+        }
+        finally
+        {
+            store.Pins.Release(view);
+        }
     }
 
     public HashResponse Hash(HashRequest request)
@@ -154,6 +183,29 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         return new TxnResponse { Header = Header(view), Succeeded = succeeded, Responses = responses };
     }
 
+    /// <summary>False where a compaction came in between, and nothing was shown.</summary>
+    private bool TryVisitOne<TVisitor>(MvccStore store, in KeyRange range, ref long revision, ref TVisitor visitor)
+        where TVisitor : struct, IKeyValueVisitor
+    {
+        StoreView view = store.View;
+        CheckHoldsData(view);
+        long resolved = Resolve(revision, view);
+        KeyRecord record = view.Index.Find(range.Start.Span);
+        VersionRecord version = record.ReadAt(resolved);
+        if (!IsStillReadable(resolved))
+        {
+            return false;
+        }
+
+        revision = resolved;
+        if (!version.IsNull)
+        {
+            visitor.Visit(new KeyValueView(record.Key, version));
+        }
+
+        return true;
+    }
+
     private static long Resolve(long asked, StoreView view)
     {
         MetaStoreError error = RevisionCheck.Check(asked, view.Revision, view.CompactRevision);
@@ -166,6 +218,18 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     }
 
     private bool IsStillReadable(long revision) => revision >= stores.Current.View.CompactRevision;
+
+    private struct Walk<TVisitor>(long revision) : IRecordVisitor
+        where TVisitor : struct, IKeyValueVisitor
+    {
+        public TVisitor Visitor;
+
+        public bool Visit(KeyRecord record)
+        {
+            VersionRecord version = record.ReadAt(revision);
+            return version.IsNull || Visitor.Visit(new KeyValueView(record.Key, version));
+        }
+    }
 }
 
 /// <summary>The store in use. It is exchanged as a whole when a snapshot of the leader is installed.</summary>

@@ -1,0 +1,14 @@
+using MetaStore.Figures;
+
+int[] sizes = args.Contains("--large") ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000];
+Console.WriteLine("name                                                  value unit              reference    ratio");
+IEnumerable<Figure> figures = (args.FirstOrDefault(arg => !arg.StartsWith('-')) ?? "all") switch
+{
+    "read" => new ReadFigures().Run(sizes),
+    "write" => WriteFigures.Run(),
+    _ => new ReadFigures().Run(sizes).Concat(WriteFigures.Run()),
+};
+foreach (Figure figure in figures)
+{
+    Console.WriteLine(figure);
+}
