@@ -6,6 +6,7 @@ namespace MetaStore.Figures;
 internal static class Measure
 {
     private const int Rounds = 5;
+    private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(2);
 
     /// <summary>Nanoseconds of one operation, where a call of <paramref name="run"/> does <paramref name="operations"/> of them.</summary>
     public static double Nanoseconds(int operations, Action run) => Nanoseconds(operations, static () => { }, run);
@@ -14,13 +15,19 @@ internal static class Measure
     public static double Nanoseconds(int operations, Action prepare, Action run)
     {
         double best = double.MaxValue;
-        for (int round = -1; round < Rounds; round++)
+        long begin = Stopwatch.GetTimestamp();
+        int rounds = 0;
+        while (rounds < Rounds)
         {
             prepare();
+            bool isWarm = Stopwatch.GetElapsedTime(begin) > s_warmUp; // By then the code is compiled for good.
             long start = Stopwatch.GetTimestamp();
             run();
-            double elapsed = Stopwatch.GetElapsedTime(start).TotalNanoseconds / operations;
-            best = round < 0 ? best : Math.Min(best, elapsed); // The first one warms up.
+            if (isWarm)
+            {
+                best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalNanoseconds / operations);
+                rounds++;
+            }
         }
 
         return best;

@@ -5,8 +5,9 @@ Console.WriteLine("name                                                  value u
 IEnumerable<Figure> figures = (args.FirstOrDefault(arg => !arg.StartsWith('-')) ?? "all") switch
 {
     "read" => new ReadFigures().Run(sizes),
+    "batch" => WriteFigures.Batch(),
     "write" => WriteFigures.Run(),
-    _ => new ReadFigures().Run(sizes).Concat(WriteFigures.Run()),
+    _ => new ReadFigures().Run(sizes).Concat(WriteFigures.Batch()).Concat(WriteFigures.Run()),
 };
 foreach (Figure figure in figures)
 {

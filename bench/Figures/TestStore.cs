@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using MetaStore.Engine;
+using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Transactions;
 
@@ -13,6 +14,7 @@ internal sealed class TestStore
     public const int ValueBytes = 256;
 
     private readonly HistoryCutter _cutter;
+    private StoreRequest[] _requests = [];
     private ulong _index;
 
     public TestStore()
@@ -31,17 +33,43 @@ internal sealed class TestStore
 
     public byte[] Value { get; } = new byte[ValueBytes];
 
-    /// <summary>Keys in an order of no order, which have everything in common but a number.</summary>
-    public static byte[][] MakeKeys(int count, int from = 0)
+    /// <summary>Keys in an order of no order, which have everything in common but a number. They lie in memory in this order, as if each had just come in.</summary>
+    public static byte[][] MakeKeys(int count)
     {
-        byte[][] keys = [.. Enumerable.Range(from, count).Select(Key)];
-        new Random(7).Shuffle(keys);
-        return keys;
+        int[] numbers = [.. Enumerable.Range(0, count)];
+        new Random(7).Shuffle(numbers);
+        return [.. numbers.Select(Key)];
     }
 
     public static byte[] Key(int number) => Encoding.ASCII.GetBytes("registry/" + number.ToString(CultureInfo.InvariantCulture).PadLeft(KeyBytes - 9, '0'));
 
     public void Put(byte[] key) => Applier.Apply(new PutRequest { Key = key, Value = Value }, wantResponse: false);
+
+    /// <summary>Puts to these keys, prepared as the apply loop does it and published together.</summary>
+    public void PutBatch(ReadOnlySpan<byte[]> keys)
+    {
+        if (_requests.Length < keys.Length)
+        {
+            _requests = new StoreRequest[keys.Length];
+        }
+
+        for (int i = 0; i < keys.Length; i++)
+        {
+            _requests[i] = new PutRequest { Key = keys[i], Value = Value };
+        }
+
+        for (int i = 0; i < keys.Length; i++)
+        {
+            if (keys.Length > 1 && i % IndexLookahead.Width == 0)
+            {
+                Applier.Expect(_requests.AsSpan(i, Math.Min(IndexLookahead.Width, keys.Length - i)));
+            }
+
+            Applier.Apply(_requests[i], wantResponse: false);
+        }
+
+        Publish();
+    }
 
     public void Publish() => Store.Publish(++_index, 1);
 

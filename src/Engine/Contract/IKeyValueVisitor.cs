@@ -32,7 +32,7 @@ public readonly ref struct KeyValueView
     public long LeaseId { get; }
 }
 
-/// <summary>Receives keys of a range in order, without copies and without allocations: see <see cref="MetaStoreNode.Visit{TVisitor}"/>.</summary>
+/// <summary>Receives keys of a range in order, without copies and without allocations: see <c>MetaStoreNode.Visit</c>.</summary>
 public interface IKeyValueVisitor
 {
     /// <summary>

@@ -25,19 +25,26 @@ internal readonly struct KeyIndex(IndexNode root)
     /// <summary>The record of a key, deleted or not; null where the index has none.</summary>
     public KeyRecord Find(ReadOnlySpan<byte> key)
     {
-        IndexNode node = Root;
-        if (node.IsNull)
+        if (Root.IsNull)
         {
             return default;
         }
 
+        IndexNode leaf = FindLeaf(key);
+        int position = NodeSearch.FindRecord(leaf, key, out bool isFound);
+        return isFound ? leaf.Records[position] : default;
+    }
+
+    /// <summary>The leaf that has the key, if any has. The index is not empty.</summary>
+    public IndexNode FindLeaf(ReadOnlySpan<byte> key)
+    {
+        IndexNode node = Root;
         while (!node.IsLeaf)
         {
             node = node.Children[NodeSearch.FindChild(node, key)];
         }
 
-        int position = NodeSearch.FindRecord(node, key, out bool isFound);
-        return isFound ? node.Records[position] : default;
+        return node;
     }
 
     /// <summary>Visits the records of the range in key order.</summary>

@@ -76,6 +76,14 @@ internal static class NodeSearch
         return low;
     }
 
+    /// <summary>Where the key stands in a leaf, by its prefix alone, without a look at the memory of any key: mostly right.</summary>
+    public static int GuessRecord(IndexNode leaf, ReadOnlySpan<byte> key)
+    {
+        int skip = leaf.Skip;
+        int count = leaf.Count;
+        return skip > key.Length ? 0 : Math.Min(CountBelow(leaf.Prefixes, count, PrefixOf(key, skip)), Math.Max(0, count - 1));
+    }
+
     /// <summary>The child that the key belongs to: the last one whose separator is not above it.</summary>
     public static int FindChild(IndexNode inner, ReadOnlySpan<byte> key)
     {

@@ -118,6 +118,18 @@ internal readonly unsafe struct IndexNode(nint address) : IEquatable<IndexNode>
         return new IndexNode(copy);
     }
 
+    /// <summary>Has the head of the node and its prefixes fetched.</summary>
+    public void FetchPrefixes()
+    {
+        if (!IsNull)
+        {
+            CacheLines.Fetch(Address, EntryOffset);
+        }
+    }
+
+    /// <summary>Has the address of a record fetched.</summary>
+    public void FetchEntry(int position) => CacheLines.Fetch(Address + EntryOffset + (position * sizeof(long)));
+
     /// <summary>The node alone: what it points to has other owners.</summary>
     public void Retire(StoreMemory memory) => memory.Retire(Address, Bytes);
 

@@ -62,6 +62,18 @@ internal readonly unsafe struct KeyRecord(nint address) : IEquatable<KeyRecord>
         return version.IsNull || version.IsTombstone ? default : version;
     }
 
+    /// <summary>Has the record fetched.</summary>
+    public void Fetch() => CacheLines.Fetch(Address, HeaderBytes + 36);
+
+    /// <summary>Has the head of the newest version fetched.</summary>
+    public void FetchHead()
+    {
+        if (!IsNull)
+        {
+            CacheLines.Fetch(Head.Address);
+        }
+    }
+
     /// <summary>The key has left the index for good, and its versions with it.</summary>
     public void Retire(StoreMemory memory)
     {

@@ -79,7 +79,9 @@ internal sealed unsafe class NativeArena : IDisposable
         nint block = _free[sizeClass];
         if (block != 0)
         {
-            _free[sizeClass] = *(nint*)block;
+            nint next = *(nint*)block;
+            _free[sizeClass] = next;
+            CacheLines.Fetch(next, SizeClasses.BytesOf(sizeClass)); // Whoever is next writes to it, wherever it may lie.
             return block;
         }
 

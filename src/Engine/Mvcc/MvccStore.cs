@@ -124,7 +124,7 @@ internal sealed class MvccStore
         }
 
         Events.Append(revision, record, version);
-        Digest(revision, key, version);
+        Digest(key, head, value);
         Leases.Move(ref _digest, key, exists ? previous.LeaseId : 0, leaseId);
         return previous;
     }
@@ -134,11 +134,12 @@ internal sealed class MvccStore
     {
         VersionRecord previous = record.Head;
         Invariant.Check(!previous.IsTombstone, "a deleted key is deleted again");
-        var tombstone = VersionRecord.Create(Memory, VersionHead.Tombstone(revision, _sub++), 0, previous, out _);
+        var head = VersionHead.Tombstone(revision, _sub++);
+        var tombstone = VersionRecord.Create(Memory, head, 0, previous, out _);
         record.Head = tombstone;
         _index.AddLive(record.Key, KnownBugs.DeletedKeyStaysCounted ? 0 : -1);
         Events.Append(revision, record, tombstone);
-        Digest(revision, record.Key, tombstone);
+        Digest(record.Key, head, default);
         Leases.Move(ref _digest, record.Key, previous.LeaseId, 0);
     }
 
@@ -260,12 +261,12 @@ internal sealed class MvccStore
         record.Retire(Memory);
     }
 
-    private void Digest(long revision, ReadOnlySpan<byte> key, VersionRecord version)
+    private void Digest(ReadOnlySpan<byte> key, in VersionHead head, ReadOnlySpan<byte> value)
     {
-        ulong digest = StateDigest.Add(_digest, (ulong)revision);
+        ulong digest = StateDigest.Add(_digest, (ulong)head.ModRevision);
         digest = StateDigest.Add(digest, key);
-        digest = StateDigest.Add(digest, (ulong)version.Version);
-        digest = StateDigest.Add(digest, (ulong)version.LeaseId);
-        _digest = StateDigest.Add(digest, version.Value);
+        digest = StateDigest.Add(digest, (ulong)head.Version);
+        digest = StateDigest.Add(digest, (ulong)head.LeaseId);
+        _digest = StateDigest.Add(digest, value);
     }
 }

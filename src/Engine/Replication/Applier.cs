@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
@@ -186,8 +187,14 @@ internal sealed class Applier : ILoop
 
     private void PrepareRun(OperationRun run, StoreRequest[] requests, PendingOperation[]? waiters)
     {
+        bool looksAhead = run.Kind == typeof(PutRequest) && run.Count > 1;
         for (int i = run.Start; i < run.Start + run.Count; i++)
         {
+            if (looksAhead && (i - run.Start) % IndexLookahead.Width == 0)
+            {
+                _requests.Expect(requests.AsSpan(i, Math.Min(IndexLookahead.Width, run.Start + run.Count - i)));
+            }
+
             PendingOperation? waiter = waiters?[i];
             ApplyResult result = _requests.Apply(requests[i], wantResponse: waiter is not null);
             if (waiter is not null)

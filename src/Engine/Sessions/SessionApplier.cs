@@ -19,6 +19,9 @@ internal sealed class SessionApplier(MvccStore store, RequestApplier requests)
 
     private ulong Index { get; set; }
 
+    /// <summary>See <see cref="RequestApplier.Expect"/>.</summary>
+    public void Expect(ReadOnlySpan<StoreRequest> next) => requests.Expect(next);
+
     /// <summary>Applies the request. Where <paramref name="wantResponse"/> is false nobody waits for the answer and none need be made.</summary>
     public ApplyResult Apply(StoreRequest request, bool wantResponse) => request switch
     {

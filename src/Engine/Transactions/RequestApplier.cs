@@ -69,6 +69,9 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         return ApplyResult.Done(response);
     }
 
+    /// <summary>These requests come next, a few of them: what they will touch is fetched meanwhile.</summary>
+    public void Expect(ReadOnlySpan<StoreRequest> requests) => IndexLookahead.Fetch(store.Unpublished, requests);
+
     /// <summary>The header of an answer given now.</summary>
     public ResponseHeader FullHeader() => FullHeader(store.Revision);
 
