@@ -21,15 +21,24 @@ internal sealed class IndexShape
         store.Memory.Reclaim();
         Assert.Equal(0, store.Memory.Retired);
         var shape = new IndexShape(store.View);
-        if (!store.View.Index.Root.IsNull)
+        ShardDirectory shards = store.View.Index.Shards;
+        for (int i = 0; i < shards.Count; i++)
         {
-            shape.Walk(store.View.Index.Root, default, default, 0);
+            Assert.True(i == 0 ? shards.LowOf(0).IsNull : shape._blocks.Add(shards.LowOf(i).Address));
+            Assert.True(shards.Count == 1 || !shards.RootAt(i).IsNull);
+            Assert.Equal(shards.LiveBefore(i + 1) - shards.LiveBefore(i), shards.RootAt(i).IsNull ? 0 : shape.WalkTree(shards.RootAt(i), shards.LowOf(i), shards.HighOf(i)));
         }
 
         // What is not reachable by the index is the log of events: two blocks for each segment.
         long others = store.Memory.LiveBlocks - shape._blocks.Count;
         Assert.Equal(2 * store.Events.Segments, others);
         GC.KeepAlive(store);
+    }
+
+    private long WalkTree(IndexNode root, Separator low, Separator high)
+    {
+        _depth = -1;
+        return Walk(root, low, high, 0);
     }
 
     private long Walk(IndexNode node, Separator low, Separator high, int depth)

@@ -8,13 +8,14 @@ namespace MetaStore.Engine.Tests;
 public class KeyIndexTests
 {
     [Theory]
-    [InlineData(1, 2000)]
-    [InlineData(2, 2000)]
-    [InlineData(3, 20_000)]
-    public void Agrees_with_a_sorted_list_under_random_changes(int seed, int keySpace)
+    [InlineData(1, 2000, KeyIndexBuilder.LevelsMax)]
+    [InlineData(2, 2000, 1)]
+    [InlineData(3, 20_000, 2)]
+    [InlineData(4, 20_000, 1)]
+    public void Agrees_with_a_sorted_list_under_random_changes(int seed, int keySpace, int levels)
     {
         var random = new Random(seed);
-        var store = new MvccStore();
+        MvccStore store = Store(levels);
         var model = new SortedDictionary<string, bool>(StringComparer.Ordinal);
         for (int i = 0; i < 20_000; i++)
         {
@@ -112,14 +113,15 @@ public class KeyIndexTests
 
     /// <summary>Keys that have everything in common but a byte, are each other's beginnings, or hold zeros where others end.</summary>
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(4)]
-    public void Keys_that_are_hard_to_tell_apart_are_told_apart(int seed)
+    [InlineData(1, 1)]
+    [InlineData(2, KeyIndexBuilder.LevelsMax)]
+    [InlineData(3, 1)]
+    [InlineData(4, 1)]
+    [InlineData(4, 2)]
+    public void Keys_that_are_hard_to_tell_apart_are_told_apart(int seed, int levels)
     {
         var random = new Random(seed);
-        var store = new MvccStore();
+        MvccStore store = Store(levels);
         var model = new SortedDictionary<byte[], bool>(Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)));
         for (int i = 0; i < 30_000; i++)
         {
@@ -166,15 +168,18 @@ public class KeyIndexTests
         }
     }
 
-    [Fact]
-    public void Whatever_comes_goes_again_and_leaves_no_memory_behind()
+    [Theory]
+    [InlineData(KeyIndexBuilder.LevelsMax)]
+    [InlineData(1)]
+    public void Whatever_comes_goes_again_and_leaves_no_memory_behind(int levels)
     {
-        var store = new MvccStore();
+        MvccStore store = Store(levels);
         for (int round = 0; round < 3; round++)
         {
             Fill(store, 0, 10_000);
             store.Publish((ulong)store.Revision, 1);
             IndexShape.Check(store);
+            Assert.InRange(store.View.Index.Shards.Count, levels == 1 ? 10_000 / IndexNode.Capacity : 1, levels == 1 ? 10_000 : 1);
             foreach (int number in Enumerable.Range(0, 10_000).OrderBy(n => n * 7919 % 10_007))
             {
                 store.Delete(store.Revision + 1, store.Unpublished.Find(Encoding.ASCII.GetBytes(Key(number))));
@@ -190,9 +195,16 @@ public class KeyIndexTests
             }
 
             IndexShape.Check(store);
-            Assert.Equal(1, store.View.Index.LiveCount);
+            Assert.Equal((1, 1), (store.View.Index.LiveCount, store.View.Index.Shards.Count));
             Assert.InRange(store.Memory.LiveBlocks, 4, 10);
         }
+    }
+
+    /// <summary>A store whose shards are split beyond so many levels: the fewer, the more shards there are.</summary>
+    private static MvccStore Store(int levels)
+    {
+        var memory = new StoreMemory();
+        return new MvccStore(memory, new KeyIndexBuilder(memory, levels), new EventLog(memory), StoreView.Empty);
     }
 
     private static byte[] HardKey(Random random, int seed)

@@ -17,11 +17,6 @@ internal static class IndexLookahead
         Span<IndexNode> leaves = stackalloc IndexNode[Width];
         Span<int> positions = stackalloc int[Width];
         Span<KeyRecord> records = stackalloc KeyRecord[Width];
-        if (index.Root.IsNull)
-        {
-            return;
-        }
-
         for (int i = 0; i < requests.Length; i++)
         {
             leaves[i] = requests[i] is PutRequest put ? index.FindLeaf(put.Key.Span) : default;

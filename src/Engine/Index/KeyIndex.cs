@@ -15,31 +15,35 @@ internal interface IRecordVisitor
 /// allocate nothing. The number of live keys kept in every node answers a count in O(log n). A handle: a reader looks at it inside a <see cref="ReadSection"/> that it
 /// entered before it took the view.
 /// </summary>
-internal readonly struct KeyIndex(IndexNode root)
+internal readonly struct KeyIndex(ShardDirectory directory)
 {
-    public IndexNode Root { get; } = root;
+    private readonly ShardDirectory? _directory = directory;
+
+    /// <summary>The trees that the keys are in.</summary>
+    public ShardDirectory Shards => _directory ?? ShardDirectory.Empty;
 
     /// <summary>Keys that are not deleted.</summary>
-    public long LiveCount => Root.IsNull ? 0 : Root.LiveCount;
+    public long LiveCount => Shards.LiveCount;
 
     /// <summary>The record of a key, deleted or not; null where the index has none.</summary>
     public KeyRecord Find(ReadOnlySpan<byte> key)
     {
-        if (Root.IsNull)
+        IndexNode leaf = FindLeaf(key);
+        if (leaf.IsNull)
         {
             return default;
         }
 
-        IndexNode leaf = FindLeaf(key);
         int position = NodeSearch.FindRecord(leaf, key, out bool isFound);
         return isFound ? leaf.Records[position] : default;
     }
 
-    /// <summary>The leaf that has the key, if any has. The index is not empty.</summary>
+    /// <summary>The leaf that has the key, if any has; null where its shard has no key.</summary>
     public IndexNode FindLeaf(ReadOnlySpan<byte> key)
     {
-        IndexNode node = Root;
-        while (!node.IsLeaf)
+        ShardDirectory shards = Shards;
+        IndexNode node = shards.RootAt(shards.Find(key));
+        while (!node.IsNull && !node.IsLeaf)
         {
             node = node.Children[NodeSearch.FindChild(node, key)];
         }
@@ -55,9 +59,19 @@ internal readonly struct KeyIndex(IndexNode root)
         {
             VisitOne(range, ref visitor);
         }
-        else if (!Root.IsNull && !range.IsEmpty)
+        else if (!range.IsEmpty)
         {
-            Scan(Root, range, seek: true, ref visitor);
+            ShardDirectory shards = Shards;
+            int first = shards.Find(range.Start.Span);
+            for (int shard = first; shard < shards.Count; shard++)
+            {
+                IndexNode root = shards.RootAt(shard);
+                bool isBehind = shard > first && !range.IsBeforeEnd(shards.LowOf(shard).Bytes);
+                if (isBehind || (!root.IsNull && !Scan(root, range, seek: shard == first, ref visitor)))
+                {
+                    return;
+                }
+            }
         }
     }
 
@@ -69,9 +83,19 @@ internal readonly struct KeyIndex(IndexNode root)
         {
             VisitOne(range, ref visitor);
         }
-        else if (!Root.IsNull && !range.IsEmpty)
+        else if (!range.IsEmpty)
         {
-            ScanBackward(Root, range, seek: !range.IsUnbounded, ref visitor);
+            ShardDirectory shards = Shards;
+            int first = shards.Find(range.Start.Span);
+            int last = range.IsUnbounded ? shards.Count - 1 : shards.Find(range.End.Span);
+            for (int shard = last; shard >= first; shard--)
+            {
+                IndexNode root = shards.RootAt(shard);
+                if (!root.IsNull && !ScanBackward(root, range, seek: shard == last && !range.IsUnbounded, ref visitor))
+                {
+                    return;
+                }
+            }
         }
     }
 
@@ -85,13 +109,13 @@ internal readonly struct KeyIndex(IndexNode root)
             return Find(range.Start.Span).ReadAt(revision).IsNull ? 0 : 1;
         }
 
-        if (Root.IsNull || range.IsEmpty)
+        if (range.IsEmpty)
         {
             return 0;
         }
 
-        long beforeEnd = range.IsUnbounded ? Root.LiveCount : CountBefore(Root, range.End.Span);
-        return beforeEnd - CountBefore(Root, range.Start.Span);
+        long beforeEnd = range.IsUnbounded ? LiveCount : CountBefore(range.End.Span);
+        return beforeEnd - CountBefore(range.Start.Span);
     }
 
     private void VisitOne<TVisitor>(in KeyRange range, ref TVisitor visitor)
@@ -169,6 +193,14 @@ internal readonly struct KeyIndex(IndexNode root)
         }
 
         return true;
+    }
+
+    private long CountBefore(ReadOnlySpan<byte> key)
+    {
+        ShardDirectory shards = Shards;
+        int shard = shards.Find(key);
+        IndexNode root = shards.RootAt(shard);
+        return shards.LiveBefore(shard) + (root.IsNull ? 0 : CountBefore(root, key));
     }
 
     private static long CountBefore(IndexNode node, ReadOnlySpan<byte> key)

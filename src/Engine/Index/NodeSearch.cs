@@ -94,10 +94,13 @@ internal static class NodeSearch
             return side < 0 ? 0 : count - 1;
         }
 
-        ReadOnlySpan<ulong> prefixes = inner.Prefixes;
-        ulong prefix = PrefixOf(key, skip);
+        return FindChild(inner.Prefixes, inner.Separators, count, skip, key);
+    }
 
-        // The first child has no separator: nothing is below it.
+    /// <summary>As the other, of a row of separators: which is the last one that is not above the key. The first stands for no bound at all.</summary>
+    public static int FindChild(ReadOnlySpan<ulong> prefixes, ReadOnlySpan<Separator> separators, int count, int skip, ReadOnlySpan<byte> key)
+    {
+        ulong prefix = PrefixOf(key, skip);
         int low = Math.Max(1, CountBelow(prefixes, count, prefix));
         if (low >= count || prefixes[low] != prefix)
         {
@@ -105,7 +108,6 @@ internal static class NodeSearch
         }
 
         ReadOnlySpan<byte> rest = key[skip..];
-        ReadOnlySpan<Separator> separators = inner.Separators;
         int high = low + 1 < count && prefixes[low + 1] == prefix ? EndOfTies(prefixes, low, count, prefix) : low + 1;
         while (low < high)
         {
@@ -122,6 +124,9 @@ internal static class NodeSearch
 
         return low - 1;
     }
+
+    /// <summary>How long a row of prefixes must be for so many: whole vectors are read, and behind the last one all bits are set.</summary>
+    public static int RowLength(int count) => (count + Vector256<ulong>.Count - 1) / Vector256<ulong>.Count * Vector256<ulong>.Count;
 
     /// <summary>Whether the key shares the bytes that a node without fences skips: 0 if so, else on which side of all its keys it lies.</summary>
     public static int SideOf(IndexNode node, ReadOnlySpan<byte> key)
