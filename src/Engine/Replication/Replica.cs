@@ -550,6 +550,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             switch (news)
             {
                 case SnapshotEvent.Taken taken:
+                    // Published before the snapshot was begun, which may have been after this turn looked.
+                    _raft.AdvanceApplied(AppliedIndex());
                     _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:
