@@ -18,10 +18,18 @@ internal sealed class SteppedNode : IDisposable
     private readonly bool _stepEagerly;
     private readonly int _sessionsMax;
     private readonly WatchOptions _watches;
+    private readonly AutoCompactionOptions _autoCompaction;
     private ulong _seed = 1;
 
-    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true, int sessionsMax = 100, WatchOptions? watches = null)
+    public SteppedNode(
+        SnapshotOptions? snapshots = null,
+        ProposerOptions? proposer = null,
+        bool stepEagerly = true,
+        int sessionsMax = 100,
+        WatchOptions? watches = null,
+        AutoCompactionOptions? autoCompaction = null)
     {
+        _autoCompaction = autoCompaction ?? new AutoCompactionOptions();
         _snapshots = snapshots ?? new SnapshotOptions();
         _proposer = proposer ?? ProposerOptions.LowLatency;
         _stepEagerly = stepEagerly;
@@ -125,6 +133,7 @@ internal sealed class SteppedNode : IDisposable
                 Proposer = _proposer,
                 SessionsMax = _sessionsMax,
                 Watches = _watches,
+                AutoCompaction = _autoCompaction,
                 Wal = new WalOptions { SegmentBytes = 64 << 10 },
             },
             new NodeSeams
