@@ -22,6 +22,7 @@ case "${1:-}" in
     sim)   shift; dotnet run -c Release --project tests/Simulation -- "$@" ;;
     chaos) shift; dotnet run -c Release --project tests/Chaos -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;
+    figures) shift; dotnet run -c Release --project bench/Figures -- "$@" ;;
     known-bugs) shift; exec tests/Simulation/known-bugs.sh "$@" ;;
     tidy)  shift
            dotnet format whitespace MetaStore.Engine.sln --verify-no-changes
