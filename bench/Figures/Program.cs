@@ -6,11 +6,13 @@ int[] sizes = isLarge ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000];
 string directory = Path.Combine("artifacts", "figures");
 (string Name, Func<IEnumerable<Figure>> Run)[] kinds =
 [
+    ("memory", () => MemoryFigures.Run(isLarge ? 10_000_000 : 1_000_000)), // First: what the process takes is looked at.
     ("read", () => new ReadFigures().Run(sizes)),
     ("batch", WriteFigures.Batch),
     ("write", WriteFigures.Run),
     ("snapshot", () => SnapshotFigures.Run(directory)),
-    ("memory", () => MemoryFigures.Run(isLarge ? 10_000_000 : 1_000_000)),
+    ("watches", new NodeFigures(directory).Watches),
+    ("leases", new NodeFigures(directory).Leases),
 ];
 string[] wanted = [.. args.Where(arg => !arg.StartsWith('-'))];
 if (wanted.Except(kinds.Select(kind => kind.Name)).FirstOrDefault() is { } unknown)
