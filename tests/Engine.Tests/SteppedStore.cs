@@ -50,7 +50,7 @@ internal abstract class SteppedStore
         return task.IsCompleted ? task.GetAwaiter().GetResult() : throw new TimeoutException("the node does not answer");
     }
 
-    private static string Describe(StoreResponse response) => $"@{response.Header.Revision} {Body(response)}";
+    public static string Describe(StoreResponse response) => $"@{response.Header.Revision} {Body(response)}";
 
     private static string Body(StoreResponse response)
     {
@@ -73,7 +73,7 @@ internal abstract class SteppedStore
         }
     }
 
-    private static string Show(KeyValue item) => string.Create(
+    public static string Show(KeyValue item) => string.Create(
         CultureInfo.InvariantCulture,
         $" {Encoding.Latin1.GetString(item.Key.Span)}={Encoding.Latin1.GetString(item.Value.Span)}(c{item.CreateRevision} m{item.ModRevision} v{item.Version} l{item.LeaseId})");
 }
