@@ -208,13 +208,13 @@ internal sealed class NodeStorage : IDisposable
     }
 
     /// <summary>
-    /// A member that votes alone has nobody to mend its log from, and would wait for ever. What it kept may end before its cluster grew, though: whoever starts it as
-    /// a member of an existing cluster says that there are others.
+    /// A member that votes alone has nobody to mend its log from, and would wait for ever. What it holds by now may be of a time when it was alone, though, before its
+    /// cluster grew, or between two growths: whoever starts it with others in its list, or as a member of an existing cluster, says that there are some.
     /// </summary>
     private static void RefuseLoneVoter(NodeSettings settings, RaftRestart? restart)
     {
         bool isAlone = restart is { IsRecovering: true } && MembershipOf(restart) is { } membership && membership.Voters.Count == 1 && membership.IsVoter(settings.NodeId);
-        if (isAlone && settings.Members.Count > 0)
+        if (isAlone && settings.Members.Count == 1)
         {
             throw new CorruptionException(
                 settings.DataDirectory,
