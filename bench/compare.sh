@@ -20,7 +20,7 @@ driver=
 operations="put get get-serializable range mixed80 txn delete"
 loads="1/1 16/16 100/32"
 keys=100000
-keys_to_delete=500000
+keys_to_delete=300000
 spread=--pin
 
 # A path as the caller meant it, who may stand elsewhere.
