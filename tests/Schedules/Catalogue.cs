@@ -50,6 +50,13 @@ internal static class Catalogue
         new("event-trim", () => Events(s_trimming, memory => new RealEventLog(memory)), 3, false),
         new("hold", () => new HoldScenario(HoldOrder.Right), 3, false),
         new("handles", () => Handles(() => new RealHandlePool()), 2, false),
+        new("epochs-many", () => new EpochScenario(() => new RealEpochs(), readers: 3, stays: 2), 1, false),
+        new("memory-many", () => new ReclaimScenario(() => new RealReclaimer(), readers: 3), 1, false),
+        new(
+            "store-many",
+            () => Store(s_history, 3, [(5, 0), (6, 4), (7, 6), (8, 8)], [new ReaderPlan(0, Visits: false, Times: 2), new ReaderPlan(0, Visits: true, Times: 2), new ReaderPlan(0, Visits: true, Key: "b", Times: 2)], null, null),
+            1,
+            false),
         new("handle-fates", () => HandleFates(() => new RealHandlePool()), 2, false),
     ];
 

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Threading.Tasks.Sources;
 using MetaStore.Engine;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Replication;
 using MetaStore.Schedules.Scheduling;
 
@@ -89,7 +91,7 @@ internal sealed class HandleScenario(Func<IHandlePool> create, Fate[] fates, int
     private readonly CancellationTokenSource[] _cancellations = new CancellationTokenSource[fates.Length];
     private readonly StoreResponse[] _answers = [.. fates.Select(_ => new PutResponse())];
     private readonly TimeoutException[] _timeouts = new TimeoutException[fates.Length];
-    private readonly List<(int Request, IHandle Handle)> _queue = [];
+    private readonly ConcurrentQueue<(int Request, IHandle Handle)> _queue = new();
     private readonly bool[] _isProposed = new bool[fates.Length];
     private readonly bool[] _isToldNotProposed = new bool[fates.Length];
     private IHandlePool _pool = null!;
@@ -148,8 +150,8 @@ internal sealed class HandleScenario(Func<IHandlePool> create, Fate[] fates, int
         IHandle handle = _pool.Rent();
         handle.Begin(_cancellations[request].Token);
         short token = handle.Token;
-        _queue.Add((request, handle));
-        Engine.Memory.SchedulePoint.Await(() => handle.GetStatus(token) != ValueTaskSourceStatus.Pending);
+        _queue.Enqueue((request, handle));
+        SchedulePoint.Await(() => handle.GetStatus(token) != ValueTaskSourceStatus.Pending);
         try
         {
             StoreResponse answer = handle.GetResult(token);
@@ -175,9 +177,9 @@ internal sealed class HandleScenario(Func<IHandlePool> create, Fate[] fates, int
     {
         for (int i = 0; i < fates.Length; i++)
         {
-            int taken = i;
-            Engine.Memory.SchedulePoint.Await(() => _queue.Count > taken);
-            (int request, IHandle handle) = _queue[i];
+            SchedulePoint.Await(() => !_queue.IsEmpty);
+            _queue.TryDequeue(out (int Request, IHandle Handle) next);
+            (int request, IHandle handle) = next;
             if (TryPropose(request, handle))
             {
                 if (fates[request] == Fate.TimesOut)

@@ -45,5 +45,17 @@ internal static class SchedulePoint
     public static void AwaitIdle(object gate, [CallerFilePath] string file = "", [CallerMemberName] string member = "") => t_worker?.AwaitIdle(gate, file, member);
 
     /// <summary>Only for scenarios: goes on once the condition holds, which is asked without side effects.</summary>
-    public static void Await(Func<bool> condition, [CallerFilePath] string file = "", [CallerMemberName] string member = "") => t_worker?.Await(condition, file, member);
+    public static void Await(Func<bool> condition, [CallerFilePath] string file = "", [CallerMemberName] string member = "")
+    {
+        if (t_worker is { } worker)
+        {
+            worker.Await(condition, file, member);
+            return;
+        }
+
+        while (!condition())
+        {
+            Thread.Yield(); // A thread that runs freely.
+        }
+    }
 }

@@ -36,6 +36,7 @@ internal sealed class BuggyHandlePool(HandleBug bug) : IHandlePool
 
     public IHandle Rent()
     {
+        SchedulePoint.Hit();
         Rented++;
         return _idle.TryPop(out BuggyHandle? handle) ? handle : new BuggyHandle(this, bug);
     }
