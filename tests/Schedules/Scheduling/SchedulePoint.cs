@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using MetaStore.Schedules.RealThreads;
 using MetaStore.Schedules.Scheduling;
 
 namespace MetaStore.Engine.Memory;
@@ -53,9 +54,6 @@ internal static class SchedulePoint
             return;
         }
 
-        while (!condition())
-        {
-            Thread.Yield(); // A thread that runs freely.
-        }
+        FreeRun.Await(condition);
     }
 }
