@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Schedules.Scenarios;
@@ -8,63 +9,96 @@ namespace MetaStore.Schedules.RealThreads;
 internal static class LitmusCases
 {
     /// <summary>A reader enters and takes the cell while the writer replaces it and looks who is inside: both missed each other where the old cell is free and held.</summary>
-    public static long Epochs(Func<IEpochs> create, TimeSpan time, out long rounds)
+    public static bool Epochs(Func<IEpochs> create, TimeSpan time) => Try(time, () =>
     {
-        IEpochs epochs = create();
-        long current = 0;
-        long held = 0;
-        bool isFreed = false;
-        int slot = 0;
-        return Litmus.Run(
-            () =>
-            {
-                slot = epochs.Enter();
-                held = Volatile.Read(ref current);
-            },
-            () =>
-            {
-                Volatile.Write(ref current, 1);
-                long epoch = epochs.Advance();
-                isFreed = epochs.SafeThrough() >= epoch;
-            },
-            () =>
-            {
-                bool missed = isFreed && held == 0;
-                epochs.Leave(slot);
-                current = 0;
-                return missed;
-            },
-            time,
-            out rounds);
-    }
+        EpochPlace[] places = [.. Enumerable.Range(0, Litmus.Trials).Select(_ => new EpochPlace(create()))];
+        return Litmus.Run(i => places[i].Read(), i => places[i].Replace(), i => places[i].Reset());
+    });
 
     /// <summary>The watch loop holds and looks, the apply loop compacts and asks: both missed each other where nobody knows of the other.</summary>
-    public static long Hold(IHold hold, TimeSpan time, out long rounds)
+    public static bool Hold(Func<IHold> create, TimeSpan time) => Try(time, () =>
     {
-        long compactRevision = 0;
-        long seen = 0;
-        long asked = 0;
-        return Litmus.Run(
-            () =>
-            {
-                hold.Revision = 1;
-                seen = Volatile.Read(ref compactRevision);
-            },
-            () =>
-            {
-                Volatile.Write(ref compactRevision, 2);
-                asked = hold.Revision;
-            },
-            () =>
-            {
-                bool missed = seen == 0 && asked == long.MaxValue;
-                hold.Revision = long.MaxValue;
-                compactRevision = 0;
-                return missed;
-            },
-            time,
-            out rounds);
+        HoldPlace[] places = [.. Enumerable.Range(0, Litmus.Trials).Select(_ => new HoldPlace(create()))];
+        return Litmus.Run(i => places[i].Watch(), i => places[i].Compact(), i => places[i].Reset());
+    });
+
+    private static bool Try(TimeSpan time, Func<long> run)
+    {
+        var clock = Stopwatch.StartNew();
+        bool isFound = false;
+        while (!isFound && clock.Elapsed < time)
+        {
+            isFound = run() >= 0;
+        }
+
+        return isFound;
     }
+
+    private sealed class EpochPlace(IEpochs epochs)
+    {
+        private readonly Lonely _current = new();
+        private long _held;
+        private int _slot;
+        private bool _isFreed;
+
+        public void Read()
+        {
+            _slot = epochs.Enter();
+            _held = Volatile.Read(ref _current.Value);
+        }
+
+        public void Replace()
+        {
+            Volatile.Write(ref _current.Value, 1);
+            long epoch = epochs.Advance();
+            _isFreed = epochs.SafeThrough() >= epoch;
+        }
+
+        public bool Reset()
+        {
+            bool missed = _isFreed && _held == 0;
+            epochs.Leave(_slot);
+            _current.Value = 0;
+            return missed;
+        }
+    }
+
+    private sealed class HoldPlace(IHold hold)
+    {
+        private readonly Lonely _compactRevision = new();
+        private long _seen;
+        private long _asked;
+
+        public void Watch()
+        {
+            hold.Revision = 1;
+            _seen = Volatile.Read(ref _compactRevision.Value);
+        }
+
+        public void Compact()
+        {
+            Volatile.Write(ref _compactRevision.Value, 2);
+            _asked = hold.Revision;
+        }
+
+        public bool Reset()
+        {
+            bool missed = _seen == 0 && _asked == long.MaxValue;
+            hold.Revision = long.MaxValue;
+            _compactRevision.Value = 0;
+            return missed;
+        }
+    }
+}
+
+/// <summary>A number with cache lines of its own: two that share one are seen in their order.</summary>
+internal sealed class Lonely
+{
+    private const int Middle = 16;
+
+    private readonly long[] _longs = new long[2 * Middle];
+
+    public ref long Value => ref _longs[Middle];
 }
 
 /// <summary>What <see cref="HistoryHold"/> does, for it and its twin.</summary>
@@ -87,12 +121,14 @@ internal sealed class RealHold : IHold
 /// <summary>A frozen copy of <see cref="HistoryHold"/> without its fences.</summary>
 internal sealed class UnfencedHold : IHold
 {
-    private long _revision = long.MaxValue;
+    private readonly Lonely _revision = new();
+
+    public UnfencedHold() => _revision.Value = long.MaxValue;
 
     public long Revision
     {
-        get => Volatile.Read(ref _revision);
-        set => Volatile.Write(ref _revision, value);
+        get => Volatile.Read(ref _revision.Value);
+        set => Volatile.Write(ref _revision.Value, value);
     }
 }
 
@@ -101,22 +137,22 @@ internal sealed class UnfencedEpochs : IEpochs
 {
     private const long Outside = 0;
 
-    private long _slot;
+    private readonly Lonely _slot = new();
     private long _epoch = 1;
 
     public int Enter()
     {
-        Volatile.Write(ref _slot, Volatile.Read(ref _epoch));
+        Volatile.Write(ref _slot.Value, Volatile.Read(ref _epoch));
         return 0;
     }
 
-    public void Leave(int slot) => Volatile.Write(ref _slot, Outside);
+    public void Leave(int slot) => Volatile.Write(ref _slot.Value, Outside);
 
     public long Advance() => Interlocked.Increment(ref _epoch) - 1;
 
     public long SafeThrough()
     {
-        long epoch = Volatile.Read(ref _slot);
+        long epoch = Volatile.Read(ref _slot.Value);
         return (epoch == Outside ? Volatile.Read(ref _epoch) : epoch) - 1;
     }
 }
