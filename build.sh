@@ -23,6 +23,8 @@ case "${1:-}" in
     schedules) shift; dotnet run -c Release --project tests/Schedules -- "$@" ;;
     chaos) shift; dotnet run -c Release --project tests/Chaos -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;
+    model) METASTORE_MODEL_OPERATIONS=${2:-1000000} dotnet test tests/Engine.Tests -c Release --nologo --filter A_long_list ;;
+    figures) shift; dotnet run -c Release --project bench/Figures -- "$@" ;;
     known-bugs) shift; exec tests/Simulation/known-bugs.sh "$@" ;;
     tidy)  shift
            dotnet format whitespace MetaStore.Engine.sln --verify-no-changes

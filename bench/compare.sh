@@ -3,7 +3,7 @@
 #   bench/compare.sh [--etcd-driver PATH] [--data DIR] [--pairs N] [--duration TIME] [--warmup TIME] [--nodes "1 3"]
 #                    [--operations "put get …"] [--loads "1/1 100/32 …"] [--follow-leader] [--quick]
 # PATH is a closed-loop driver for etcd's gRPC API; without the flag bench/EtcdLoad is built for it. Another one must take --endpoints, --op (put, get-lin, get-ser, range, mixed80, txn, delete, none),
-# --clients, --conns, --duration, --warmup, --prefill, --key-space, --pids, and prints one JSON line with errors, ops_per_s, p50 and p99 in
+# --clients, --conns, --duration, --warmup, --prefill, --key-space, --seed, --pids, and prints one JSON line with errors, ops_per_s, p50 and p99 in
 # microseconds, seconds, ops and cpu_servers in cores.
 # Connections are spread evenly over the nodes on both sides; --follow-leader lets our client go to the leader, as it does by itself.
 # Nothing else should run meanwhile. The drivers share the processors with the servers, so the CPU per operation is the figure to trust most.
@@ -20,6 +20,7 @@ driver=
 operations="put get get-serializable range mixed80 txn delete"
 loads="1/1 16/16 100/32"
 keys=100000
+keys_to_delete=500000
 spread=--pin
 
 # A path as the caller meant it, who may stand elsewhere.
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
         --operations)  operations=$2; shift 2 ;;
         --loads)       loads=$2; shift 2 ;;
         --follow-leader) spread=; shift ;;
-        --quick)       pairs=1; duration=1s; warmup=500ms; keys=2000; shift ;;
+        --quick)       pairs=1; duration=1s; warmup=500ms; keys=2000; keys_to_delete=20000; shift ;;
         *) sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; fail "$1 is unknown" ;;
     esac
 done
@@ -134,16 +135,16 @@ launch() {
         ids+="${ids:+,}$!"
     done <<<"${!all}"
     printf -v "pids_$system" %s "$ids"
-    until drive "$system" "${!endpoints}" none 1 1 --prefill 1 >/dev/null 2>&1; do
+    until drive "$system" "${!endpoints}" none 1 1 1 --prefill 1 >/dev/null 2>&1; do
         [ $SECONDS -lt $deadline ] || { tail -n 20 "$work/$system.log" >&2; fail "$system does not answer"; }
         sleep 0.2
     done
 }
 
-# drive SYSTEM ENDPOINTS OPERATION CLIENTS CONNECTIONS [FLAGS…]: one run of that system's driver.
+# drive SYSTEM ENDPOINTS OPERATION CLIENTS CONNECTIONS KEYS [FLAGS…]: one run of that system's driver.
 drive() {
-    local system=$1 endpoints=$2 operation=$3 clients=$4 connections=$5
-    shift 5
+    local system=$1 endpoints=$2 operation=$3 clients=$4 connections=$5 keys=$6
+    shift 6
     if [ "$system" = metastore ]; then
         "$load" --json $spread --endpoints "$endpoints" --op "$operation" --clients "$clients" --connections "$connections" --key-space "$keys" "$@"
     else
@@ -164,12 +165,26 @@ figures() {
     fi
 }
 
-# measure SYSTEM OPERATION CLIENTS CONNECTIONS FILE: a run without errors, or none of it.
+# measure SYSTEM OPERATION CLIENTS CONNECTIONS FILE SEED KEYS: a run without errors, or none of it.
 measure() {
     local system=$1 operation=$2 clients=$3 connections=$4 file=$5 endpoints="endpoints_$1" ids="pids_$1" line
-    line=$(drive "$system" "${!endpoints}" "$operation" "$clients" "$connections" --duration "$duration" --warmup "$warmup" --pids "${!ids}" 2>"$work/errors") \
+    line=$(drive "$system" "${!endpoints}" "$operation" "$clients" "$connections" "$7" --duration "$duration" --warmup "$warmup" --pids "${!ids}" --seed "$6" 2>"$work/errors") \
         || fail "$system, $operation at $clients/$connections: the run had errors: $(head -n 1 "$work/errors")"
     figures "$system" <<<"$line" >>"$file"
+}
+
+# renew KEYS: writes the keys anew on both. Then both are started again: etcd's reads cost it a multiple right after heavy writes, which would flatter us.
+renew() {
+    local system endpoints
+    stop_servers
+    for system in metastore etcd; do
+        launch "$system"
+        endpoints="endpoints_$system"
+        drive "$system" "${!endpoints}" none 16 16 "$1" --prefill "$1" >/dev/null || fail "$system: the keys cannot be written"
+    done
+    stop_servers
+    launch metastore
+    launch etcd
 }
 
 # column FILE NUMBER: median, least and most of a column.
@@ -211,22 +226,18 @@ for size in $sizes; do
     plan metastore "$size"
     plan etcd "$size"
     for operation in $operations; do
-        # The keys are written anew before each operation, since one of them deletes. Then both are started again: etcd's reads
-        # cost it a multiple right after heavy writes, which would flatter us.
-        for system in metastore etcd; do
-            launch "$system"
-            endpoints="endpoints_$system"
-            drive "$system" "${!endpoints}" none 16 16 --prefill "$keys" >/dev/null || fail "$system: the keys cannot be written"
-        done
-        stop_servers
-        launch metastore
-        launch etcd
+        space=$keys
+        [ "$operation" != delete ] || space=$keys_to_delete
         for level in $loads; do
             : >"$work/metastore.tsv"
             : >"$work/etcd.tsv"
             for ((pair = 1; pair <= pairs; pair++)); do
-                measure metastore "$operation" "${level%/*}" "${level#*/}" "$work/metastore.tsv"
-                measure etcd "$operation" "${level%/*}" "${level#*/}" "$work/etcd.tsv"
+                # Whoever deletes needs keys that are there, each time; the others, the same to begin with.
+                if [ "$operation" = delete ] || { [ "$pair" = 1 ] && [ "$level" = "${loads%% *}" ]; }; then
+                    renew "$space"
+                fi
+                measure metastore "$operation" "${level%/*}" "${level#*/}" "$work/metastore.tsv" "$pair" "$space"
+                measure etcd "$operation" "${level%/*}" "${level#*/}" "$work/etcd.tsv" "$pair" "$space"
             done
             row "$size" "$operation" "$level"
         done

@@ -1,15 +1,36 @@
 using MetaStore.Figures;
 
-int[] sizes = args.Contains("--large") ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000];
-Console.WriteLine("name                                                  value unit              reference    ratio");
-IEnumerable<Figure> figures = (args.FirstOrDefault(arg => !arg.StartsWith('-')) ?? "all") switch
+// All figures, or those of one kind; --large adds the stores of ten million keys, which want 8 GB.
+bool isLarge = args.Contains("--large");
+int[] sizes = isLarge ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000];
+string directory = Path.Combine("artifacts", "figures");
+(string Name, Func<IEnumerable<Figure>> Run)[] kinds =
+[
+    ("memory", () => MemoryFigures.Run(isLarge ? 10_000_000 : 1_000_000)), // First: what the process takes is looked at.
+    ("read", () => new ReadFigures().Run(sizes)),
+    ("batch", WriteFigures.Batch),
+    ("write", WriteFigures.Run),
+    ("snapshot", () => SnapshotFigures.Run(directory)),
+    ("watches", new NodeFigures(directory).Watches),
+    ("leases", new NodeFigures(directory).Leases),
+];
+string[] wanted = [.. args.Where(arg => !arg.StartsWith('-'))];
+if (wanted.Except(kinds.Select(kind => kind.Name)).FirstOrDefault() is { } unknown)
 {
-    "read" => new ReadFigures().Run(sizes),
-    "batch" => WriteFigures.Batch(),
-    "write" => WriteFigures.Run(),
-    _ => new ReadFigures().Run(sizes).Concat(WriteFigures.Batch()).Concat(WriteFigures.Run()),
-};
-foreach (Figure figure in figures)
-{
-    Console.WriteLine(figure);
+    Console.Error.WriteLine($"figures: there is no kind \"{unknown}\"; there are {string.Join(", ", kinds.Select(kind => kind.Name))}");
+    return 2;
 }
+
+Console.WriteLine("name                                                  value unit              reference    ratio");
+foreach ((string name, Func<IEnumerable<Figure>> run) in kinds)
+{
+    if (wanted.Length == 0 || wanted.Contains(name))
+    {
+        foreach (Figure figure in run())
+        {
+            Console.WriteLine(figure);
+        }
+    }
+}
+
+return 0;

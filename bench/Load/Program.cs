@@ -31,7 +31,8 @@ static async Task<int> RunAsync(LoadOptions options)
 
         var pool = new byte[(1 << 20) + options.ValueSize]; // random, so that values do not compress
         new Random(options.Seed).NextBytes(pool);
-        Worker[] workers = [.. Enumerable.Range(0, options.Clients).Select(i => new Worker(i, clients[i % clients.Count], options, pool))];
+        var deleted = new StrongBox();
+        Worker[] workers = [.. Enumerable.Range(0, options.Clients).Select(i => new Worker(i, clients[i % clients.Count], options, pool, deleted))];
         return await MeasureAsync(options, workers);
     }
     catch (Exception e) when (e is MetaStoreException or ArgumentException or IOException)

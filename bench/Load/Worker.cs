@@ -5,11 +5,11 @@ using MetaStore.Engine;
 namespace MetaStore.Load;
 
 /// <summary>One closed loop. Its samples are its own until the run has ended.</summary>
-internal sealed class Worker(int number, IMetaStore store, LoadOptions options, byte[] pool)
+internal sealed class Worker(int number, IMetaStore store, LoadOptions options, byte[] pool, StrongBox deleted)
 {
     private const string Prefix = "k/";
 
-    private readonly Random _random = new(options.Seed + number);
+    private readonly Random _random = new(options.Seed + (1000 * number));
 
     /// <summary>Latencies in stopwatch ticks.</summary>
     public List<long> Reads { get; } = [];
@@ -35,9 +35,9 @@ internal sealed class Worker(int number, IMetaStore store, LoadOptions options, 
         while (true)
         {
             long start = Stopwatch.GetTimestamp();
-            if (start > end)
+            if (start > end || deleted.Value >= options.KeySpace)
             {
-                return;
+                return; // To delete a key that is gone would be another operation.
             }
 
             try
@@ -121,8 +121,18 @@ internal sealed class Worker(int number, IMetaStore store, LoadOptions options, 
                 await store.TxnAsync(new TxnRequest { Compare = [exists], Success = put, Failure = put });
                 return true;
             default:
-                await store.DeleteRangeAsync(new DeleteRangeRequest { Key = Key(k) });
+                await DeleteAsync(deleted.Add(1) - 1);
                 return true;
+        }
+    }
+
+    /// <summary>Each key is deleted once, in order.</summary>
+    private async ValueTask DeleteAsync(long k)
+    {
+        DeleteRangeResponse response = await store.DeleteRangeAsync(new DeleteRangeRequest { Key = Key(k) });
+        if (response.Deleted != 1 && k < options.KeySpace)
+        {
+            throw new InvalidOperationException($"key {k} was not there to be deleted: is the prefill missing?");
         }
     }
 
@@ -143,6 +153,8 @@ internal sealed class Worker(int number, IMetaStore store, LoadOptions options, 
 internal sealed class StrongBox
 {
     private long _value;
+
+    public long Value => Interlocked.Read(ref _value);
 
     public long Add(long amount) => Interlocked.Add(ref _value, amount);
 }

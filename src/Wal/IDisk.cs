@@ -44,8 +44,11 @@ public interface IDisk
 /// <summary>An open file. Not thread-safe: one owner at a time.</summary>
 public interface IDiskFile : IDisposable
 {
-    /// <summary>The path it was opened by.</summary>
+    /// <summary>Where it is: the path it was opened by, or has been given since.</summary>
     string Path { get; }
+
+    /// <summary>Gives the open file another name; otherwise as <see cref="IDisk.Rename"/>. What fails from here on fails under that name.</summary>
+    void Rename(string to);
 
     /// <summary>Current length in bytes.</summary>
     long Length { get; }

@@ -446,7 +446,7 @@ public sealed class WriteAheadLog : IDisposable
             int batchBytes = _encoder.BatchBytes;
             file.Write(_encoder.Finish(SegmentHeader.Bytes, number, seed, ref chain), 0);
             file.SyncData();
-            _disk.Rename(file.Path, path);
+            file.Rename(path);
             if (!KnownBugs.DirectoryNotSynced)
             {
                 _disk.SyncDirectory(_directory);

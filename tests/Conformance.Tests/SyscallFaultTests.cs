@@ -76,7 +76,8 @@ public sealed class SyscallFaultTests : IDisposable
     {
         Requires.Program("strace", "strace");
         string[] strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", _directory.Of("trace"), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=30+"];
-        await using ServerProcess server = await ServerProcess.StartAsync(ServerProcess.SingleArguments(_directory.Of("data")), strace);
+        string data = _directory.Of("data");
+        await using ServerProcess server = await ServerProcess.StartAsync(ServerProcess.SingleArguments(data), strace);
         var writes = new AcknowledgedWrites();
         using var stop = new CancellationTokenSource();
         Task writing = writes.WriteAsync(server.Endpoint, Writers, valueBytes: 100, stop.Token);
@@ -84,6 +85,10 @@ public sealed class SyscallFaultTests : IDisposable
         Assert.Equal(7, await server.Child.WaitForExitAsync());
         await stop.CancelAsync();
         await writing;
+
+        // On its first start it writes to files that it made ready under another name.
+        string segment = Assert.Single(Directory.GetFiles(Path.Combine(data, "wal"), "*.wal"));
+        Assert.Contains($"sync {segment}: Input/output error", server.Child.Errors);
     }
 
     private static async Task WriteUntilAsync(AcknowledgedWrites writes, string endpoint, Func<bool> enough)

@@ -7,8 +7,8 @@ using MetaStore.Testing;
 namespace MetaStore.Engine.Tests;
 
 /// <summary>
-/// One operation list, three stores: the plain model, the engine, and the engine that is killed and restarted (from log, and from
-/// snapshot plus log) in between. They must give one history.
+/// One operation list, four executions: the plain model, the engine, the engine that is killed and restarted (from log, and from
+/// snapshot plus log) in between, and three nodes of which each answers in turn and any is killed. They must give one history.
 /// </summary>
 public class OperationListTests
 {
@@ -29,12 +29,16 @@ public class OperationListTests
         Restart,
     }
 
+    /// <summary>Steps of the long lists. METASTORE_MODEL_OPERATIONS=1000000 makes long runs of them.</summary>
+    private static int LongList => int.TryParse(Environment.GetEnvironmentVariable("METASTORE_MODEL_OPERATIONS"), out int operations) ? operations : 2500;
+
+    private static readonly SnapshotOptions s_often = new() { EntriesMin = 20, SliceBytes = 100, EntriesKept = 5 };
+
     [Fact]
     public void The_model_the_engine_and_the_restarted_engine_give_one_history()
     {
         Gen<Step[]> lists = Gen.ArrayOf(Steps(), 60);
-        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, restarts: false)).QuickCheckThrowOnFailure();
-        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, restarts: true)).QuickCheckThrowOnFailure();
+        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, cluster: null)).QuickCheckThrowOnFailure();
     }
 
     [Theory]
@@ -44,41 +48,55 @@ public class OperationListTests
     public void A_long_list_with_snapshots_and_restarts_gives_one_history(int seed)
     {
         var random = new Random(seed);
-        Step[] steps = [.. Enumerable.Range(0, 3000).Select(_ => new Step(random.Next(100), random.Next(), random.Next(), random.Next()))];
-        Agree(steps, restarts: true);
+        using var cluster = new SteppedCluster(s_often);
+        Agree([.. Enumerable.Range(0, LongList).Select(_ => new Step(random.Next(100), random.Next(), random.Next(), random.Next()))], cluster);
     }
 
-    private static bool Agree(Step[] steps, bool restarts)
+    /// <param name="steps">The list.</param>
+    /// <param name="cluster">Three nodes that are to agree as well, of which one is killed at each restart; null for none.</param>
+    private static void Agree(Step[] steps, SteppedCluster? cluster)
     {
         var model = new StoreModel();
-        using var node = new SteppedNode(new SnapshotOptions { EntriesMin = 20, SliceBytes = 100, EntriesKept = 5 });
+        using var node = new SteppedNode(s_often);
+        using var restarted = new SteppedNode(s_often);
         for (int i = 0; i < steps.Length; i++)
         {
             if (steps[i].Kind == Kind.Restart)
             {
-                if (restarts)
-                {
-                    node.Restart((CrashPolicy)(steps[i].A % 5));
-                }
-
+                restarted.Restart((CrashPolicy)(steps[i].A % 5));
+                cluster?.Restart(steps[i].B % 3, (CrashPolicy)(steps[i].A % 5));
                 continue;
             }
 
             StoreRequest request = ToRequest(steps[i], model, i);
             string expected = model.Run(request);
-            string actual = node.Run(request);
-            Assert.True(expected == actual, $"step {i}, {request}\n model:  {expected}\n engine: {actual}");
+            AssertSame(expected, node, request, i);
+            AssertSame(expected, restarted, request, i);
+            if (cluster is not null)
+            {
+                // Whoever asks nobody may be behind.
+                AssertSame(expected, cluster, request is RangeRequest range ? range with { Serializable = false } : request, i);
+            }
         }
 
-        CompareAllRevisions(model, node);
-        for (long lease = 1; lease <= 2; lease++)
+        cluster?.AwaitAgreement();
+        foreach (SteppedNode store in (SteppedNode[])[node, restarted])
         {
-            LeaseTimeToLiveResponse attached = node.Wait(node.Core.LeaseTimeToLiveAsync(new LeaseTimeToLiveRequest(lease, WithKeys: true)));
-            Assert.Equal(model.KeysOf(lease), attached.Keys.Select(key => Encoding.Latin1.GetString(key.Span)));
-        }
+            CompareAllRevisions(model, store);
+            for (long lease = 1; lease <= 2; lease++)
+            {
+                LeaseTimeToLiveResponse attached = store.Wait(store.Core.LeaseTimeToLiveAsync(new LeaseTimeToLiveRequest(lease, WithKeys: true)));
+                Assert.Equal(model.KeysOf(lease), attached.Keys.Select(key => Encoding.Latin1.GetString(key.Span)));
+            }
 
-        Assert.Equal(0, node.Core.OperationsRented);
-        return true;
+            Assert.Equal(0, store.Core.OperationsRented);
+        }
+    }
+
+    private static void AssertSame(string expected, SteppedStore store, StoreRequest request, int step)
+    {
+        string actual = store.Run(request);
+        Assert.True(expected == actual, $"step {step}, {request}\n model:  {expected}\n engine: {actual}");
     }
 
     private static void CompareAllRevisions(StoreModel model, SteppedNode node)

@@ -5,7 +5,7 @@ using MetaStore.Wal;
 
 namespace MetaStore.Engine.Tests;
 
-/// <summary>What a start makes of a repaired directory.</summary>
+/// <summary>What a start makes of a repaired directory, and of one that holds what it should not.</summary>
 public sealed class RecoveringMemberTests
 {
     private const string Directory = "/data";
@@ -181,6 +181,26 @@ public sealed class RecoveringMemberTests
             Assert.False(storage.IsRecovering);
             Assert.Equal(EntryKind.Membership, Assert.Single(storage.Groups[0].Restart!.Entries).Kind);
         }
+    }
+
+    /// <summary>Its checksums are right; what is in it is not what this program writes.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void ASnapshotThatMakesNoSense_IsNamedByItsPath(bool isMembershipSound)
+    {
+        FaultyDisk disk = Founded(members: 3);
+        var snapshots = new SnapshotStore(disk, Directory, new WalIdentity(5, 1));
+        byte[] membership = MembershipCodec.Encode(Members.MemberTable.Bootstrap(Settings(3).Members));
+        var info = new SnapshotInfo(1, 1, isMembershipSound ? membership : membership[..^1]);
+        using (SnapshotWriter writer = snapshots.Create(s_group.Value, info))
+        {
+            writer.Write("nonsense"u8);
+            writer.Complete();
+        }
+
+        CorruptionException refused = Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group]));
+        Assert.Contains(snapshots.PathOf(s_group.Value, info), refused.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Counts how often it was told who the members are.</summary>

@@ -10,6 +10,7 @@ public sealed class SchedulePointTests
 {
     private const BindingFlags All = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
     private const byte Call = 0x28;
+    private const byte CallVirtual = 0x6F;
 
     [Fact]
     public void No_method_of_the_engine_calls_a_mark()
@@ -37,7 +38,7 @@ public sealed class SchedulePointTests
                 byte[] code = method.GetMethodBody()?.GetILAsByteArray() ?? [];
                 for (int i = 0; i + sizeof(int) < code.Length; i++)
                 {
-                    if (code[i] == Call && tokens.Contains(BinaryPrimitives.ReadInt32LittleEndian(code.AsSpan(i + 1))))
+                    if (code[i] is Call or CallVirtual && tokens.Contains(BinaryPrimitives.ReadInt32LittleEndian(code.AsSpan(i + 1))))
                     {
                         callers.Add($"{type}.{method.Name}");
                     }

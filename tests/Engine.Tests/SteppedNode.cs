@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
@@ -10,18 +8,25 @@ using MetaStore.Wal;
 namespace MetaStore.Engine.Tests;
 
 /// <summary>A whole single node on a memory disk, whose loops are stepped by the test's thread until nothing is left to do.</summary>
-internal sealed class SteppedNode : IDisposable
+internal sealed class SteppedNode : SteppedStore, IDisposable
 {
-    private readonly ManualTime _time = new();
     private readonly SnapshotOptions _snapshots;
     private readonly ProposerOptions _proposer;
     private readonly bool _stepEagerly;
     private readonly int _sessionsMax;
     private readonly WatchOptions _watches;
+    private readonly AutoCompactionOptions _autoCompaction;
     private ulong _seed = 1;
 
-    public SteppedNode(SnapshotOptions? snapshots = null, ProposerOptions? proposer = null, bool stepEagerly = true, int sessionsMax = 100, WatchOptions? watches = null)
+    public SteppedNode(
+        SnapshotOptions? snapshots = null,
+        ProposerOptions? proposer = null,
+        bool stepEagerly = true,
+        int sessionsMax = 100,
+        WatchOptions? watches = null,
+        AutoCompactionOptions? autoCompaction = null)
     {
+        _autoCompaction = autoCompaction ?? new AutoCompactionOptions();
         _snapshots = snapshots ?? new SnapshotOptions();
         _proposer = proposer ?? ProposerOptions.LowLatency;
         _stepEagerly = stepEagerly;
@@ -34,7 +39,7 @@ internal sealed class SteppedNode : IDisposable
 
     public NodeCore Core { get; private set; }
 
-    public ManualTime Time => _time;
+    protected override IMetaStore Door => Core;
 
     /// <summary>Stops without ceremony, as a killed process does, and comes back from what is on the disk.</summary>
     public void Restart(CrashPolicy policy)
@@ -43,8 +48,8 @@ internal sealed class SteppedNode : IDisposable
         Core = Open();
     }
 
-    /// <summary>Steps all loops until none has work.</summary>
-    public void Settle()
+    /// <inheritdoc/>
+    public override void Settle()
     {
         bool worked = true;
         while (worked)
@@ -62,49 +67,14 @@ internal sealed class SteppedNode : IDisposable
         }
     }
 
-    /// <summary>Runs a request to its end and describes the answer as <see cref="StoreModel"/> does.</summary>
-    public string Run(StoreRequest request)
-    {
-        try
-        {
-            return request switch
-            {
-                PutRequest put => Describe(Wait(Core.PutAsync(put))),
-                RangeRequest range => Describe(Wait(Core.RangeAsync(range))),
-                DeleteRangeRequest delete => Describe(Wait(Core.DeleteRangeAsync(delete))),
-                TxnRequest txn => Describe(Wait(Core.TxnAsync(txn))),
-                CompactRequest compact => Describe(Wait(Core.CompactAsync(compact))),
-                LeaseGrantRequest grant => Describe(Wait(Core.GrantLeaseAsync(grant))),
-                LeaseRevokeRequest revoke => Describe(Wait(Core.RevokeLeaseAsync(revoke))),
-                _ => throw new ArgumentException("not a request", nameof(request)),
-            };
-        }
-        catch (MetaStoreException error)
-        {
-            return $"error {error.Error}";
-        }
-    }
-
     /// <summary>Lets time pass, in steps of a heartbeat.</summary>
     public void Pass(TimeSpan time)
     {
         for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += TimeSpan.FromMilliseconds(100))
         {
-            _time.Advance(TimeSpan.FromMilliseconds(100));
+            Time.Advance(TimeSpan.FromMilliseconds(100));
             Settle();
         }
-    }
-
-    public T Wait<T>(ValueTask<T> task)
-    {
-        Settle();
-        for (int i = 0; i < 1000 && !task.IsCompleted; i++)
-        {
-            _time.Advance(TimeSpan.FromMilliseconds(10));
-            Settle();
-        }
-
-        return task.IsCompleted ? task.GetAwaiter().GetResult() : throw new TimeoutException("the node does not answer");
     }
 
     public void Dispose() => Core.Dispose();
@@ -125,13 +95,14 @@ internal sealed class SteppedNode : IDisposable
                 Proposer = _proposer,
                 SessionsMax = _sessionsMax,
                 Watches = _watches,
+                AutoCompaction = _autoCompaction,
                 Wal = new WalOptions { SegmentBytes = 64 << 10 },
             },
             new NodeSeams
             {
                 Disk = Disk,
                 Transport = new Nowhere(),
-                Time = _time,
+                Time = Time,
                 Signals = _ => new NoSignal(),
                 RunContinuationsAsynchronously = false,
             });
@@ -140,7 +111,7 @@ internal sealed class SteppedNode : IDisposable
         {
             for (int i = 0; i < 10_000 && core.Node.Status.Leader.IsNone; i++)
             {
-                _time.Advance(TimeSpan.FromMilliseconds(100));
+                Time.Advance(TimeSpan.FromMilliseconds(100));
                 Settle();
             }
 
@@ -149,33 +120,6 @@ internal sealed class SteppedNode : IDisposable
 
         return core;
     }
-
-    private static string Describe(StoreResponse response) => $"@{response.Header.Revision} {Body(response)}";
-
-    private static string Body(StoreResponse response)
-    {
-        switch (response)
-        {
-            case PutResponse put:
-                return put.Previous is KeyValue previous ? $"put{Show(previous)}" : "put";
-            case DeleteRangeResponse delete:
-                return $"deleted {delete.Deleted}{string.Concat(delete.Previous.Select(Show))}";
-            case RangeResponse range:
-                return $"count {range.Count}{(range.More ? " more" : string.Empty)}{string.Concat(range.Items.Select(Show))}";
-            case TxnResponse txn:
-                return (txn.Succeeded ? "then" : "else") + string.Concat(txn.Responses.Select(r => $" [{Body(r)}]"));
-            case LeaseGrantResponse granted:
-                return $"granted {granted.Id} {granted.Ttl}";
-            case LeaseRevokeResponse:
-                return "revoked";
-            default:
-                return "compacted";
-        }
-    }
-
-    private static string Show(KeyValue item) => string.Create(
-        CultureInfo.InvariantCulture,
-        $" {Encoding.Latin1.GetString(item.Key.Span)}={Encoding.Latin1.GetString(item.Value.Span)}(c{item.CreateRevision} m{item.ModRevision} v{item.Version} l{item.LeaseId})");
 
     /// <summary>Stands still until it is moved on. Timers that fall due then fire on the test's thread.</summary>
     internal sealed class ManualTime : TimeProvider

@@ -9,6 +9,8 @@ namespace MetaStore.Engine.Tests;
 /// </summary>
 internal sealed class StoreModel
 {
+    private static readonly SortedDictionary<string, Entry> s_forgotten = new(StringComparer.Ordinal);
+
     private readonly List<SortedDictionary<string, Entry>> _history = [new(StringComparer.Ordinal), new(StringComparer.Ordinal)];
 
     public long Revision => _history.Count - 1;
@@ -67,6 +69,11 @@ internal sealed class StoreModel
         if (compact.Revision.Value > Revision)
         {
             throw new ModelError(MetaStoreError.FutureRevision);
+        }
+
+        for (long revision = Compacted; revision < compact.Revision.Value; revision++)
+        {
+            _history[(int)revision] = s_forgotten;
         }
 
         Compacted = compact.Revision.Value;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using MetaStore.Engine;
 using MetaStore.Server.CommandLine;
+using MetaStore.Server.Serving;
 using MetaStore.Testing.Processes;
 
 namespace MetaStore.Server.Tests;
@@ -118,6 +119,36 @@ public sealed class CommandLineTests
     {
         (_, _, string errors) = await RunAsync(name => name == "METASTORE_ENDPOINTS" ? "here nonsense" : null, "get", "a");
         Assert.Contains("\"here nonsense\"", errors);
+    }
+
+    [Theory]
+    [InlineData("periodic", "0", 0, 0)]
+    [InlineData("periodic", "2", 0, 7200)]
+    [InlineData("periodic", "1.5h", 0, 5400)]
+    [InlineData("periodic", "30m", 0, 1800)]
+    [InlineData("periodic", "45s", 0, 45)]
+    [InlineData("revision", "0", 0, 0)]
+    [InlineData("revision", "10000", 10000, 0)]
+    public void What_history_is_kept_is_said_as_etcd_says_it(string mode, string retention, long revisions, double seconds)
+    {
+        AutoCompactionOptions options = CompactionRetention.Parse(Enum.Parse<CompactionMode>(mode, ignoreCase: true), retention);
+        Assert.Equal((revisions, TimeSpan.FromSeconds(seconds)), (options.RevisionsKept, options.AgeKept));
+    }
+
+    [Theory]
+    [InlineData("periodic", "soon")]
+    [InlineData("periodic", "-1h")]
+    [InlineData("periodic", "")]
+    [InlineData("revision", "1h")]
+    [InlineData("revision", "-5")]
+    public async Task A_retention_that_makes_no_sense_is_refused(string mode, string retention)
+    {
+        using var directory = new TestDirectory();
+        (int exitCode, _, string errors) = await RunAsync(
+            "serve", "--data-dir", directory.Of("d"), "--auto-compaction-mode", mode, "--auto-compaction-retention", retention);
+        Assert.Equal(ExitCode.Usage, exitCode);
+        Assert.Contains($"--auto-compaction-retention is \"{retention}\"; ", errors);
+        Assert.False(Directory.Exists(directory.Of("d")));
     }
 
     [Fact]

@@ -65,6 +65,7 @@ public sealed class SmokeTests : IDisposable
             [.. ProgramPath.Find(), "serve", "--data-dir", _directory.Of("two"), "--listen-client-urls", $"http://{server.Endpoint}"]);
         Assert.Equal(6, exitCode);
         Assert.Equal($"metastore: Cannot listen on {server.Endpoint}: Address already in use\n", errors);
+        Assert.False(Directory.Exists(_directory.Of("two"))); // It would belong to a member with this address.
     }
 
     [Fact]

@@ -23,6 +23,7 @@ internal sealed class Minimizer(RunOptions failing, FailureKind kind, Func<RunOp
         options => options with { DuplicateProbability = 0 },
         options => options with { LossProbability = 0 },
         options => options with { CompactProbability = 0, CompactToNewest = false },
+        options => options with { RevisionsKept = 0, AgeKept = 0 },
         options => options with { DelayMax = VirtualTime.Millisecond },
         options => options with { DiskDelayMax = VirtualTime.Millisecond },
         options => options with { Groups = 1 },

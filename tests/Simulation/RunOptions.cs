@@ -89,6 +89,12 @@ internal sealed record RunOptions
     /// <summary>Members are added, removed and promoted, and the leader is moved, all the while.</summary>
     public bool MembershipChanges { get; init; }
 
+    /// <summary>Revisions that the leader keeps when it compacts by itself; 0: it does not.</summary>
+    public long RevisionsKept { get; init; }
+
+    /// <summary>For how long it keeps them, likewise; 0: however long.</summary>
+    public long AgeKept { get; init; }
+
     /// <summary>Whether the history is compacted up to the newest revision a client knows of, and often.</summary>
     public bool CompactToNewest { get; init; }
 
@@ -240,6 +246,12 @@ internal sealed record RunOptions
             SessionsMax = random.Chance(0.3) ? random.Next(1, 6) : 1000,
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
             LeaseClients = latest.Chance(0.3) ? latest.Next(1, 6) : 0,
+        };
+        var autoCompaction = new SimulationRandom(seed ^ 0xC0DA);
+        options = options with
+        {
+            RevisionsKept = autoCompaction.Chance(0.15) ? autoCompaction.Next(1, 200) : 0,
+            AgeKept = autoCompaction.Chance(0.15) ? autoCompaction.Between(100 * VirtualTime.Millisecond, 10 * VirtualTime.Second) : 0,
         };
         options = WithWatchers(options, new SimulationRandom(seed ^ 0xE7E5));
         return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;

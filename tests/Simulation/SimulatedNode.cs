@@ -270,6 +270,11 @@ internal sealed class SimulatedNode
         SessionsMax = _world.Options.SessionsMax,
         SessionKeptBytesMax = _world.Options.SessionKeptBytesMax,
         SessionsKeptBytesMax = _world.Options.SessionsKeptBytesMax,
+        AutoCompaction = new AutoCompactionOptions
+        {
+            RevisionsKept = _world.Options.RevisionsKept,
+            AgeKept = TimeSpan.FromMilliseconds(_world.Options.AgeKept / VirtualTime.Millisecond),
+        },
         Watches = new WatchOptions
         {
             QueueBytesMax = _world.Options.WatchQueueBytes,

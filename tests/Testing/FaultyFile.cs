@@ -7,7 +7,13 @@ internal sealed class FaultyFile(FaultyDisk disk, string path, Inode inode, bool
 {
     private readonly int _generation = disk.Generation;
 
-    public string Path { get; } = path;
+    public string Path { get; private set; } = path;
+
+    public void Rename(string to)
+    {
+        disk.Rename(Path, to);
+        Path = to;
+    }
 
     public long Length => inode.Length;
 

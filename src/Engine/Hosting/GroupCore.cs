@@ -67,6 +67,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Stores = _stores,
             Applier = Apply,
             Self = new Member(_settings.NodeId.Value, _settings.Name, [], _settings.ClientUrls, DirectoryId: node.Storage.DirectoryId),
+            AutoCompaction = _settings.AutoCompaction,
             LeaseStretch = Math.Min(_settings.ClockDriftMax, LeaseStretchMax),
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };

@@ -100,6 +100,9 @@ public sealed record NodeSettings
     /// <summary>When snapshots are taken and how they travel.</summary>
     public SnapshotOptions Snapshots { get; init; } = new();
 
+    /// <summary>What history is forgotten by itself.</summary>
+    public AutoCompactionOptions AutoCompaction { get; init; } = new();
+
     /// <summary>How watches are served.</summary>
     public WatchOptions Watches { get; init; } = new();
 
@@ -166,6 +169,7 @@ public sealed record NodeSettings
         Proposer.Validate();
         Snapshots.Validate();
         Watches.Validate();
+        AutoCompaction.Validate();
         Wal.Validate();
     }
 }

@@ -175,7 +175,7 @@ internal sealed class NodeStorage : IDisposable
         SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew, bool isRecovering)
     {
         MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
-        return new GroupStorage(group, store, Restarted(recovered, newest, isRecovering), isNew);
+        return new GroupStorage(group, store, Restarted(recovered, newest, store.View.Membership, isRecovering), isNew);
     }
 
     private static void RefuseLostSnapshot(string directory, IReadOnlyList<RecoveredGroup> groups, SnapshotInfo? newest, GroupId group)
@@ -229,31 +229,19 @@ internal sealed class NodeStorage : IDisposable
         return newest is { } entry ? MembershipCodec.Decode(entry.Data) : restart.Snapshot?.Membership;
     }
 
-    private static Membership ReadMembership(SnapshotInfo info)
-    {
-        try
-        {
-            return MembershipCodec.Decode(info.Configuration);
-        }
-        catch (MessageFormatException error)
-        {
-            throw new CorruptionException($"snapshot {info.Index}", 0, error.Message, error);
-        }
-    }
-
     private static MvccStore Load(SnapshotStore snapshots, GroupId group, SnapshotInfo info)
     {
         using SnapshotReader reader = snapshots.OpenRead(group.Value, info);
         try
         {
-            MvccStore store = new StoreSnapshotReader(reader.Read, ReadMembership(info)).Read();
+            MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration)).Read();
             return KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index
                 ? store
                 : throw new SnapshotFormatException($"it holds applied index {store.View.AppliedIndex}, and is named {info.Index}");
         }
-        catch (SnapshotFormatException error)
+        catch (Exception error) when (error is SnapshotFormatException or MessageFormatException)
         {
-            throw new CorruptionException($"snapshot {info.Index}", 0, error.Message, error);
+            throw new CorruptionException(snapshots.PathOf(group.Value, info), 0, error.Message, error);
         }
     }
 
@@ -261,7 +249,7 @@ internal sealed class NodeStorage : IDisposable
     /// Joins snapshot and log. The snapshot may be newer than the log's mark (a crash between the two writes) and even than its end
     /// (a snapshot received from the leader): then the log behind it is void, which the mark that is written next makes durable.
     /// </summary>
-    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest, bool isRecovering)
+    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest, Membership membership, bool isRecovering)
     {
         if (recovered is null && newest is null && !isRecovering)
         {
@@ -281,7 +269,7 @@ internal sealed class NodeStorage : IDisposable
             HardState = new HardState(new Term(state.Term), new NodeId(state.Vote), new LogIndex(state.Commit)),
             Snapshot = newest is null
                 ? null
-                : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), ReadMembership(newest)),
+                : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), membership),
             IsRecovering = isRecovering,
             Entries = [.. entries.Select(e => new Entry(new Term(e.Term), new LogIndex(e.Index), (EntryKind)e.Kind, e.Data))],
         };

@@ -38,6 +38,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ReadBarrier _barrier;
     private readonly MembershipDesk _desk;
     private readonly LeaseDesk _leases;
+    private readonly AutoCompactor _compactor;
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
     private readonly Slumber _slumber;
@@ -68,6 +69,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             parts.ReadRetryTicks,
             SendPayload,
             (question, facts) => _parts.LeaseAnswer(question, facts));
+        _compactor = new AutoCompactor(parts.AutoCompaction, parts.Time);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
         _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
         _removal.Committed(parts.Stores.Current.View.Membership);
@@ -371,6 +373,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _barrier.Expire(now);
             _desk.Expire(now);
             _leases.Expire(now);
+            _compactor.Tick(_raft, _parts.Stores.Current.View);
         }
 
         return ticks > 0;
@@ -550,6 +553,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             switch (news)
             {
                 case SnapshotEvent.Taken taken:
+                    // Published before the snapshot was begun, which may have been after this turn looked.
+                    _raft.AdvanceApplied(AppliedIndex());
                     _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:

@@ -49,6 +49,9 @@ internal sealed class ReplicaParts
     /// <summary>The answer about a member, from what this node has applied.</summary>
     public Func<ulong, MembersResponse> MembersAnswer { get; set; } = null!;
 
+    /// <summary>What history is kept.</summary>
+    public required AutoCompactionOptions AutoCompaction { get; init; }
+
     /// <summary>By how much a lease's time to live is stretched, for clocks that run fast; a share.</summary>
     public required double LeaseStretch { get; init; }
 

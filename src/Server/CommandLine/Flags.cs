@@ -82,7 +82,7 @@ internal static class Flags
         CustomParser = result =>
         {
             string given = Given(result);
-            if (ParseTime(given) is { } time && time >= TimeSpan.FromMilliseconds(10))
+            if (ParseTime(given, TimeSpan.FromHours(1)) is { } time && time >= TimeSpan.FromMilliseconds(10))
             {
                 return time;
             }
@@ -106,14 +106,15 @@ internal static class Flags
 
     private static string Given(System.CommandLine.Parsing.ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : string.Empty;
 
-    private static TimeSpan? ParseTime(string text)
+    /// <summary>A number with its unit behind it; null where it is none, or more than the most.</summary>
+    public static TimeSpan? ParseTime(string text, TimeSpan most)
     {
-        (string Unit, double Milliseconds)[] units = [("ms", 1), ("s", 1000), ("m", 60_000)];
+        (string Unit, double Milliseconds)[] units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
         foreach ((string unit, double milliseconds) in units)
         {
             if (text.EndsWith(unit, StringComparison.Ordinal)
                 && double.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number)
-                && number * milliseconds <= 3_600_000)
+                && number * milliseconds <= most.TotalMilliseconds)
             {
                 return TimeSpan.FromMilliseconds(number * milliseconds);
             }

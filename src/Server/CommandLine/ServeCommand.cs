@@ -32,6 +32,13 @@ internal sealed class ServeCommand
     private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
     private readonly DefaultedOption<BatchProfile> _profile = Flags.Choice(
         "--profile", "how writes are batched", ("low-latency", BatchProfile.LowLatency), ("high-throughput", BatchProfile.HighThroughput));
+    private readonly DefaultedOption<CompactionMode> _compactionMode = Flags.Choice(
+        "--auto-compaction-mode",
+        "what --auto-compaction-retention counts; the same on each member",
+        ("periodic", CompactionMode.Periodic),
+        ("revision", CompactionMode.Revision));
+    private readonly Option<string> _compactionRetention = Flags.Text(
+        "--auto-compaction-retention", "what history is kept, older is compacted: hours, or a time such as 30m, or with the mode revision a number of revisions; 0: all of it", "0");
     private readonly Option<ulong?> _seed = Flags.Seed("--seed", "the node's randomness, to repeat a run; drawn if not given, and told at the start");
     private readonly DefaultedOption<LogLevel> _logLevel = Flags.Choice(
         "--log-level",
@@ -52,7 +59,7 @@ internal sealed class ServeCommand
         var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
         {
             flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
-            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._heartbeat, flags._election, flags._profile, flags._seed, flags._logLevel,
+            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed, flags._logLevel,
         };
         command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io));
         return command;
@@ -92,6 +99,8 @@ internal sealed class ServeCommand
         HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
         ElectionMilliseconds = (int)result.GetValue(_election),
         Profile = _profile.Read(result),
+        CompactionMode = _compactionMode.Read(result),
+        CompactionRetention = result.GetValue(_compactionRetention)!,
         Seed = result.GetValue(_seed),
         LogLevel = _logLevel.Read(result),
     };

@@ -27,6 +27,16 @@ internal enum BatchProfile
     HighThroughput,
 }
 
+/// <summary>What --auto-compaction-mode asks for.</summary>
+internal enum CompactionMode
+{
+    /// <summary>By age.</summary>
+    Periodic,
+
+    /// <summary>By number of revisions.</summary>
+    Revision,
+}
+
 /// <summary>The values of the flags of "serve"; null where a flag was not given and its default follows from others.</summary>
 internal sealed record ServeFlagValues
 {
@@ -59,6 +69,10 @@ internal sealed record ServeFlagValues
     public int ElectionMilliseconds { get; init; } = 1000;
 
     public BatchProfile Profile { get; init; }
+
+    public CompactionMode CompactionMode { get; init; }
+
+    public string CompactionRetention { get; init; } = "0";
 
     public ulong? Seed { get; init; }
 
@@ -165,6 +179,7 @@ internal sealed record ServeOptions
                 EntriesKept = flags.SnapshotCatchUpEntries,
                 BytesPerSecondMax = flags.SnapshotBytesPerSecond,
             },
+            AutoCompaction = CompactionRetention.Parse(flags.CompactionMode, flags.CompactionRetention),
             Seed = flags.Seed ?? MetaStoreNode.DrawSeed(),
         };
         if (flags.ElectionMilliseconds < 5 * flags.HeartbeatMilliseconds)

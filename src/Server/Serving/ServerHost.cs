@@ -41,6 +41,8 @@ internal sealed class ServerHost
         var doors = new List<BinaryServer>();
         try
         {
+            // Before anything is made: a directory that was is the one member's for good.
+            EndpointProbe.Check([_options.ListenPeerUrl.ToListenEndPoint("--listen-peer-urls"), .. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))]);
             _options = await MemberIdentity.ResolveAsync(_options);
             transport = MakeTransport();
             node = MetaStoreNode.Open(_options.Node, transport, _loggers.CreateLogger("node"));

@@ -33,7 +33,13 @@ internal interface INativeFiles
 /// <summary>An open file of <see cref="NativeDisk"/>.</summary>
 internal sealed class NativeDiskFile(INativeFiles files, SafeFileHandle handle, string path) : IDiskFile
 {
-    public string Path { get; } = path;
+    public string Path { get; private set; } = path;
+
+    public void Rename(string to)
+    {
+        files.Rename(Path, to);
+        Path = to;
+    }
 
     public long Length => files.Length(handle, Path);
 

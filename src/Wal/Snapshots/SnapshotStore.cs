@@ -136,6 +136,13 @@ public sealed class SnapshotStore
         _disk.SyncDirectory(_directory);
     }
 
+    /// <summary>Where a snapshot is.</summary>
+    public string PathOf(uint groupId, SnapshotInfo info)
+    {
+        ArgumentNullException.ThrowIfNull(info);
+        return PathOf(groupId, info.Index, info.Term);
+    }
+
     private string PathOf(uint groupId, ulong index, ulong term) => Path.Combine(_directory, SnapshotHeader.FileName(groupId, index, term));
 
     private IDiskFile OpenChecked(uint groupId, ulong index, ulong term, out SnapshotHeader header, out uint crc)
