@@ -10,7 +10,7 @@ build() { dotnet build MetaStore.Engine.sln -c Release --nologo -v quiet "$@"; }
 run_tests() {
     local project failed=0
     build
-    for project in tests/*.Tests tests/Tidy; do
+    for project in tests/*.Tests tests/Schedules tests/Tidy; do
         dotnet test "$project" -c Release --nologo --no-build "$@" || failed=1
     done
     return "$failed"
@@ -20,6 +20,7 @@ case "${1:-}" in
     build) shift; build "$@" ;;
     test)  shift; run_tests "$@" ;;
     sim)   shift; dotnet run -c Release --project tests/Simulation -- "$@" ;;
+    schedules) shift; dotnet run -c Release --project tests/Schedules -- "$@" ;;
     chaos) shift; dotnet run -c Release --project tests/Chaos -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;
     model) METASTORE_MODEL_OPERATIONS=${2:-1000000} dotnet test tests/Engine.Tests -c Release --nologo --filter A_long_list ;;

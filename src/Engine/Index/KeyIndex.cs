@@ -34,6 +34,7 @@ internal readonly struct KeyIndex(ShardDirectory directory)
             return default;
         }
 
+        SchedulePoint.Hit();
         int position = NodeSearch.FindRecord(leaf, key, out bool isFound);
         return isFound ? leaf.Records[position] : default;
     }
@@ -45,6 +46,7 @@ internal readonly struct KeyIndex(ShardDirectory directory)
         IndexNode node = shards.RootAt(shards.Find(key));
         while (!node.IsNull && !node.IsLeaf)
         {
+            SchedulePoint.Hit();
             node = node.Children[NodeSearch.FindChild(node, key)];
         }
 
@@ -146,6 +148,7 @@ internal readonly struct KeyIndex(ShardDirectory directory)
             return true;
         }
 
+        SchedulePoint.Hit();
         int position = seek ? NodeSearch.FindRecord(node, range.Start.Span, out _) : 0;
         foreach (KeyRecord record in node.Records[position..node.Count])
         {
@@ -182,6 +185,7 @@ internal readonly struct KeyIndex(ShardDirectory directory)
             return true;
         }
 
+        SchedulePoint.Hit();
         int end = seek ? NodeSearch.FindRecord(node, range.End.Span, out _) : node.Count;
         for (int i = end - 1; i >= 0; i--)
         {

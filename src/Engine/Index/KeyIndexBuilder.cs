@@ -77,6 +77,7 @@ internal sealed class KeyIndexBuilder(StoreMemory memory, int levelsMax = KeyInd
     private void Set(int shard, IndexNode root)
     {
         _shards = _shards.OwnedBy(_edit);
+        SchedulePoint.Hit();
         _shards.Set(shard, root);
     }
 }

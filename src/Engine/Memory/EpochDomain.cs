@@ -34,9 +34,15 @@ internal sealed class EpochDomain
         {
             // The exchange is a full fence: what is read behind it was not read before it. Had the epoch gone on meanwhile, the reader counts as older than it is,
             // which holds memory back and frees none too early.
-            if (_slots[slot].Epoch == Outside && Interlocked.CompareExchange(ref _slots[slot].Epoch, Current, Outside) == Outside)
+            SchedulePoint.Hit();
+            if (_slots[slot].Epoch == Outside)
             {
-                return slot;
+                long epoch = Current;
+                SchedulePoint.Hit();
+                if (Interlocked.CompareExchange(ref _slots[slot].Epoch, epoch, Outside) == Outside)
+                {
+                    return slot;
+                }
             }
 
             slot = (slot + 1) % Slots;
@@ -47,12 +53,17 @@ internal sealed class EpochDomain
         }
     }
 
-    public void Leave(int slot) => Volatile.Write(ref _slots[slot].Epoch, Outside);
+    public void Leave(int slot)
+    {
+        SchedulePoint.Hit();
+        Volatile.Write(ref _slots[slot].Epoch, Outside);
+    }
 
     /// <summary>Writer only: what was made unreachable up to here belongs to the epoch that ends, which is returned.</summary>
     public long Advance()
     {
         // A full fence: whoever is not seen in a slot afterwards sees what was published before.
+        SchedulePoint.Hit();
         return Interlocked.Increment(ref _epoch) - 1;
     }
 
@@ -62,6 +73,7 @@ internal sealed class EpochDomain
         long oldest = Current;
         for (int i = 0; i < Slots; i++)
         {
+            SchedulePoint.HitPlace(i);
             long epoch = Volatile.Read(ref _slots[i].Epoch);
             oldest = epoch != Outside && epoch < oldest ? epoch : oldest;
         }

@@ -71,6 +71,7 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
             Grow(memory, count);
         }
 
+        SchedulePoint.Hit();
         ((LoggedEvent*)*(nint*)(at + 8))[count] = e;
         *(int*)(at + 16) = count + 1;
         Span<int> ends = Ends;
@@ -79,6 +80,7 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
             ends[i] = count; // Revisions that nobody kept anything of.
         }
 
+        SchedulePoint.Hit();
         ends[position] = count + 1;
         *(int*)(at + 24) = position;
     }
@@ -86,9 +88,11 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
     /// <summary>What a revision changed that a view has published.</summary>
     public ReadOnlySpan<LoggedEvent> Read(long revision)
     {
+        SchedulePoint.Hit();
         int position = (int)(revision - First);
         int end = Ends[position];
         int start = position == 0 ? 0 : Ends[position - 1];
+        SchedulePoint.Hit();
         return end <= start ? default : new ReadOnlySpan<LoggedEvent>((void*)(Volatile.Read(ref *(nint*)(At + 8)) + (start * EventBytes)), end - start);
     }
 
@@ -112,6 +116,7 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
         nint old = *(nint*)(at + 8);
         nint larger = memory.Allocate(2 * count * EventBytes);
         new ReadOnlySpan<byte>((void*)old, count * EventBytes).CopyTo(new Span<byte>((void*)larger, count * EventBytes));
+        SchedulePoint.Hit();
         Volatile.Write(ref *(nint*)(at + 8), larger);
         *(int*)(at + 20) = 2 * count;
         memory.Retire(old, count * EventBytes);

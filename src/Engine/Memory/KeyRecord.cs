@@ -25,7 +25,11 @@ internal readonly unsafe struct KeyRecord(nint address) : IEquatable<KeyRecord>
     public VersionRecord Head
     {
         get => new(Volatile.Read(ref *(nint*)At));
-        set => Volatile.Write(ref *(nint*)At, value.Address);
+        set
+        {
+            SchedulePoint.Hit();
+            Volatile.Write(ref *(nint*)At, value.Address);
+        }
     }
 
     private nint At
@@ -53,9 +57,11 @@ internal readonly unsafe struct KeyRecord(nint address) : IEquatable<KeyRecord>
     /// <summary>The version that a reader at <paramref name="revision"/> sees; null where the key was absent, or is none.</summary>
     public VersionRecord ReadAt(long revision)
     {
+        SchedulePoint.Hit();
         VersionRecord version = IsNull ? default : Head;
         while (!version.IsNull && version.ModRevision > revision)
         {
+            SchedulePoint.Hit();
             version = version.Previous;
         }
 

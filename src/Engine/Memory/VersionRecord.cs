@@ -79,6 +79,7 @@ internal readonly unsafe struct VersionRecord(nint address) : IEquatable<Version
     public void CutPrevious(StoreMemory memory)
     {
         VersionRecord version = Previous;
+        SchedulePoint.Hit();
         Volatile.Write(ref *(nint*)At, 0);
         version.RetireChain(memory);
     }

@@ -35,7 +35,9 @@ internal sealed class EventLog(StoreMemory memory)
     /// <summary>What a published revision changed. Empty where that is forgotten, which a reader prevents by its hold.</summary>
     public ReadOnlySpan<LoggedEvent> Read(long revision)
     {
+        SchedulePoint.Hit();
         Directory directory = Volatile.Read(ref _directory);
+        SchedulePoint.Hit();
         long number = revision / EventSegment.Revisions;
         return number >= directory.First && number < directory.First + directory.Count ? directory.At(number).Read(revision) : default;
     }
@@ -47,6 +49,7 @@ internal sealed class EventLog(StoreMemory memory)
         long gone = Math.Clamp((horizon / EventSegment.Revisions) - directory.First, 0, Math.Max(0, directory.Count - 1));
         if (gone > 0)
         {
+            SchedulePoint.Hit();
             Volatile.Write(ref _directory, directory with { First = directory.First + gone, Count = directory.Count - gone });
             for (long number = directory.First; number < directory.First + gone; number++)
             {
@@ -84,16 +87,19 @@ internal sealed class EventLog(StoreMemory memory)
             }
 
             directory = new Directory(first, directory.Count, ring);
+            SchedulePoint.Hit();
             Volatile.Write(ref _directory, directory);
             return Extend(number);
         }
 
         for (long next = first + directory.Count; next <= number; next++)
         {
+            SchedulePoint.Hit();
             ring[next & (ring.Length - 1)] = EventSegment.Create(memory, next * EventSegment.Revisions);
         }
 
         directory = new Directory(first, count, ring);
+        SchedulePoint.Hit();
         Volatile.Write(ref _directory, directory);
         return directory;
     }
@@ -120,11 +126,13 @@ internal sealed class HistoryHold
         get
         {
             Interlocked.MemoryBarrier();
+            SchedulePoint.Hit();
             return Volatile.Read(ref _revision);
         }
 
         set
         {
+            SchedulePoint.Hit();
             Volatile.Write(ref _revision, value);
             Interlocked.MemoryBarrier();
         }

@@ -61,7 +61,14 @@ internal sealed class MvccStore
     public StoreMemory Memory { get; }
 
     /// <summary>The newest published version.</summary>
-    public StoreView View => Volatile.Read(ref _view);
+    public StoreView View
+    {
+        get
+        {
+            SchedulePoint.Hit();
+            return Volatile.Read(ref _view);
+        }
+    }
 
     /// <summary>Views that must stay readable in full while somebody walks them.</summary>
     public ViewPins Pins { get; } = new();
@@ -190,11 +197,13 @@ internal sealed class MvccStore
     {
         StoreView last = _view;
         Invariant.Check(appliedIndex >= last.AppliedIndex, $"applied index goes back from {last.AppliedIndex} to {appliedIndex}");
+        KeyIndex index = _index.Publish();
+        SchedulePoint.Hit();
         Volatile.Write(ref _view, new StoreView
         {
             Revision = Revision,
             CompactRevision = CompactRevision,
-            Index = _index.Publish(),
+            Index = index,
             AppliedIndex = appliedIndex,
             AppliedTerm = appliedTerm,
             Digest = _digest,

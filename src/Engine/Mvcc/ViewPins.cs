@@ -1,3 +1,5 @@
+using MetaStore.Engine.Memory;
+
 namespace MetaStore.Engine.Mvcc;
 
 /// <summary>Holds back the cutting of history while somebody walks a whole view: a snapshot being written, a hash.</summary>
@@ -15,10 +17,12 @@ internal sealed class ViewPins
     /// <summary>As <see cref="Pin"/>, for whoever is back in a moment and calls <see cref="Release"/> then. Allocates nothing.</summary>
     public StoreView Hold(MvccStore store)
     {
+        SchedulePoint.Lock(this);
         lock (_lock)
         {
             StoreView view = store.View;
             _compactRevisions.Add(view.CompactRevision);
+            SchedulePoint.Unlock(this);
             return view;
         }
     }
@@ -26,15 +30,18 @@ internal sealed class ViewPins
     /// <summary>A view that <see cref="Hold"/> gave need not be held back any more. Once for each.</summary>
     public void Release(StoreView view)
     {
+        SchedulePoint.Lock(this);
         lock (_lock)
         {
             _compactRevisions.Remove(view.CompactRevision);
+            SchedulePoint.Unlock(this);
         }
     }
 
     /// <summary>How far history may be cut, where <paramref name="compactRevision"/> is published as compacted.</summary>
     public long Horizon(long compactRevision)
     {
+        SchedulePoint.Lock(this);
         lock (_lock)
         {
             foreach (long pinned in _compactRevisions)
@@ -42,6 +49,7 @@ internal sealed class ViewPins
                 compactRevision = Math.Min(compactRevision, pinned);
             }
 
+            SchedulePoint.Unlock(this);
             return compactRevision;
         }
     }

@@ -1,4 +1,5 @@
 using System.Threading.Tasks.Sources;
+using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Replication;
 
@@ -62,7 +63,14 @@ internal sealed class PendingOperation
     /// <summary>When it was submitted, as a timestamp of the node's clock.</summary>
     public long Submitted { get; private set; }
 
-    public bool IsCompleted => Volatile.Read(ref _state) == Completed;
+    public bool IsCompleted
+    {
+        get
+        {
+            SchedulePoint.Hit();
+            return Volatile.Read(ref _state) == Completed;
+        }
+    }
 
     /// <summary>Names this life of the handle; a ValueTask of an earlier one is refused.</summary>
     public short Token => _core.Version;
@@ -81,34 +89,47 @@ internal sealed class PendingOperation
         _holders = 2;
         if (cancellationToken.CanBeCanceled)
         {
+            SchedulePoint.Hit();
             _cancellation = cancellationToken.UnsafeRegister(s_cancel, this);
         }
     }
 
     /// <summary>The proposer takes the write into a batch. False where it is completed, that is cancelled: then it must not be proposed.</summary>
-    public bool TryPropose() => Interlocked.CompareExchange(ref _state, Waiting, Queued) != Completed;
+    public bool TryPropose()
+    {
+        SchedulePoint.Hit();
+        return Interlocked.CompareExchange(ref _state, Waiting, Queued) != Completed;
+    }
 
     /// <summary>The batch went nowhere: the write is in the queue again. Leaves a completed one alone.</summary>
-    public void PutBack() => Interlocked.CompareExchange(ref _state, Queued, Waiting);
+    public void PutBack()
+    {
+        SchedulePoint.Hit();
+        Interlocked.CompareExchange(ref _state, Queued, Waiting);
+    }
 
     public bool TryComplete(StoreResponse response)
     {
+        SchedulePoint.Hit();
         if (Interlocked.Exchange(ref _state, Completed) == Completed)
         {
             return false;
         }
 
+        SchedulePoint.Hit();
         _core.SetResult(response);
         return true;
     }
 
     public bool TryFail(Exception error)
     {
+        SchedulePoint.Hit();
         if (Interlocked.Exchange(ref _state, Completed) == Completed)
         {
             return false;
         }
 
+        SchedulePoint.Hit();
         _core.SetException(error);
         return true;
     }
@@ -125,6 +146,7 @@ internal sealed class PendingOperation
         finally
         {
             // Waits for a running cancellation callback, so that none can reach the handle's next life.
+            SchedulePoint.AwaitIdle(this);
             _cancellation.Dispose();
             _cancellation = default;
             Release();
@@ -164,7 +186,11 @@ internal sealed class PendingOperation
 
     private void Cancel(CancellationToken token)
     {
-        switch (Interlocked.Exchange(ref _state, Completed))
+        SchedulePoint.Busy(this);
+        SchedulePoint.Hit();
+        int before = Interlocked.Exchange(ref _state, Completed);
+        SchedulePoint.Hit();
+        switch (before)
         {
             case Queued:
                 _core.SetException(new OperationNotProposedException(token));
@@ -173,14 +199,19 @@ internal sealed class PendingOperation
                 _core.SetException(new OperationCanceledException(token));
                 break;
         }
+
+        SchedulePoint.Unlock(this);
     }
 
     private void Release()
     {
+        SchedulePoint.Hit();
         if (Interlocked.Decrement(ref _holders) == 0)
         {
+            SchedulePoint.Hit();
             Request = null!;
             _core.Reset();
+            SchedulePoint.Hit();
             _pool.Return(this);
         }
     }

@@ -1,3 +1,4 @@
+using MetaStore.Engine.Memory;
 using Microsoft.Extensions.ObjectPool;
 
 namespace MetaStore.Engine.Replication;
@@ -25,6 +26,7 @@ internal sealed class PendingOperationPool
 
     public PendingOperation Rent()
     {
+        SchedulePoint.Hit();
         Interlocked.Increment(ref _rented);
         return _pool.Get();
     }

@@ -239,7 +239,16 @@ internal sealed class StoreHolder(MvccStore store)
 
     public MvccStore Current
     {
-        get => Volatile.Read(ref _current);
-        set => Volatile.Write(ref _current, value);
+        get
+        {
+            SchedulePoint.Hit();
+            return Volatile.Read(ref _current);
+        }
+
+        set
+        {
+            SchedulePoint.Hit();
+            Volatile.Write(ref _current, value);
+        }
     }
 }

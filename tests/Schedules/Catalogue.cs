@@ -1,0 +1,137 @@
+using MetaStore.Engine.Memory;
+using MetaStore.Schedules.Scenarios;
+using MetaStore.Schedules.Scheduling;
+using MetaStore.Schedules.Twins;
+
+namespace MetaStore.Schedules;
+
+/// <summary>A scenario with the piece that ships, or with a twin of it that has a bug.</summary>
+/// <param name="Name">Its name on the command line.</param>
+/// <param name="Create">Makes it.</param>
+/// <param name="Preemptions">How many preemptions are enumerated in full where the tests run.</param>
+/// <param name="IsTwin">Whether it must fail.</param>
+internal sealed record Case(string Name, Func<Scenario> Create, int Preemptions, bool IsTwin)
+{
+    public override string ToString() => Name;
+}
+
+/// <summary>All scenarios. A twin's name is that of the scenario that catches it, a colon, and its bug.</summary>
+internal static class Catalogue
+{
+    private static readonly StoreModel s_batches = new(
+        1, [("a", "1"), ("b", "1")], [("a", "2")], [("b", "2"), ("c", "1")], [("a", null)], [("a", "3"), ("d", "1")], [("c", null)]);
+
+    private static readonly StoreModel s_history = new(
+        1, [("a", "1"), ("b", "1")], [("a", "2")], [("a", "3"), ("b", null)], [("c", "1")], [("a", "4")], [("b", "2")], [("c", null)]);
+
+    private static readonly EventPlan s_growth = new(
+        [(1, 200), (2, 56)], [(3, 2), (4, 1)], [1, 3, 4]);
+
+    private static readonly EventPlan s_ring = new(
+        [.. Enumerable.Range(0, 16).Select(i => ((long)i * EventSegment.Revisions + 1, 1))], [(16 * EventSegment.Revisions + 1, 1)], [1, 257, 16 * EventSegment.Revisions + 1]);
+
+    private static readonly EventPlan s_trimming = new(
+        [.. Enumerable.Range(0, 16).Select(i => ((long)i * EventSegment.Revisions + 1, 1))],
+        [(2 * EventSegment.Revisions, -1), (16 * EventSegment.Revisions + 1, 1), (17 * EventSegment.Revisions + 1, 1)],
+        [2 * EventSegment.Revisions + 1, 16 * EventSegment.Revisions + 1, 17 * EventSegment.Revisions + 1]);
+
+    private static readonly (long, long)[] s_publishing = [(4, 0), (6, 0)];
+    private static readonly (long, long)[] s_compaction = [(6, 4), (8, 7)];
+
+    public static IReadOnlyList<Case> Real { get; } =
+    [
+        new("epochs", () => Epochs(() => new RealEpochs()), 3, false),
+        new("memory", () => Memory(() => new RealReclaimer()), 3, false),
+        new("batches", () => Batches(), 2, false),
+        new("compaction", () => Compaction(), 2, false),
+        new("visits", () => Visits(), 2, false),
+        new("event-growth", () => Events(s_growth, memory => new RealEventLog(memory)), 3, false),
+        new("event-ring", () => Events(s_ring, memory => new RealEventLog(memory)), 3, false),
+        new("event-trim", () => Events(s_trimming, memory => new RealEventLog(memory)), 3, false),
+        new("hold", () => new HoldScenario(HoldOrder.Right), 3, false),
+        new("handles", () => Handles(() => new RealHandlePool()), 2, false),
+        new("epochs-many", () => new EpochScenario(() => new RealEpochs(), readers: 3, stays: 2), 1, false),
+        new("memory-many", () => new ReclaimScenario(() => new RealReclaimer(), readers: 3), 1, false),
+        new(
+            "store-many",
+            () => Store(s_history, 3, [(5, 0), (6, 4), (7, 6), (8, 8)], [new ReaderPlan(0, Visits: false, Times: 2), new ReaderPlan(0, Visits: true, Times: 2), new ReaderPlan(0, Visits: true, Key: "b", Times: 2)], null, null),
+            1,
+            false),
+        new("handle-fates", () => HandleFates(() => new RealHandlePool()), 2, false),
+    ];
+
+    public static IReadOnlyList<Case> Twins { get; } =
+    [
+        .. Of<EpochBug>("epochs", bug => Epochs(() => new BuggyEpochs(bug))),
+        .. Of<ReclaimBug>("memory", bug => Memory(() => new BuggyReclaimer(bug))),
+        .. Of<ReclaimOrder>("memory", order => Memory(() => new RealReclaimer(), order)),
+        Twin("batches", ReadingBug.EntersLate, () => Batches(ReadingBug.EntersLate)),
+        Twin("batches", ReadingBug.ReadsHeads, () => Batches(ReadingBug.ReadsHeads)),
+        Twin("batches", WritingBug.PublishesHalfBatches, () => Batches(writing: WritingBug.PublishesHalfBatches)),
+        Twin("batches", WritingBug.ReclaimsBeforeItPublishes, () => Batches(writing: WritingBug.ReclaimsBeforeItPublishes)),
+        Twin("compaction", ReadingBug.NoSecondLook, () => Compaction(ReadingBug.NoSecondLook)),
+        Twin("compaction", ReadingBug.LooksAtItsOwnView, () => Compaction(ReadingBug.LooksAtItsOwnView)),
+        Twin("compaction", WritingBug.CutsBeforeItPublishes, () => Compaction(writing: WritingBug.CutsBeforeItPublishes)),
+        Twin("visits", ReadingBug.VisitsWithoutHold, () => Visits(ReadingBug.VisitsWithoutHold)),
+        Twin("visits", WritingBug.IgnoresPins, () => Visits(writing: WritingBug.IgnoresPins)),
+        Twin("event-growth", EventBug.PublishesTheListBeforeItIsCopied, () => Events(s_growth, EventBug.PublishesTheListBeforeItIsCopied)),
+        Twin("event-growth", EventBug.FreesTheOldListAtOnce, () => Events(s_growth, EventBug.FreesTheOldListAtOnce)),
+        Twin("event-ring", EventBug.WritesAPlaceBeforeItIsTrimmed, () => Events(s_ring, EventBug.WritesAPlaceBeforeItIsTrimmed)),
+        Twin("event-ring", EventBug.PublishesTheRingBeforeItIsCopied, () => Events(s_ring, EventBug.PublishesTheRingBeforeItIsCopied)),
+        .. Of<HoldOrder>("hold", order => new HoldScenario(order)),
+        .. Of<HandleBug>("handles", bug => Handles(() => new BuggyHandlePool(bug))),
+    ];
+
+    /// <summary>The twins without their bug: what fails otherwise is the bug, not the copy.</summary>
+    public static IReadOnlyList<Case> SoundTwins { get; } =
+    [
+        new("epochs:None", () => Epochs(() => new BuggyEpochs(EpochBug.None)), 2, false),
+        new("memory:None", () => Memory(() => new BuggyReclaimer(ReclaimBug.None)), 2, false),
+        new("batches:None", () => Batches(ReadingBug.None, WritingBug.None), 1, false),
+        new("compaction:None", () => Compaction(ReadingBug.None, WritingBug.None), 1, false),
+        new("visits:None", () => Visits(ReadingBug.None, WritingBug.None), 1, false),
+        new("event-growth:None", () => Events(s_growth, EventBug.None), 1, false),
+        new("event-ring:None", () => Events(s_ring, EventBug.None), 1, false),
+        new("event-trim:None", () => Events(s_trimming, EventBug.None), 1, false),
+        new("handles:None", () => Handles(() => new BuggyHandlePool(HandleBug.None)), 2, false),
+    ];
+
+    public static IEnumerable<Case> All => [.. Real, .. Twins, .. SoundTwins];
+
+    private static EpochScenario Epochs(Func<IEpochs> create) => new(create, readers: 2, stays: 1);
+
+    private static ReclaimScenario Memory(Func<IReclaimer> create, ReclaimOrder order = ReclaimOrder.Right) => new(create, readers: 2, order);
+
+    private static StoreScenario Batches(ReadingBug? reading = null, WritingBug? writing = null) =>
+        Store(s_batches, 2, s_publishing, [new ReaderPlan(0, Visits: false, Times: 2), new ReaderPlan(2, Visits: false)], reading, writing);
+
+    private static StoreScenario Compaction(ReadingBug? reading = null, WritingBug? writing = null) =>
+        Store(s_history, 5, s_compaction, [new ReaderPlan(0, Visits: false), new ReaderPlan(3, Visits: false)], reading, writing);
+
+    private static StoreScenario Visits(ReadingBug? reading = null, WritingBug? writing = null) =>
+        Store(s_history, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(0, Visits: true, Key: "a")], reading, writing);
+
+    private static StoreScenario Store(StoreModel model, long begun, (long, long)[] batches, ReaderPlan[] plans, ReadingBug? reading, WritingBug? writing) => new(
+        model,
+        begun,
+        batches,
+        plans,
+        reading is { } readingBug ? stores => new BuggyReading(stores, readingBug) : null,
+        writing is { } writingBug ? () => new BuggyWriting(writingBug) : null);
+
+    private static EventScenario Events(EventPlan plan, EventBug bug) => Events(plan, memory => new BuggyEventLog(memory, bug));
+
+    private static EventScenario Events(EventPlan plan, Func<StoreMemory, IEventLog> create) => new(create, plan, readers: 2);
+
+    private static HandleScenario Handles(Func<IHandlePool> create) => new(create, [Fate.Completes, Fate.Completes], callers: 1, cancelled: [0]);
+
+    private static HandleScenario HandleFates(Func<IHandlePool> create) =>
+        new(create, [Fate.IsPutBackAndCompletes, Fate.TimesOut], callers: 2, cancelled: [1, 0]);
+
+    /// <summary>A twin for each value but the first, which stands for none.</summary>
+    private static IEnumerable<Case> Of<TBug>(string scenario, Func<TBug, Scenario> create)
+        where TBug : struct, Enum => Enum.GetValues<TBug>().Skip(1).Select(bug => Twin(scenario, bug, () => create(bug)));
+
+    private static Case Twin<TBug>(string scenario, TBug bug, Func<Scenario> create)
+        where TBug : struct, Enum => new($"{scenario}:{bug}", create, 2, true);
+}

@@ -1,0 +1,100 @@
+using MetaStore.Engine;
+using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
+using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Transactions;
+using MetaStore.Schedules.Scenarios;
+
+namespace MetaStore.Schedules.Twins;
+
+internal enum ReadingBug
+{
+    /// <summary>The copy itself is sound.</summary>
+    None,
+
+    /// <summary>The view is taken first, and the memory entered then.</summary>
+    EntersLate,
+
+    /// <summary>The newest version of each key is taken, published or not.</summary>
+    ReadsHeads,
+
+    /// <summary>Nobody looks whether a compaction came in between.</summary>
+    NoSecondLook,
+
+    /// <summary>The second look is at the view that was read, not at the one that is published now.</summary>
+    LooksAtItsOwnView,
+
+    /// <summary>A visitor is shown a view that nothing holds back.</summary>
+    VisitsWithoutHold,
+}
+
+/// <summary>A frozen copy of the paths of <see cref="StoreReader"/> through ranges, with a bug.</summary>
+internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreReading
+{
+    public RangeResponse Range(RangeRequest request)
+    {
+        MvccStore store = stores.Current;
+        RangeResponse response;
+        long oldest;
+        StoreView? early = bug == ReadingBug.EntersLate ? store.View : null;
+        StoreView view;
+        using (store.Memory.Enter())
+        {
+            view = early ?? store.View;
+            response = Range(view, request, out oldest);
+        }
+
+        StoreView now = bug == ReadingBug.LooksAtItsOwnView ? view : stores.Current.View;
+        if (bug != ReadingBug.NoSecondLook && oldest < now.CompactRevision)
+        {
+            using ReadSection section = store.Memory.Enter();
+            using ViewPins.PinnedView pin = store.Pins.Pin(store);
+            response = Range(pin.View, request, out _);
+        }
+
+        return response;
+    }
+
+    public Revision Visit(in KeyRange range, long revision, ref TextVisitor visitor)
+    {
+        MvccStore store = stores.Current;
+        using ReadSection section = store.Memory.Enter();
+        StoreView view = bug == ReadingBug.VisitsWithoutHold ? store.View : store.Pins.Hold(store);
+        try
+        {
+            revision = Resolve(revision, view);
+            var walk = new Walk(revision, visitor);
+            view.Index.Scan(range, ref walk);
+            return new Revision(revision);
+        }
+        finally
+        {
+            if (bug != ReadingBug.VisitsWithoutHold)
+            {
+                store.Pins.Release(view);
+            }
+        }
+    }
+
+    private RangeResponse Range(StoreView view, RangeRequest request, out long revision)
+    {
+        revision = Resolve(request.Revision.Value, view);
+        RangeResponse response = RangeReader.Read(view.Index, view.Revision, bug == ReadingBug.ReadsHeads ? long.MaxValue : revision, request);
+        return response with { Header = new ResponseHeader(1, 1, new Revision(view.Revision), 1) };
+    }
+
+    private static long Resolve(long asked, StoreView view)
+    {
+        MetaStoreError error = RevisionCheck.Check(asked, view.Revision, view.CompactRevision);
+        return error == default ? asked > 0 ? asked : view.Revision : throw StoreErrors.ToException(error);
+    }
+
+    private struct Walk(long revision, TextVisitor visitor) : IRecordVisitor
+    {
+        public readonly bool Visit(KeyRecord record)
+        {
+            VersionRecord version = record.ReadAt(revision);
+            return version.IsNull || visitor.Visit(new KeyValueView(record.Key, version));
+        }
+    }
+}
