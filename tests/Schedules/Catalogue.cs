@@ -78,6 +78,7 @@ internal static class Catalogue
         Twin("event-growth", EventBug.FreesTheOldListAtOnce, () => Events(s_growth, EventBug.FreesTheOldListAtOnce)),
         Twin("event-ring", EventBug.WritesAPlaceBeforeItIsTrimmed, () => Events(s_ring, EventBug.WritesAPlaceBeforeItIsTrimmed)),
         Twin("event-ring", EventBug.PublishesTheRingBeforeItIsCopied, () => Events(s_ring, EventBug.PublishesTheRingBeforeItIsCopied)),
+        Twin("event-trim", EventBug.TrimsOneSegmentTooMany, () => Events(s_trimming, EventBug.TrimsOneSegmentTooMany)),
         .. Of<HoldOrder>("hold", order => new HoldScenario(order)),
         .. Of<HandleBug>("handles", bug => Handles(() => new BuggyHandlePool(bug))),
     ];

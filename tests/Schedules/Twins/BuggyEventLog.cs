@@ -20,8 +20,8 @@ internal enum EventBug
     /// <summary>A larger ring is published, and then filled.</summary>
     PublishesTheRingBeforeItIsCopied,
 
-    /// <summary>A trimmed segment goes at once.</summary>
-    FreesTrimmedSegmentsAtOnce,
+    /// <summary>The segment goes too that the horizon lies in.</summary>
+    TrimsOneSegmentTooMany,
 }
 
 /// <summary>A frozen copy of <see cref="Engine.Mvcc.EventLog"/>, with a bug.</summary>
@@ -58,14 +58,14 @@ internal sealed class BuggyEventLog(StoreMemory memory, EventBug bug) : IEventLo
     public void Trim(long horizon)
     {
         Directory directory = _directory;
-        long gone = Math.Clamp((horizon / EventSegment.Revisions) - directory.First, 0, Math.Max(0, directory.Count - 1));
+        long gone = Math.Clamp((horizon / EventSegment.Revisions) + (bug == EventBug.TrimsOneSegmentTooMany ? 1 : 0) - directory.First, 0, Math.Max(0, directory.Count - 1));
         if (gone > 0)
         {
             SchedulePoint.Hit();
             Volatile.Write(ref _directory, directory with { First = directory.First + gone, Count = directory.Count - gone });
             for (long number = directory.First; number < directory.First + gone; number++)
             {
-                directory.At(number).Retire(memory, atOnce: bug == EventBug.FreesTrimmedSegmentsAtOnce);
+                directory.At(number).Retire(memory);
             }
         }
     }
@@ -188,10 +188,10 @@ internal readonly unsafe struct BuggySegment(nint address)
         return end <= start ? default : new ReadOnlySpan<LoggedEvent>((void*)(Volatile.Read(ref *(nint*)(At + 8)) + (start * EventBytes)), end - start);
     }
 
-    public void Retire(StoreMemory memory, bool atOnce)
+    public void Retire(StoreMemory memory)
     {
-        Give(memory, *(nint*)(At + 8), *(int*)(At + 20) * EventBytes, atOnce);
-        Give(memory, address, Bytes, atOnce);
+        memory.Retire(*(nint*)(At + 8), *(int*)(At + 20) * EventBytes);
+        memory.Retire(address, Bytes);
     }
 
     private void Grow(StoreMemory memory, int count, EventBug bug)
@@ -209,18 +209,13 @@ internal readonly unsafe struct BuggySegment(nint address)
         SchedulePoint.Hit();
         Volatile.Write(ref *(nint*)(at + 8), larger);
         *(int*)(at + 20) = 2 * count;
-        Give(memory, old, count * EventBytes, atOnce: bug == EventBug.FreesTheOldListAtOnce);
-    }
-
-    private static void Give(StoreMemory memory, nint block, int bytes, bool atOnce)
-    {
-        if (atOnce)
+        if (bug == EventBug.FreesTheOldListAtOnce)
         {
-            memory.Free(block, bytes);
+            memory.Free(old, count * EventBytes);
         }
         else
         {
-            memory.Retire(block, bytes);
+            memory.Retire(old, count * EventBytes);
         }
     }
 }
