@@ -98,11 +98,21 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
             {
                 node.Core.ReportRefused(refusing.Id, "refused");
             }
-            else if (!known.All.Any() && !world.Nodes.Any(other => other.Memberships.Any(view => view.Membership.Contains(node.Id))))
+            else if (IsStray(node))
             {
                 node.Core.ReportRefused(node.Id, "its addition was never committed"); // Its operator takes it away.
             }
         }
+    }
+
+    /// <summary>
+    /// The cluster has never heard of it, or not in a way that lasts: the leader that added it died with the news, having told nobody but the node itself.
+    /// </summary>
+    private bool IsStray(SimulatedNode node)
+    {
+        Membership[] others =
+            [.. world.Nodes.Where(other => other != node && !other.IsRetired).SelectMany(other => other.Memberships).Select(view => view.Membership).Where(view => view.All.Any())];
+        return others.Length > 0 && !node.Core!.View.Membership.Contains(node.Id) && !Array.Exists(others, view => view.Contains(node.Id));
     }
 
     /// <summary>Starts the members that no node runs for yet.</summary>
