@@ -28,6 +28,9 @@ internal sealed record SoakOptions
     /// <summary>By then everything that fills once is full: caches, pools, the log's spare segments. In a short run, half of it.</summary>
     public int SettledMinute => Math.Min(10, Minutes / 2);
 
+    /// <summary>Minutes over which memory is averaged: it rises and falls with each snapshot, which comes every 64 MiB of log, up to two minutes apart.</summary>
+    public int WindowMinutes => Minutes >= 20 ? 5 : 1;
+
     /// <summary>Null where the arguments are wrong; what is wrong has been written.</summary>
     public static SoakOptions? Parse(string[] args)
     {

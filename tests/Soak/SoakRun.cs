@@ -27,25 +27,25 @@ internal sealed class SoakRun(SoakOptions options, TextWriter output)
         int share = options.Keys / options.Writers;
         Overwriter[] writers = [.. Enumerable.Range(0, options.Writers).Select(i => new Overwriter(
             client, i * share, i == options.Writers - 1 ? options.Keys - (i * share) : share, (options.Rate + options.Writers - 1) / options.Writers))];
-        (long settled, long last) = await WriteAsync(writers, server.Child.Id, data);
+        (double settled, double last) = await WriteAsync(writers, server.Child.Id, data);
         int wrong = (await Task.WhenAll(writers.Select(writer => writer.CountWrongAsync()))).Sum();
-        double growth = ((double)last / settled) - 1;
+        double growth = (last / settled) - 1;
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"minutes={options.Minutes} keys={options.Keys} puts={writers.Sum(writer => writer.Puts)} wrong={wrong} rss_settled_kib={settled} rss_end_kib={last} growth={growth:P2}"));
+            $"minutes={options.Minutes} keys={options.Keys} puts={writers.Sum(writer => writer.Puts)} wrong={wrong} rss_settled_kib={settled:F0} rss_end_kib={last:F0} growth={growth:P2}"));
         return wrong == 0 && growth <= GrowthMax;
     }
 
-    /// <summary>The resident memory, in KiB: the median of the minute at which it counts as settled, and of the last one.</summary>
-    private async Task<(long Settled, long Last)> WriteAsync(Overwriter[] writers, int processId, string data)
+    /// <summary>The resident memory, in KiB, on average: around the minute at which it counts as settled, and at the end.</summary>
+    private async Task<(double Settled, double Last)> WriteAsync(Overwriter[] writers, int processId, string data)
     {
         using var stop = new CancellationTokenSource();
-        var filled = new CountdownEvent(writers.Length);
+        using var filled = new CountdownEvent(writers.Length);
         Task[] writing = [.. writers.Select(writer => writer.RunAsync(() => filled.Signal(), stop.Token))];
         await Deadline.UntilAsync(() => filled.IsSet || Array.Exists(writing, task => task.IsFaulted), "all keys are written", TimeSpan.FromMinutes(30));
-        long settled = 0, last = 0;
+        var minutes = new List<double>();
         using var clock = new PeriodicTimer(s_sampling);
-        for (int minute = 1; minute <= options.Minutes && !Array.Exists(writing, task => task.IsFaulted); minute++)
+        while (minutes.Count < options.Minutes && !Array.Exists(writing, task => task.IsFaulted))
         {
             long before = writers.Sum(writer => writer.Puts);
             var samples = new List<long>();
@@ -55,14 +55,16 @@ internal sealed class SoakRun(SoakOptions options, TextWriter output)
                 samples.Add(ResidentKib(processId));
             }
 
-            last = samples.Order().ElementAt(samples.Count / 2);
-            settled = minute == options.SettledMinute ? last : settled;
-            output.WriteLine($"minute={minute} puts={writers.Sum(writer => writer.Puts) - before} rss_kib={last} disk_kib={DiskKib(data)}");
+            minutes.Add(samples.Average());
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"minute={minutes.Count} puts={writers.Sum(writer => writer.Puts) - before} rss_kib={samples.Average():F0} rss_least_kib={samples.Min()} rss_most_kib={samples.Max()} disk_kib={DiskKib(data)}"));
         }
 
         await stop.CancelAsync();
         await Task.WhenAll(writing);
-        return (settled, last);
+        int settledFrom = options.SettledMinute - 1 - (options.WindowMinutes / 2);
+        return (minutes.Skip(settledFrom).Take(options.WindowMinutes).Average(), minutes.TakeLast(options.WindowMinutes).Average());
     }
 
     private static long ResidentKib(int processId)
