@@ -271,8 +271,11 @@ internal sealed record RunOptions
             WatchFragmentBytes = random.Chance(0.5) ? 1 << 20 : random.Next(200, 600),
         };
 
-    /// <summary>Members change, and come with other directories, on nodes of one group only. A group with leases does not sleep.</summary>
-    private static RunOptions ManyGroups(RunOptions options) => options with { MembershipChanges = false, Reformats = false, LeaseClients = 0 };
+    /// <summary>
+    /// Members change, and come with other directories, on nodes of one group only. A group with leases does not sleep, and one that compacts by age wakes for that.
+    /// </summary>
+    private static RunOptions ManyGroups(RunOptions options) =>
+        options with { MembershipChanges = false, Reformats = false, LeaseClients = 0, AgeKept = 0 };
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
     public static string? ProblemOf(string text)
