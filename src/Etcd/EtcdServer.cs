@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
+using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Http;
 using MetaStore.Etcd.Rpc;
@@ -33,6 +34,17 @@ public sealed class EtcdServer : IAsyncDisposable
     private readonly HttpFront _front;
 
     /// <summary>Prepares a server; <see cref="StartAsync"/> opens it.</summary>
+    /// <param name="node">The node that it serves.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="loggers">For what is not a client's fault.</param>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    public EtcdServer(MetaStoreNode node, EtcdServerOptions options, ILoggerFactory loggers)
+        : this(new MethodTable([]), options, loggers)
+    {
+        ArgumentNullException.ThrowIfNull(node);
+    }
+
+    /// <summary>Prepares a server of any methods.</summary>
     /// <param name="methods">What it serves.</param>
     /// <param name="options">Settings.</param>
     /// <param name="loggers">For what is not a client's fault.</param>
