@@ -94,6 +94,9 @@ public sealed class DifferentialTests
         {
             case LeaseTimeToLiveResponse { TTL: > 0 } left:
                 left.TTL = 1;
+                ByteString[] keys = [.. left.Keys.OrderBy(key => key.ToStringUtf8(), StringComparer.Ordinal)]; // In etcd in no order.
+                left.Keys.Clear();
+                left.Keys.Add(keys);
                 break;
             case LeaseLeasesResponse all:
                 // In etcd in the order in which they end.

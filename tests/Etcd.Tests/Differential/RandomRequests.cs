@@ -72,7 +72,18 @@ internal sealed class RandomRequests(int seed)
         return delete;
     }
 
-    private RangeRequest Range() => new()
+    /// <summary>
+    /// Where no order is named etcd cuts at the limit before it sorts, so that what it gives is neither the first by the target nor all; this store sorts first, as it does where an
+    /// order is named. So there are none with a limit.
+    /// </summary>
+    private RangeRequest Range()
+    {
+        RangeRequest range = AnyRange();
+        range.Limit = range is { SortOrder: RangeRequest.Types.SortOrder.None, SortTarget: not RangeRequest.Types.SortTarget.Key } ? 0 : range.Limit;
+        return range;
+    }
+
+    private RangeRequest AnyRange() => new()
     {
         Key = Key(),
         RangeEnd = End(),
