@@ -1,14 +1,22 @@
+using System.Text;
+using MetaStore.Etcd.Gateway;
 using MetaStore.Etcd.Grpc;
+using MetaStore.Etcd.Rpc;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace MetaStore.Etcd.Http;
 
-/// <summary>Where each request of the HTTP server arrives. The request's features are all the context there is: nothing is made for a request but what its call needs.</summary>
-internal sealed class HttpFront(GrpcFront grpc) : IHttpApplication<IFeatureCollection>
+/// <summary>
+/// Where each request of the HTTP server arrives. The request's features are all the context there is: nothing is made for a request but what its
+/// call needs.
+/// </summary>
+internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPages health, EtcdVersions versions) : IHttpApplication<IFeatureCollection>
 {
     private const string Http2 = "HTTP/2";
+
+    private readonly byte[] _versions = Encoding.UTF8.GetBytes($$"""{"etcdserver":"{{versions.Server}}","etcdcluster":"{{versions.Cluster}}"}""");
 
     /// <inheritdoc/>
     public IFeatureCollection CreateContext(IFeatureCollection contextFeatures) => contextFeatures;
@@ -22,8 +30,7 @@ internal sealed class HttpFront(GrpcFront grpc) : IHttpApplication<IFeatureColle
             return grpc.ServeAsync(context, request);
         }
 
-        context.GetRequiredFeature<IHttpResponseFeature>().StatusCode = StatusCodes.Status404NotFound;
-        return Task.CompletedTask;
+        return GatewayFront.IsCall(request.Path) ? gateway.ServeAsync(context, request) : ServePageAsync(context, request);
     }
 
     /// <inheritdoc/>
@@ -31,4 +38,18 @@ internal sealed class HttpFront(GrpcFront grpc) : IHttpApplication<IFeatureColle
     {
         // The features are the server's.
     }
+
+    private Task ServePageAsync(IFeatureCollection features, IHttpRequestFeature request)
+    {
+        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
+        {
+            return FindPage(features, request) ?? HttpReply.TextAsync(features, StatusCodes.Status404NotFound, "404 page not found\n");
+        }
+
+        features.GetRequiredFeature<IHttpResponseFeature>().Headers.Allow = HttpMethods.Get;
+        return HttpReply.TextAsync(features, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed\n");
+    }
+
+    private Task? FindPage(IFeatureCollection features, IHttpRequestFeature request) =>
+        request.Path == "/version" ? HttpReply.SendAsync(features, StatusCodes.Status200OK, HttpReply.Json, _versions) : health.Serve(features, request);
 }
