@@ -3,9 +3,11 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
 using MetaStore.Engine.Hosting;
+using MetaStore.Etcd.Gateway;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Http;
 using MetaStore.Etcd.Rpc;
+using MetaStore.Etcd.Services;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -39,9 +41,8 @@ public sealed class EtcdServer : IAsyncDisposable
     /// <param name="loggers">For what is not a client's fault.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public EtcdServer(MetaStoreNode node, EtcdServerOptions options, ILoggerFactory loggers)
-        : this(new MethodTable([]), options, loggers)
+        : this(EtcdServices.Create(node, MakeServices(options)), options, loggers)
     {
-        ArgumentNullException.ThrowIfNull(node);
     }
 
     /// <summary>Prepares a server of any methods.</summary>
@@ -56,7 +57,7 @@ public sealed class EtcdServer : IAsyncDisposable
         _logger = loggers.CreateLogger("etcd");
         _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions(), _logger);
         _kestrel = new KestrelServer(Options.Create(MakeServerOptions()), _connections, loggers);
-        _front = new HttpFront(new GrpcFront(new RpcDesk(methods), options.MessageBytesMax, options.TimeProvider, _stopping.Token, _logger));
+        _front = MakeFront(new RpcDesk(methods), MakeServices(options));
     }
 
     /// <summary>Begins to serve what is handed over.</summary>
@@ -87,6 +88,18 @@ public sealed class EtcdServer : IAsyncDisposable
         _sockets.Dispose();
         await _noServices.DisposeAsync().ConfigureAwait(false);
         // The token source is not disposed: a call that ends this moment may still look at it, and without a timer it holds nothing.
+    }
+
+    private static EtcdServicesOptions MakeServices(EtcdServerOptions options) => new() { Time = options.TimeProvider };
+
+    private HttpFront MakeFront(RpcDesk desk, EtcdServicesOptions services)
+    {
+        TimeProvider time = _options.TimeProvider;
+        return new HttpFront(
+            new GrpcFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            new GatewayFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            new HealthPages(new HealthChecks(desk, time)),
+            new EtcdVersions(services.ServerVersion, services.ClusterVersion));
     }
 
     private KestrelServerOptions MakeServerOptions()

@@ -1,8 +1,6 @@
 using System.Buffers;
-using System.IO.Pipelines;
 using Google.Protobuf;
 using MetaStore.Etcd.Rpc;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace MetaStore.Etcd.Gateway;

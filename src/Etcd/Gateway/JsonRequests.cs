@@ -30,15 +30,20 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
         while (true)
         {
             ReadResult result = await body.ReadAsync(cancellationToken).ConfigureAwait(false);
-            CheckLength(result.Buffer.Length);
-            if (result.IsCompleted)
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            try
             {
-                IMessage message = result.Buffer.IsEmpty ? served.Method.Parser.ParseFrom(ReadOnlySequence<byte>.Empty) : Parse(result.Buffer);
-                body.AdvanceTo(result.Buffer.End);
-                return message;
+                CheckLength(buffer.Length);
+                if (result.IsCompleted)
+                {
+                    return buffer.IsEmpty ? served.Method.Parser.ParseFrom(buffer) : Parse(buffer);
+                }
             }
-
-            body.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            finally
+            {
+                // Also where it fails: the server reads what is left of the body.
+                body.AdvanceTo(buffer.Start, buffer.End);
+            }
         }
     }
 
@@ -49,17 +54,24 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
         {
             ReadResult result = await body.ReadAsync(cancellationToken).ConfigureAwait(false);
             ReadOnlySequence<byte> buffer = result.Buffer;
-            long length = MeasureValue(buffer, result.IsCompleted);
-            CheckLength(length > 0 ? length : buffer.Length);
-            if (length > 0)
+            SequencePosition consumed = buffer.Start;
+            SequencePosition examined = buffer.End;
+            try
             {
-                ReadOnlySequence<byte> value = buffer.Slice(0, length);
-                IMessage message = Parse(value);
-                body.AdvanceTo(value.End);
-                return message;
+                long length = MeasureValue(buffer, result.IsCompleted);
+                CheckLength(length > 0 ? length : buffer.Length);
+                if (length > 0)
+                {
+                    ReadOnlySequence<byte> value = buffer.Slice(0, length);
+                    (consumed, examined) = (value.End, value.End);
+                    return Parse(value);
+                }
+            }
+            finally
+            {
+                body.AdvanceTo(consumed, examined);
             }
 
-            body.AdvanceTo(buffer.Start, buffer.End);
             if (result.IsCompleted)
             {
                 return null;
@@ -83,8 +95,7 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
             throw Refused(e);
         }
 
-        bool isBlank = json.BytesConsumed == 0 && IsBlank(buffer);
-        return isAll && !isBlank ? throw new RpcException(StatusCode.InvalidArgument, "unexpected EOF") : 0;
+        return isAll && !IsBlank(buffer) ? throw new RpcException(StatusCode.InvalidArgument, "unexpected EOF") : 0;
     }
 
     private static bool IsBlank(in ReadOnlySequence<byte> buffer)

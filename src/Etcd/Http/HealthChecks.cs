@@ -9,6 +9,9 @@ namespace MetaStore.Etcd.Http;
 /// </summary>
 internal sealed class HealthChecks(RpcDesk desk, TimeProvider time)
 {
+    /// <summary>What a member without a vote says to most calls. It cannot tell of alarms then.</summary>
+    private const string NotForLearners = "etcdserver: rpc not supported for learner";
+
     /// <summary>How long a check may take: what etcd gives a request of its own.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(7);
 
@@ -18,7 +21,7 @@ internal sealed class HealthChecks(RpcDesk desk, TimeProvider time)
         (AlarmResponse? answer, string? failure) = await CallAsync<AlarmResponse>("/etcdserverpb.Maintenance/Alarm", new AlarmRequest(), cancellationToken).ConfigureAwait(false);
         if (answer is null)
         {
-            return failure is null ? null : $"ALARM ERROR:{failure}";
+            return failure is null or NotForLearners ? null : $"ALARM ERROR:{failure}";
         }
 
         AlarmMember? raised = answer.Alarms.FirstOrDefault(alarm => !excluded.Contains(Name(alarm)));

@@ -42,29 +42,23 @@ internal sealed class HealthPages
     /// <summary>Answers that something is wrong.</summary>
     public long Failed => Volatile.Read(ref _failed);
 
-    /// <summary>Answers a request for one of these pages. Null where the path is none of them.</summary>
-    public Task? Serve(IFeatureCollection features, IHttpRequestFeature request)
+    /// <summary>Whether a path is one of these pages.</summary>
+    public bool IsPage(string path) => path == Health || Find(path).Length > 0;
+
+    /// <summary>Answers a request for one of these pages.</summary>
+    public Task ServeAsync(IFeatureCollection features, IHttpRequestFeature request) =>
+        request.Path == Health ? HealthAsync(features, request) : CheckAsync(features, request, Find(request.Path));
+
+    /// <summary>The checks of a page, all or one; none where it is no page.</summary>
+    private Check[] Find(string path)
     {
-        if (request.Path == Health)
+        int slash = path.IndexOf('/', 1);
+        if (!_pages.TryGetValue(slash < 0 ? path : path[..slash], out Check[]? checks))
         {
-            return HealthAsync(features, request);
+            return [];
         }
 
-        foreach ((string page, Check[] checks) in _pages)
-        {
-            if (request.Path == page)
-            {
-                return CheckAsync(features, request, page, checks);
-            }
-
-            if (request.Path.StartsWith(page, StringComparison.Ordinal) && request.Path[page.Length] == '/'
-                && checks.FirstOrDefault(check => request.Path.AsSpan(page.Length + 1).SequenceEqual(check.Name)) is { } one)
-            {
-                return CheckAsync(features, request, request.Path, [one]);
-            }
-        }
-
-        return null;
+        return slash < 0 ? checks : [.. checks.Where(check => path.AsSpan(slash + 1).SequenceEqual(check.Name))];
     }
 
     private static CancellationToken Aborted(IFeatureCollection features) => features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
@@ -83,8 +77,9 @@ internal sealed class HealthPages
         await HttpReply.SendAsync(features, Status(wrong is null), HttpReply.Json, Encoding.UTF8.GetBytes(text)).ConfigureAwait(false);
     }
 
-    private async Task CheckAsync(IFeatureCollection features, IHttpRequestFeature request, string page, Check[] checks)
+    private async Task CheckAsync(IFeatureCollection features, IHttpRequestFeature request, Check[] checks)
     {
+        string page = request.Path[1..];
         Dictionary<string, StringValues> query = QueryHelpers.ParseQuery(request.QueryString);
         List<string> excluded = query.TryGetValue(Excluded, out StringValues names) ? [.. names.OfType<string>()] : [];
         CancellationToken aborted = Aborted(features);
@@ -112,8 +107,8 @@ internal sealed class HealthPages
         string text = (isWell, query.ContainsKey("verbose")) switch
         {
             (true, false) => "ok\n",
-            (true, true) => $"{lines}{page[1..]} check passed\n",
-            _ => $"{lines}{page[1..]} check failed\n",
+            (true, true) => $"{lines}{page} check passed\n",
+            _ => $"{lines}{page} check failed\n",
         };
         await HttpReply.TextAsync(features, Status(isWell), text).ConfigureAwait(false);
     }

@@ -41,15 +41,18 @@ internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPage
 
     private Task ServePageAsync(IFeatureCollection features, IHttpRequestFeature request)
     {
-        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
+        bool isVersion = request.Path == "/version";
+        if (!isVersion && !health.IsPage(request.Path))
         {
-            return FindPage(features, request) ?? HttpReply.TextAsync(features, StatusCodes.Status404NotFound, "404 page not found\n");
+            return HttpReply.TextAsync(features, StatusCodes.Status404NotFound, "404 page not found\n");
         }
 
-        features.GetRequiredFeature<IHttpResponseFeature>().Headers.Allow = HttpMethods.Get;
-        return HttpReply.TextAsync(features, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed\n");
-    }
+        if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method))
+        {
+            features.GetRequiredFeature<IHttpResponseFeature>().Headers.Allow = HttpMethods.Get;
+            return HttpReply.TextAsync(features, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed\n");
+        }
 
-    private Task? FindPage(IFeatureCollection features, IHttpRequestFeature request) =>
-        request.Path == "/version" ? HttpReply.SendAsync(features, StatusCodes.Status200OK, HttpReply.Json, _versions) : health.Serve(features, request);
+        return isVersion ? HttpReply.SendAsync(features, StatusCodes.Status200OK, HttpReply.Json, _versions) : health.ServeAsync(features, request);
+    }
 }
