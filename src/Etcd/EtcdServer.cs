@@ -6,6 +6,7 @@ using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Gateway;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Http;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Services;
 using Microsoft.AspNetCore.Connections;
@@ -34,6 +35,7 @@ public sealed class EtcdServer : IAsyncDisposable
     private readonly ServiceProvider _noServices = new ServiceCollection().BuildServiceProvider();
     private readonly KestrelServer _kestrel;
     private readonly HttpFront _front;
+    private readonly NodeMetrics? _nodeMetrics;
 
     /// <summary>Prepares a server; <see cref="StartAsync"/> opens it.</summary>
     /// <param name="node">The node that it serves.</param>
@@ -41,23 +43,27 @@ public sealed class EtcdServer : IAsyncDisposable
     /// <param name="loggers">For what is not a client's fault.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public EtcdServer(MetaStoreNode node, EtcdServerOptions options, ILoggerFactory loggers)
-        : this(EtcdServices.Create(node, MakeServices(options)), options, loggers)
+        : this(EtcdServices.Create(node, MakeServices(options)), node, options, loggers)
     {
     }
 
     /// <summary>Prepares a server of any methods.</summary>
     /// <param name="methods">What it serves.</param>
+    /// <param name="node">Whose figures it tells; null: its own alone.</param>
     /// <param name="options">Settings.</param>
     /// <param name="loggers">For what is not a client's fault.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
-    internal EtcdServer(MethodTable methods, EtcdServerOptions options, ILoggerFactory loggers)
+    internal EtcdServer(MethodTable methods, MetaStoreNode? node, EtcdServerOptions options, ILoggerFactory loggers)
     {
         options.Validate();
         _options = options;
         _logger = loggers.CreateLogger("etcd");
         _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions(), _logger);
         _kestrel = new KestrelServer(Options.Create(MakeServerOptions()), _connections, loggers);
-        _front = MakeFront(new RpcDesk(methods), MakeServices(options));
+        EtcdServicesOptions services = MakeServices(options);
+        var versions = new EtcdVersions(services.ServerVersion, services.ClusterVersion);
+        _nodeMetrics = node is null ? null : new NodeMetrics(node, versions);
+        _front = MakeFront(new RpcDesk(methods), versions);
     }
 
     /// <summary>Begins to serve what is handed over.</summary>
@@ -85,6 +91,7 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         await DrainAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _kestrel.Dispose();
+        _nodeMetrics?.Dispose();
         _sockets.Dispose();
         await _noServices.DisposeAsync().ConfigureAwait(false);
         // The token source is not disposed: a call that ends this moment may still look at it, and without a timer it holds nothing.
@@ -92,14 +99,22 @@ public sealed class EtcdServer : IAsyncDisposable
 
     private static EtcdServicesOptions MakeServices(EtcdServerOptions options) => new() { Time = options.TimeProvider };
 
-    private HttpFront MakeFront(RpcDesk desk, EtcdServicesOptions services)
+    private HttpFront MakeFront(RpcDesk desk, EtcdVersions versions)
     {
         TimeProvider time = _options.TimeProvider;
+        var health = new HealthPages(new HealthChecks(desk, time));
+        List<Action<PrometheusText>> figures = [new RpcMetrics(desk).Write, health.Write, ProcessMetrics.Write];
+        if (_nodeMetrics is not null)
+        {
+            figures.Insert(0, _nodeMetrics.Write);
+        }
+
         return new HttpFront(
             new GrpcFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
             new GatewayFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
-            new HealthPages(new HealthChecks(desk, time)),
-            new EtcdVersions(services.ServerVersion, services.ClusterVersion));
+            health,
+            new MetricsPage(figures),
+            versions);
     }
 
     private KestrelServerOptions MakeServerOptions()

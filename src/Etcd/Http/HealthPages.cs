@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using MetaStore.Etcd.Metrics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.WebUtilities;
@@ -36,11 +37,12 @@ internal sealed class HealthPages
         };
     }
 
-    /// <summary>Answers that all is well.</summary>
-    public long Passed => Volatile.Read(ref _passed);
-
-    /// <summary>Answers that something is wrong.</summary>
-    public long Failed => Volatile.Read(ref _failed);
+    /// <summary>Writes how often all was well, and how often not.</summary>
+    public void Write(PrometheusText text)
+    {
+        text.Counter("etcd_server_health_success", "The total number of successful health checks", Volatile.Read(ref _passed));
+        text.Counter("etcd_server_health_failures", "The total number of failed health checks", Volatile.Read(ref _failed));
+    }
 
     /// <summary>Whether a path is one of these pages.</summary>
     public bool IsPage(string path) => path == Health || Find(path).Length > 0;

@@ -12,9 +12,10 @@ namespace MetaStore.Etcd.Http;
 /// Where each request of the HTTP server arrives. The request's features are all the context there is: nothing is made for a request but what its
 /// call needs.
 /// </summary>
-internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPages health, EtcdVersions versions) : IHttpApplication<IFeatureCollection>
+internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPages health, MetricsPage metrics, EtcdVersions versions) : IHttpApplication<IFeatureCollection>
 {
     private const string Http2 = "HTTP/2";
+    private const string Version = "/version";
 
     private readonly byte[] _versions = Encoding.UTF8.GetBytes($$"""{"etcdserver":"{{versions.Server}}","etcdcluster":"{{versions.Cluster}}"}""");
 
@@ -41,8 +42,8 @@ internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPage
 
     private Task ServePageAsync(IFeatureCollection features, IHttpRequestFeature request)
     {
-        bool isVersion = request.Path == "/version";
-        if (!isVersion && !health.IsPage(request.Path))
+        bool isHealth = health.IsPage(request.Path);
+        if (!isHealth && request.Path is not (MetricsPage.Path or Version))
         {
             return HttpReply.TextAsync(features, StatusCodes.Status404NotFound, "404 page not found\n");
         }
@@ -53,6 +54,11 @@ internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPage
             return HttpReply.TextAsync(features, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed\n");
         }
 
-        return isVersion ? HttpReply.SendAsync(features, StatusCodes.Status200OK, HttpReply.Json, _versions) : health.ServeAsync(features, request);
+        if (isHealth)
+        {
+            return health.ServeAsync(features, request);
+        }
+
+        return request.Path == Version ? HttpReply.SendAsync(features, StatusCodes.Status200OK, HttpReply.Json, _versions) : metrics.ServeAsync(features);
     }
 }
