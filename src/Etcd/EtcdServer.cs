@@ -3,9 +3,12 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
 using MetaStore.Engine.Hosting;
+using MetaStore.Etcd.Gateway;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Http;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
+using MetaStore.Etcd.Services;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -32,6 +35,7 @@ public sealed class EtcdServer : IAsyncDisposable
     private readonly ServiceProvider _noServices = new ServiceCollection().BuildServiceProvider();
     private readonly KestrelServer _kestrel;
     private readonly HttpFront _front;
+    private readonly NodeMetrics? _nodeMetrics;
 
     /// <summary>Prepares a server; <see cref="StartAsync"/> opens it.</summary>
     /// <param name="node">The node that it serves.</param>
@@ -39,24 +43,27 @@ public sealed class EtcdServer : IAsyncDisposable
     /// <param name="loggers">For what is not a client's fault.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public EtcdServer(MetaStoreNode node, EtcdServerOptions options, ILoggerFactory loggers)
-        : this(new MethodTable([]), options, loggers)
+        : this(EtcdServices.Create(node, MakeServices(options)), node, options, loggers)
     {
-        ArgumentNullException.ThrowIfNull(node);
     }
 
     /// <summary>Prepares a server of any methods.</summary>
     /// <param name="methods">What it serves.</param>
+    /// <param name="node">Whose figures it tells; null: its own alone.</param>
     /// <param name="options">Settings.</param>
     /// <param name="loggers">For what is not a client's fault.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
-    internal EtcdServer(MethodTable methods, EtcdServerOptions options, ILoggerFactory loggers)
+    internal EtcdServer(MethodTable methods, MetaStoreNode? node, EtcdServerOptions options, ILoggerFactory loggers)
     {
         options.Validate();
         _options = options;
         _logger = loggers.CreateLogger("etcd");
         _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions(), _logger);
         _kestrel = new KestrelServer(Options.Create(MakeServerOptions()), _connections, loggers);
-        _front = new HttpFront(new GrpcFront(new RpcDesk(methods), options.MessageBytesMax, options.TimeProvider, _stopping.Token, _logger));
+        EtcdServicesOptions services = MakeServices(options);
+        var versions = new EtcdVersions(services.ServerVersion, services.ClusterVersion);
+        _nodeMetrics = node is null ? null : new NodeMetrics(node, versions);
+        _front = MakeFront(new RpcDesk(methods), versions);
     }
 
     /// <summary>Begins to serve what is handed over.</summary>
@@ -84,9 +91,30 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         await DrainAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _kestrel.Dispose();
+        _nodeMetrics?.Dispose();
         _sockets.Dispose();
         await _noServices.DisposeAsync().ConfigureAwait(false);
         // The token source is not disposed: a call that ends this moment may still look at it, and without a timer it holds nothing.
+    }
+
+    private static EtcdServicesOptions MakeServices(EtcdServerOptions options) => new() { Time = options.TimeProvider };
+
+    private HttpFront MakeFront(RpcDesk desk, EtcdVersions versions)
+    {
+        TimeProvider time = _options.TimeProvider;
+        var health = new HealthPages(new HealthChecks(desk, time));
+        List<Action<PrometheusText>> figures = [new RpcMetrics(desk).Write, health.Write, ProcessMetrics.Write];
+        if (_nodeMetrics is not null)
+        {
+            figures.Insert(0, _nodeMetrics.Write);
+        }
+
+        return new HttpFront(
+            new GrpcFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            new GatewayFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            health,
+            new MetricsPage(figures),
+            versions);
     }
 
     private KestrelServerOptions MakeServerOptions()

@@ -260,6 +260,31 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return new LocalWatch(other => OpenWatch(request, filter, cancellationToken, other));
     }
 
+    public NodeFigures Figures()
+    {
+        StoreView view = View;
+        ReplicaStatus status = Node.Status;
+        return new NodeFigures
+        {
+            LeaderId = status.Leader,
+            IsLeader = status.Leader == _settings.NodeId,
+            IsLearner = IsLearner,
+            Term = status.Term,
+            CommitIndex = status.CommitIndex,
+            AppliedIndex = view.AppliedIndex,
+            Pending = _node.Operations.Rented,
+            Revision = view.Revision,
+            CompactRevision = view.CompactRevision,
+            KeyCount = view.Index.LiveCount,
+            LeaseCount = view.Leases.Count,
+            WatchCount = Watch.Count,
+            Puts = Apply.Counts.Puts,
+            Deletes = Apply.Counts.Deletes,
+            Txns = Apply.Counts.Txns,
+            DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
+        };
+    }
+
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default)
     {
         ThrowIfDown();

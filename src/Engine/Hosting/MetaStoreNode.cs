@@ -16,6 +16,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 {
     private readonly NodeCore _core;
     private readonly NodeThreads _threads;
+    private readonly MeasuredDisk _disk;
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NodeSettings _settings;
     private readonly bool _hasTransport;
@@ -27,9 +28,10 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         _hasTransport = transport is not NoPeers;
         TimeProvider time = BootClock.Instance;
         _threads = new NodeThreads(time);
+        _disk = new MeasuredDisk(new NativeDisk(), time);
         _core = new NodeCore(settings, new NodeSeams
         {
-            Disk = new NativeDisk(),
+            Disk = _disk,
             Transport = transport,
             Time = time,
             Signals = _threads.SignalOf,
@@ -75,6 +77,15 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
     /// <summary>The header of an answer that this node would give now, by what it has itself.</summary>
     public ResponseHeader Header => _core.Header;
+
+    /// <summary>The node in numbers, at this moment.</summary>
+    public NodeFigures Figures => _core.Figures();
+
+    /// <summary>How long the syncs of the log took, each of them.</summary>
+    public DurationHistogram LogSyncs => _disk.LogSyncs;
+
+    /// <summary>How long the syncs of snapshots and small files took, each of them.</summary>
+    public DurationHistogram OtherSyncs => _disk.OtherSyncs;
 
     /// <summary>Whether this member gets the log and has no vote.</summary>
     public bool IsLearner => _core.IsLearner;

@@ -104,6 +104,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => _group.LeasesAsync(cancellationToken);
 
+    public NodeFigures Figures() => _group.Figures();
+
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _group.StatusAsync(cancellationToken);
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _group.HashAsync(request, cancellationToken);

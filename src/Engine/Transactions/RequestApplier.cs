@@ -20,9 +20,10 @@ internal readonly record struct ApplyResult(StoreResponse? Response, MetaStoreEr
 /// store untouched and nothing can fail half-way. One request is one revision, given out when it first changes something.
 /// Everything decided here depends on replicated state alone.
 /// </summary>
-internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nodeId)
+internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nodeId, AppliedCounts? counts = null)
 {
     private readonly LeaseApplier _leases = new(store);
+    private readonly AppliedCounts _counts = counts ?? new AppliedCounts();
 
     /// <summary>The index of the entry that is being applied.</summary>
     public ulong Index { get; set; }
@@ -178,6 +179,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private PutResponse? Put(PutRequest put)
         {
+            owner._counts.CountPut();
             VersionRecord old = default;
             if (put.IgnoreValue || put.IgnoreLease)
             {
@@ -201,6 +203,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private DeleteRangeResponse? Delete(DeleteRangeRequest delete)
         {
+            owner._counts.CountDelete();
             var visitor = new LiveCollector([]);
             owner.Store.Unpublished.Scan(KeyRange.From(delete.Key, delete.RangeEnd), ref visitor);
             var previous = new List<KeyValue>();
@@ -220,6 +223,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private TxnResponse? Txn(TxnRequest txn, Dictionary<TxnRequest, bool> decisions)
         {
+            owner._counts.CountTxn();
             bool succeeded = decisions[txn];
             IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
             StoreResponse[] responses = wantResponse ? new StoreResponse[branch.Count] : [];

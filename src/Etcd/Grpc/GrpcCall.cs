@@ -1,11 +1,9 @@
 using System.IO.Pipelines;
-using System.Text;
 using Google.Protobuf;
 using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Primitives;
 
 namespace MetaStore.Etcd.Grpc;
 
@@ -13,7 +11,7 @@ namespace MetaStore.Etcd.Grpc;
 /// One call over HTTP/2: what the service knows of it, and where its answers go. A call of one answer leaves it unflushed, so that headers,
 /// message and trailers go out together; the answers of a stream go out one by one.
 /// </summary>
-internal sealed class GrpcCall : RpcContext, IRpcWriter<IMessage>, IDisposable
+internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
 {
     private const string ContentType = "application/grpc";
 
@@ -21,58 +19,23 @@ internal sealed class GrpcCall : RpcContext, IRpcWriter<IMessage>, IDisposable
     private readonly IHttpRequestFeature _request;
     private readonly IHttpResponseFeature _response;
     private readonly IHttpResponseBodyFeature _body;
-    private readonly CancellationToken _aborted;
-    private readonly CancellationToken _stopping;
     private RpcCounters? _counters;
-    private CancellationTokenSource? _deadline;
-    private CancellationTokenSource? _ended;
     private PipeWriter? _output;
 
     public GrpcCall(IFeatureCollection features, IHttpRequestFeature request, CancellationToken stopping)
+        : base(features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted, stopping)
     {
         _features = features;
         _request = request;
         _response = features.GetRequiredFeature<IHttpResponseFeature>();
         _body = features.GetRequiredFeature<IHttpResponseBodyFeature>();
-        _aborted = features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
-        _stopping = stopping;
     }
-
-    /// <inheritdoc/>
-    public override CancellationToken Ended => _ended?.Token ?? _aborted;
-
-    /// <summary>The caller has gone: whatever is said, nobody hears it.</summary>
-    public bool IsAborted => _aborted.IsCancellationRequested;
 
     /// <summary>What the answer begins with; until it does.</summary>
     public IHeaderDictionary ResponseHeaders => _response.Headers;
 
     /// <inheritdoc/>
-    /// <remarks>Values are UTF-8. Bytes that are none come as U+FFFD.</remarks>
-    public override string? Metadata(string name)
-    {
-        if (!_request.Headers.TryGetValue(name, out StringValues values) || values.Count == 0 || values[0] is not { } value)
-        {
-            return null;
-        }
-
-        // The server reads headers as Latin-1, which keeps their bytes.
-        return Ascii.IsValid(value) ? value : Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(value));
-    }
-
-    /// <summary>Gives the call its end: the caller's deadline, where it has one; and, for a stream, which would last for ever, that of the server.</summary>
-    public void Limit(TimeSpan? timeout, bool isStream, TimeProvider time)
-    {
-        if (timeout is { } left)
-        {
-            _deadline = new CancellationTokenSource(left < s_deadlineMax ? left : s_deadlineMax, time);
-        }
-
-        if (_deadline is not null || isStream)
-        {
-            _ended = CancellationTokenSource.CreateLinkedTokenSource(_aborted, _deadline?.Token ?? default, isStream ? _stopping : default);
-        }
-    }
+    public override string? Metadata(string name) => Header(_request.Headers, name);
 
     /// <summary>The request's messages.</summary>
     public MessageReader Read(MessageParser parser, int bytesMax, RpcCounters counters)
@@ -127,30 +90,6 @@ internal sealed class GrpcCall : RpcContext, IRpcWriter<IMessage>, IDisposable
         _response.StatusCode = httpStatus;
         Finish(code, message);
     }
-
-    /// <summary>With what status a call ends that was cut short by its token.</summary>
-    public (StatusCode Code, string Message) WhyEnded()
-    {
-        if (_deadline is { IsCancellationRequested: true })
-        {
-            return (StatusCode.DeadlineExceeded, "context deadline exceeded");
-        }
-
-        return _stopping.IsCancellationRequested && !IsAborted
-            ? (StatusCode.Unavailable, "etcdserver: server stopped")
-            : (StatusCode.Canceled, "context canceled");
-    }
-
-    /// <summary>Tells whoever still works for the call that it is over.</summary>
-    public void Dispose()
-    {
-        _ended?.Cancel();
-        _ended?.Dispose();
-        _deadline?.Dispose();
-    }
-
-    /// <summary>The longest time that a timer takes; a deadline beyond is as good as none.</summary>
-    private static readonly TimeSpan s_deadlineMax = TimeSpan.FromDays(49);
 
     private async ValueTask StartAsync()
     {

@@ -54,23 +54,11 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, TimeProvider 
 
             return (StatusCode.Ok, null);
         }
-        catch (RpcException e)
-        {
-            return (e.Code, e.Message);
-        }
-        catch (Exception e) when (call.Ended.IsCancellationRequested || IsOfCaller(e))
-        {
-            return call.WhyEnded();
-        }
         catch (Exception e)
         {
-            logger.LogError(e, "A call of {Method} failed unexpectedly.", served.Method.Path);
-            return (StatusCode.Internal, $"the call failed: {e.Message}");
+            return call.Explain(e, served, logger);
         }
     }
-
-    /// <summary>The stream was reset, its connection broke, or its body came too slowly.</summary>
-    private static bool IsOfCaller(Exception exception) => exception is IOException or BadHttpRequestException or OperationCanceledException;
 
     /// <summary>The method to run. Null where the call was refused; it has its answer then.</summary>
     private ServedMethod? Check(GrpcCall call, IHttpRequestFeature request)

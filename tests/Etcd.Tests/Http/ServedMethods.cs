@@ -26,7 +26,7 @@ internal sealed class ServedMethods : IAsyncDisposable
 
     public static async Task<ServedMethods> StartAsync(EtcdServerOptions options, params RpcMethod[] methods)
     {
-        var server = new EtcdServer(new MethodTable(methods), options, NullLoggerFactory.Instance);
+        var server = new EtcdServer(new MethodTable(methods), node: null, options, NullLoggerFactory.Instance);
         await server.StartAsync();
         return new ServedMethods(server);
     }
