@@ -15,7 +15,8 @@ public class TidyTests
         ["src/Wal"] = [],
         ["src/Engine"] = ["Raft", "Wal"],
         ["src/Net"] = ["Engine"],
-        ["src/Server"] = ["Engine", "Net"],
+        ["src/Etcd"] = ["Engine"],
+        ["src/Server"] = ["Engine", "Net", "Etcd"],
     };
 
     public static TheoryData<string> RuleNames => [.. Rules.All.Select(r => r.Name)];

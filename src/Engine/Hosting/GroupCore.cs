@@ -112,6 +112,15 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     /// <summary>The store in use.</summary>
     public MvccStore Store => _stores.Current;
 
+    /// <summary>The header of an answer that this node would give now.</summary>
+    public ResponseHeader Header => _reader.Header(View);
+
+    /// <summary>Whether this member has the log and no vote.</summary>
+    public bool IsLearner => View.Membership.Learners.Contains(_settings.NodeId);
+
+    /// <summary>Whether this member holds no data.</summary>
+    public bool IsWitness => View is { } view && (view.IsHollow || view.Membership.IsWitness(_settings.NodeId));
+
     /// <summary>Shows what this member has of a range, in the store's own memory.</summary>
     public Revision Visit<TVisitor>(in KeyRange range, Revision revision, ref TVisitor visitor)
         where TVisitor : struct, IKeyValueVisitor => _reader.Visit(range, revision.Value, ref visitor);
@@ -123,6 +132,13 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     /// <summary>Joins the group to the node's log; before the first run.</summary>
     public void Connect(LogWriter log) => Parts.Log = log;
+
+    public StoreExport Export()
+    {
+        ThrowIfDown();
+        _reader.CheckHoldsData(View);
+        return new StoreExport(Store);
+    }
 
     public async ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default)
     {
@@ -219,14 +235,17 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return _reader.Leases();
     }
 
-    public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default)
+    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) =>
+        RangeAsync(request, bytesMax: long.MaxValue, cancellationToken);
+
+    public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken)
     {
         _validator.Check(request);
         _reader.CheckHoldsData(View);
         TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
         bool isLocal = request.Serializable || age <= request.StalenessMax;
         await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
-        return _reader.Range(request, isLocal ? age : TimeSpan.Zero);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero, bytesMax);
     }
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)
@@ -240,6 +259,31 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         ArgumentNullException.ThrowIfNull(request);
         var filter = new WatchFilter(request);
         return new LocalWatch(other => OpenWatch(request, filter, cancellationToken, other));
+    }
+
+    public NodeFigures Figures()
+    {
+        StoreView view = View;
+        ReplicaStatus status = Node.Status;
+        return new NodeFigures
+        {
+            LeaderId = status.Leader,
+            IsLeader = status.Leader == _settings.NodeId,
+            IsLearner = IsLearner,
+            Term = status.Term,
+            CommitIndex = status.CommitIndex,
+            AppliedIndex = view.AppliedIndex,
+            Pending = _node.Operations.Rented,
+            Revision = view.Revision,
+            CompactRevision = view.CompactRevision,
+            KeyCount = view.Index.LiveCount,
+            LeaseCount = view.Leases.Count,
+            WatchCount = Watch.Count,
+            Puts = Apply.Counts.Puts,
+            Deletes = Apply.Counts.Deletes,
+            Txns = Apply.Counts.Txns,
+            DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
+        };
     }
 
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default)
@@ -261,8 +305,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             KeyCount = view.Index.LiveCount,
             DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
             Members = [.. MemberTable.From(view.Membership).Members],
-            IsLearner = view.Membership.Learners.Contains(_settings.NodeId),
-            IsWitness = view.IsHollow || view.Membership.IsWitness(_settings.NodeId),
+            IsLearner = IsLearner,
+            IsWitness = IsWitness,
         });
     }
 
@@ -285,11 +329,18 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return ValueTask.CompletedTask;
     }
 
-    private Watcher OpenWatch(WatchRequest request, WatchFilter filter, CancellationToken first, CancellationToken second)
+    public WatchFeed OpenWatch(WatchRequest request, Action ready)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(ready);
+        return new WatchFeed(OpenWatch(request, new WatchFilter(request), default, default, ready));
+    }
+
+    private Watcher OpenWatch(WatchRequest request, WatchFilter filter, CancellationToken first, CancellationToken second, Action? ready = null)
     {
         ThrowIfDown();
         _reader.CheckHoldsData(View);
-        Watcher watcher = Watch.Open(request, filter, first, second);
+        Watcher watcher = Watch.Open(request, filter, first, second, ready);
         AbandonIfStopped();
         return watcher;
     }

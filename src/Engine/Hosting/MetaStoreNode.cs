@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
 using MetaStore.Wal;
 using Microsoft.Extensions.Logging;
@@ -15,6 +16,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 {
     private readonly NodeCore _core;
     private readonly NodeThreads _threads;
+    private readonly MeasuredDisk _disk;
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NodeSettings _settings;
     private readonly bool _hasTransport;
@@ -26,9 +28,10 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         _hasTransport = transport is not NoPeers;
         TimeProvider time = BootClock.Instance;
         _threads = new NodeThreads(time);
+        _disk = new MeasuredDisk(new NativeDisk(), time);
         _core = new NodeCore(settings, new NodeSeams
         {
-            Disk = new NativeDisk(),
+            Disk = _disk,
             Transport = transport,
             Time = time,
             Signals = _threads.SignalOf,
@@ -68,6 +71,27 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
     /// <inheritdoc/>
     public NodeId LeaderId => _core.Node.Status.Leader;
+
+    /// <summary>What the node was opened with.</summary>
+    public NodeSettings Settings => _settings;
+
+    /// <summary>The header of an answer that this node would give now, by what it has itself.</summary>
+    public ResponseHeader Header => _core.Header;
+
+    /// <summary>The node in numbers, at this moment.</summary>
+    public NodeFigures Figures => _core.Figures();
+
+    /// <summary>How long the syncs of the log took, each of them.</summary>
+    public DurationHistogram LogSyncs => _disk.LogSyncs;
+
+    /// <summary>How long the syncs of snapshots and small files took, each of them.</summary>
+    public DurationHistogram OtherSyncs => _disk.OtherSyncs;
+
+    /// <summary>Whether this member gets the log and has no vote.</summary>
+    public bool IsLearner => _core.IsLearner;
+
+    /// <summary>Whether this member votes and holds no data.</summary>
+    public bool IsWitness => _core.IsWitness;
 
     /// <summary>What the data directory held.</summary>
     public NodeRecovery Recovery { get; }
@@ -150,6 +174,17 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     /// <inheritdoc/>
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) => _core.RangeAsync(request, cancellationToken);
 
+    /// <summary>
+    /// As <see cref="RangeAsync(RangeRequest, CancellationToken)"/>, with a bound on what is read into memory. In key order the answer ends before its keys and values would
+    /// exceed <paramref name="bytesMax"/>, but for its first item, and says <see cref="RangeResponse.More"/>; its count is the whole range's all the same.
+    /// </summary>
+    /// <param name="request">What to read.</param>
+    /// <param name="bytesMax">Keys and values of the answer at most, in bytes.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MetaStoreException">Among others, <see cref="MetaStoreError.ResponseTooLarge"/>: sorted by something else than the key, it exceeds the bound.</exception>
+    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken = default) =>
+        _core.RangeAsync(request, bytesMax, cancellationToken);
+
     /// <inheritdoc/>
     public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default) => _core.DeleteRangeAsync(request, cancellationToken);
 
@@ -184,6 +219,24 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     /// <inheritdoc/>
     public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => _core.WatchAsync(request, cancellationToken);
 
+    /// <summary>
+    /// Begins a watch whose reader is told when there is something to take, rather than waiting for it: so one reader can have any number of watches.
+    /// </summary>
+    /// <param name="request">What to watch.</param>
+    /// <param name="ready">
+    /// Called by the watch loop when there is something again after <see cref="WatchFeed.TryTake"/> has returned false; to be quick, and not to wait for anything.
+    /// </param>
+    /// <exception cref="MetaStoreException">The request is wrong, or the node cannot serve it.</exception>
+    public WatchFeed OpenWatch(WatchRequest request, Action ready) => _core.OpenWatch(request, ready);
+
+    /// <summary>
+    /// Asks up to which revision all of the watches have been told of everything, once none of them is behind. The answer comes by the watch loop: everything up to that
+    /// revision waits in the watches by then, or was taken. Null: there is no such revision to come soon, since a watch has ended or begins in the future.
+    /// </summary>
+    /// <param name="watches">Watches of this node; at least one.</param>
+    /// <param name="answer">Called once; to be quick, and not to wait for anything.</param>
+    public void AskProgress(IReadOnlyCollection<WatchFeed> watches, Action<Revision?> answer) => _core.AskProgress(watches, answer);
+
     /// <inheritdoc/>
     public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) => _core.OpenSessionAsync(cancellationToken);
 
@@ -192,6 +245,10 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
     /// <inheritdoc/>
     public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default) => _core.ExecuteAsync(request, cancellationToken);
+
+    /// <summary>Begins a copy of all that this member has now. Goes through the store once before it returns, to know how long the copy will be.</summary>
+    /// <exception cref="MetaStoreException">The node is stopped or has failed, or is a witness.</exception>
+    public StoreExport Export() => _core.Export();
 
     /// <inheritdoc/>
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) => _core.MembersAsync(linearizable, cancellationToken);

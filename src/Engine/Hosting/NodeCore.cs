@@ -51,6 +51,12 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public StoreView View => _group.View;
 
+    public ResponseHeader Header => _group.Header;
+
+    public bool IsLearner => _group.IsLearner;
+
+    public bool IsWitness => _group.IsWitness;
+
     public long OperationsRented => _shared.Operations.Rented;
 
     /// <summary>The directory held nothing: this is the member's first start.</summary>
@@ -77,6 +83,9 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) => _group.RangeAsync(request, cancellationToken);
 
+    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken) =>
+        _group.RangeAsync(request, bytesMax, cancellationToken);
+
     public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default) =>
         _group.DeleteRangeAsync(request, cancellationToken);
 
@@ -95,11 +104,17 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => _group.LeasesAsync(cancellationToken);
 
+    public NodeFigures Figures() => _group.Figures();
+
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _group.StatusAsync(cancellationToken);
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => _group.HashAsync(request, cancellationToken);
 
     public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) => _group.WatchAsync(request, cancellationToken);
+
+    public WatchFeed OpenWatch(WatchRequest request, Action ready) => _group.OpenWatch(request, ready);
+
+    public void AskProgress(IReadOnlyCollection<WatchFeed> watches, Action<Revision?> answer) => _group.Watch.AskProgress(watches, answer);
 
     public ValueTask<OpenSessionResponse> OpenSessionAsync(CancellationToken cancellationToken = default) => _group.OpenSessionAsync(cancellationToken);
 
@@ -107,6 +122,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
         _group.CloseSessionAsync(sessionId, cancellationToken);
 
     public ValueTask<SessionResponse> ExecuteAsync(SessionRequest request, CancellationToken cancellationToken = default) => _group.ExecuteAsync(request, cancellationToken);
+
+    public StoreExport Export() => _group.Export();
 
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) =>
         _group.MembersAsync(linearizable, cancellationToken);

@@ -10,7 +10,15 @@ internal static class RangeReader
     /// Reads at <paramref name="revision"/>. <paramref name="indexRevision"/> is the revision for which the index keeps its counts:
     /// at that one a count costs O(log n), at an earlier one it is a scan.
     /// </summary>
-    public static RangeResponse Read(in KeyIndex index, long indexRevision, long revision, RangeRequest request)
+    /// <param name="index">The keys.</param>
+    /// <param name="indexRevision">See above.</param>
+    /// <param name="revision">The revision to read at.</param>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="bytesMax">
+    /// Keys and values of the answer, in bytes. In key order the answer ends before it would exceed them, but for its first item, and there is <see cref="RangeResponse.More"/>.
+    /// </param>
+    /// <exception cref="MetaStoreException">Sorted by something else, so that the last item may be the first, it is more than <paramref name="bytesMax"/>.</exception>
+    public static RangeResponse Read(in KeyIndex index, long indexRevision, long revision, RangeRequest request, long bytesMax = long.MaxValue)
     {
         KeyRange range = KeyRange.From(request.Key, request.RangeEnd);
         if (range.IsSingle)
@@ -23,9 +31,9 @@ internal static class RangeReader
             return new RangeResponse { Count = Count(index, range, indexRevision, revision) };
         }
 
-        return NeedsWholeRange(request)
-            ? ReadWhole(index, range, revision, request)
-            : ReadInOrder(index, range, indexRevision, revision, request);
+        return request.SortTarget == SortTarget.Key
+            ? ReadInOrder(index, range, indexRevision, revision, request, bytesMax)
+            : ReadWhole(index, range, revision, request, bytesMax);
     }
 
     public static long Count(in KeyIndex index, in KeyRange range, long indexRevision, long revision)
@@ -56,12 +64,6 @@ internal static class RangeReader
             version.LeaseId);
     }
 
-    private static bool NeedsWholeRange(RangeRequest request) => HasFilter(request) || request.SortTarget != SortTarget.Key;
-
-    private static bool HasFilter(RangeRequest request) =>
-        request.MinModRevision.Value != 0 || request.MaxModRevision.Value != 0
-        || request.MinCreateRevision.Value != 0 || request.MaxCreateRevision.Value != 0;
-
     private static RangeResponse ReadSingle(in KeyIndex index, long revision, RangeRequest request)
     {
         KeyRecord record = index.Find(request.Key.Span);
@@ -79,9 +81,9 @@ internal static class RangeReader
         return new RangeResponse { Count = 1, Items = [ToKeyValue(record.Key, version, request.KeysOnly)] };
     }
 
-    private static RangeResponse ReadInOrder(in KeyIndex index, in KeyRange range, long indexRevision, long revision, RangeRequest request)
+    private static RangeResponse ReadInOrder(in KeyIndex index, in KeyRange range, long indexRevision, long revision, RangeRequest request, long bytesMax)
     {
-        var collector = new Collector(revision, request, request.Limit > 0 ? request.Limit : long.MaxValue);
+        var collector = new Collector(revision, request, request.Limit > 0 ? request.Limit : long.MaxValue, bytesMax);
         if (request.SortOrder == SortOrder.Descending)
         {
             index.ScanBackward(range, ref collector);
@@ -93,24 +95,18 @@ internal static class RangeReader
 
         if (!collector.Full)
         {
-            return new RangeResponse { Items = collector.Items, Count = collector.Items.Count };
+            return new RangeResponse { Items = collector.Items, Count = collector.Seen };
         }
 
-        long count = Count(index, range, indexRevision, revision);
-        return new RangeResponse { Items = collector.Items, Count = count, More = count > request.Limit };
+        return new RangeResponse { Items = collector.Items, Count = Count(index, range, indexRevision, revision), More = true };
     }
 
-    private static RangeResponse ReadWhole(in KeyIndex index, in KeyRange range, long revision, RangeRequest request)
+    private static RangeResponse ReadWhole(in KeyIndex index, in KeyRange range, long revision, RangeRequest request, long bytesMax)
     {
-        var collector = new Collector(revision, request, long.MaxValue);
+        var collector = new BestCollector(revision, request, bytesMax);
         index.Scan(range, ref collector);
+        bool more = collector.Finish();
         List<KeyValue> items = collector.Items;
-        Sort(items, request);
-        bool more = request.Limit > 0 && items.Count > request.Limit;
-        if (more)
-        {
-            items.RemoveRange((int)request.Limit, items.Count - (int)request.Limit);
-        }
 
         if (request.KeysOnly && request.SortTarget == SortTarget.Value)
         {
@@ -125,16 +121,6 @@ internal static class RangeReader
 
     private static void Sort(List<KeyValue> items, RangeRequest request)
     {
-        if (request.SortTarget == SortTarget.Key)
-        {
-            if (request.SortOrder == SortOrder.Descending)
-            {
-                items.Reverse();
-            }
-
-            return;
-        }
-
         Comparison<KeyValue> byTarget = request.SortTarget switch
         {
             SortTarget.Version => static (a, b) => a.Version.CompareTo(b.Version),
@@ -169,17 +155,17 @@ internal static class RangeReader
         }
     }
 
-    private struct Collector(long revision, RangeRequest request, long limit) : IRecordVisitor
+    /// <summary>The first so many items of a walk in key order.</summary>
+    private struct Collector(long revision, RangeRequest request, long limit, long bytesMax) : IRecordVisitor
     {
-        // Values are needed for the sort even where they are not returned.
-        private readonly bool _keysOnly = request.KeysOnly && request.SortTarget != SortTarget.Value;
+        private long _bytes;
 
         public List<KeyValue> Items { get; } = [];
 
         /// <summary>Keys in the range, filtered out or not.</summary>
         public long Seen { get; private set; }
 
-        /// <summary>Ended at the limit: there may be more.</summary>
+        /// <summary>Ended at a limit: there is more.</summary>
         public bool Full { get; private set; }
 
         public bool Visit(KeyRecord record)
@@ -190,19 +176,87 @@ internal static class RangeReader
                 return true;
             }
 
-            if (Items.Count >= limit)
+            Seen++;
+            if (!Passes(version, request))
+            {
+                return true;
+            }
+
+            _bytes += record.Key.Length + (request.KeysOnly ? 0 : version.Value.Length);
+            if (Items.Count >= limit || (_bytes > bytesMax && Items.Count > 0))
             {
                 Full = true;
                 return false;
             }
 
+            Items.Add(ToKeyValue(record.Key, version, request.KeysOnly));
+            return true;
+        }
+    }
+
+    /// <summary>The best so many of all items by the order that is asked for. Holds no more than twice as many at any time.</summary>
+    private struct BestCollector(long revision, RangeRequest request, long bytesMax) : IRecordVisitor
+    {
+        private const int SlackMin = 256;
+
+        // Values are needed for the sort even where they are not returned.
+        private readonly bool _keysOnly = request.KeysOnly && request.SortTarget != SortTarget.Value;
+
+        private readonly long _itemsMax = request.Limit > 0 ? Math.Min(int.MaxValue, request.Limit + Math.Max(request.Limit, SlackMin)) : long.MaxValue;
+
+        private long _bytes;
+        private bool _isCut;
+
+        public List<KeyValue> Items { get; } = [];
+
+        /// <summary>Keys in the range, filtered out or not.</summary>
+        public long Seen { get; private set; }
+
+        public bool Visit(KeyRecord record)
+        {
+            VersionRecord version = record.ReadAt(revision);
+            if (version.IsNull)
+            {
+                return true;
+            }
+
             Seen++;
             if (Passes(version, request))
             {
-                Items.Add(ToKeyValue(record.Key, version, _keysOnly));
+                KeyValue item = ToKeyValue(record.Key, version, _keysOnly);
+                Items.Add(item);
+                _bytes += item.Key.Length + item.Value.Length;
+                if (Items.Count >= _itemsMax || _bytes > bytesMax)
+                {
+                    Cut();
+                }
             }
 
             return true;
+        }
+
+        /// <summary>Puts the items in order; true where a limit left some of them out.</summary>
+        public bool Finish()
+        {
+            Cut();
+            return _isCut;
+        }
+
+        private void Cut()
+        {
+            Sort(Items, request);
+            if (request.Limit > 0 && Items.Count > request.Limit)
+            {
+                Items.RemoveRange((int)request.Limit, Items.Count - (int)request.Limit);
+                _isCut = true;
+            }
+
+            _bytes = Items.Sum(static item => (long)item.Key.Length + item.Value.Length);
+            if (_bytes > bytesMax)
+            {
+                throw new MetaStoreException(
+                    MetaStoreError.ResponseTooLarge, $"the answer is larger than {bytesMax} bytes; ask for less at a time: a smaller range or limit, keys only, or in key order by pages");
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ internal sealed class Applier : ILoop
         _digestEvery = digestEvery;
         _clusterId = clusterId;
         _nodeId = nodeId;
-        _requests = new SessionApplier(stores.Current, new RequestApplier(stores.Current, clusterId, nodeId));
+        _requests = new SessionApplier(stores.Current, new RequestApplier(stores.Current, clusterId, nodeId, Counts));
         _cutter = new HistoryCutter(stores.Current);
     }
 
@@ -65,6 +65,9 @@ internal sealed class Applier : ILoop
     public long ChecksAgreed => _checks?.Agreed ?? 0;
 
     public int Queued => _inbox.Count;
+
+    /// <summary>What was applied since the start, whichever store it went to.</summary>
+    public AppliedCounts Counts { get; } = new();
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
     /// <param name="published">Something was published: for watchers, before anybody else hears of it.</param>
@@ -250,7 +253,7 @@ internal sealed class Applier : ILoop
         store.TakeOverFrom(_stores.Current);
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
-        _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId));
+        _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId, Counts));
         _cutter = new HistoryCutter(store);
         _snapshotPolicy.Installed();
         _published!();

@@ -44,9 +44,14 @@ internal sealed class StoreSnapshotWriter : IDisposable
     private ulong _keys;
 
     public StoreSnapshotWriter(MvccStore store, SnapshotSink sink)
+        : this(store, store.Pins.Pin(store), sink)
+    {
+    }
+
+    private StoreSnapshotWriter(MvccStore store, ViewPins.PinnedView pin, SnapshotSink sink)
     {
         _store = store;
-        _pin = store.Pins.Pin(store);
+        _pin = pin;
         _sink = sink;
         StoreView view = _pin.View;
         UInt32(Format);
@@ -59,6 +64,9 @@ internal sealed class StoreSnapshotWriter : IDisposable
     }
 
     public StoreView View => _pin.View;
+
+    /// <summary>The same once more, from the beginning: the same bytes. To be used, and disposed, instead of this one.</summary>
+    public StoreSnapshotWriter Again(SnapshotSink sink) => new(_store, _pin, sink);
 
     /// <summary>Writes on until about <paramref name="bytes"/> are written; false when the snapshot is complete.</summary>
     public bool WriteSlice(int bytes)

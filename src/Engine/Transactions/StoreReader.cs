@@ -14,14 +14,15 @@ namespace MetaStore.Engine.Transactions;
 /// </summary>
 internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term)
 {
-    public RangeResponse Range(RangeRequest request, TimeSpan? staleness)
+    /// <summary>See <see cref="RangeReader.Read"/> for what <paramref name="bytesMax"/> means.</summary>
+    public RangeResponse Range(RangeRequest request, TimeSpan? staleness, long bytesMax = long.MaxValue)
     {
         MvccStore store = stores.Current;
         RangeResponse response;
         long oldest;
         using (store.Memory.Enter())
         {
-            response = Range(store.View, request, out oldest);
+            response = Range(store.View, request, bytesMax, out oldest);
         }
 
         if (!IsStillReadable(oldest))
@@ -29,7 +30,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
             store = stores.Current;
             using ReadSection section = store.Memory.Enter();
             using ViewPins.PinnedView pin = store.Pins.Pin(store);
-            response = Range(pin.View, request, out _);
+            response = Range(pin.View, request, bytesMax, out _);
         }
 
         return response with { Staleness = staleness };
@@ -152,11 +153,11 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 
     public ResponseHeader Header(StoreView view) => new(clusterId, nodeId, new Revision(view.Revision), term());
 
-    private RangeResponse Range(StoreView view, RangeRequest request, out long revision)
+    private RangeResponse Range(StoreView view, RangeRequest request, long bytesMax, out long revision)
     {
         CheckHoldsData(view);
         revision = Resolve(request.Revision.Value, view);
-        return RangeReader.Read(view.Index, view.Revision, revision, request) with { Header = Header(view) };
+        return RangeReader.Read(view.Index, view.Revision, revision, request, bytesMax) with { Header = Header(view) };
     }
 
     /// <param name="view">What is read.</param>

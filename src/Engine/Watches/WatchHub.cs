@@ -25,6 +25,7 @@ internal sealed class WatchHub : ILoop
     private const int TurnsPerRun = 16;
 
     private readonly ConcurrentQueue<Command> _inbox = new();
+    private readonly ConcurrentQueue<ProgressQuestion> _questions = new();
     private readonly Dictionary<long, Watcher> _watchers = [];
     private readonly WatchIndex _index = new();
     private readonly Queue<Watcher> _behind = new();
@@ -56,6 +57,8 @@ internal sealed class WatchHub : ILoop
         Leave,
     }
 
+    private sealed record ProgressQuestion(Watcher[] Watchers, Action<Revision?> Answer);
+
     private readonly record struct Command(CommandKind Kind, Watcher Watcher);
 
     public string Name => "watch";
@@ -69,12 +72,12 @@ internal sealed class WatchHub : ILoop
     public long QueuedBytes => Interlocked.Read(ref _queuedBytes);
 
     /// <summary>Begins a watch. Any thread. Its first response waits in it already.</summary>
-    public Watcher Open(WatchRequest request, WatchFilter filter, CancellationToken first, CancellationToken second)
+    public Watcher Open(WatchRequest request, WatchFilter filter, CancellationToken first, CancellationToken second, Action? ready = null)
     {
         Interlocked.Increment(ref _count);
         StoreView view = _parts.Stores.Current.View;
         var watcher = new Watcher(
-            this, Interlocked.Increment(ref _ids), request, filter, _parts.Options.QueueBytesMax, _parts.RunContinuationsAsynchronously)
+            this, Interlocked.Increment(ref _ids), request, filter, _parts.Options.QueueBytesMax, _parts.RunContinuationsAsynchronously, ready)
         {
             Next = request.StartRevision.Value == 0 ? view.Revision + 1 : request.StartRevision.Value,
         };
@@ -82,6 +85,13 @@ internal sealed class WatchHub : ILoop
         Post(new Command(CommandKind.Add, watcher));
         watcher.Obey(first, second);
         return watcher;
+    }
+
+    /// <summary>Asks up to where all of them have been told, once none is behind. Any thread. The answer is called once, by the loop; null: not to be expected.</summary>
+    public void AskProgress(IReadOnlyCollection<WatchFeed> feeds, Action<Revision?> answer)
+    {
+        _questions.Enqueue(new ProgressQuestion([.. feeds.Select(feed => feed.Watcher)], answer));
+        _parts.Signal.Set();
     }
 
     /// <summary>The watcher, which was refused something, has room again. Any thread.</summary>
@@ -146,6 +156,7 @@ internal sealed class WatchHub : ILoop
             worked = true;
         }
 
+        AnswerQuestions();
         LookForLeader();
         return SayProgress() || worked;
     }
@@ -158,6 +169,8 @@ internal sealed class WatchHub : ILoop
         {
             End(watcher, error);
         }
+
+        AnswerQuestions();
     }
 
     private void Post(in Command command)
@@ -193,6 +206,26 @@ internal sealed class WatchHub : ILoop
         }
 
         return worked;
+    }
+
+    /// <summary>Whoever asks while one of its watches is behind waits until none is: that one has turns to come.</summary>
+    private void AnswerQuestions()
+    {
+        for (int left = _questions.Count; left > 0 && _questions.TryDequeue(out ProgressQuestion? question); left--)
+        {
+            if (question.Watchers.Any(watcher => watcher.IsGone || (watcher.IsSynced && watcher.Next > _matched + 1)))
+            {
+                question.Answer(null);
+            }
+            else if (question.Watchers.All(watcher => watcher.IsSynced))
+            {
+                question.Answer(new Revision(_matched));
+            }
+            else
+            {
+                _questions.Enqueue(question);
+            }
+        }
     }
 
     private void Remove(Watcher watcher)

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
 
 namespace MetaStore.Engine.Watches;
@@ -6,6 +8,9 @@ namespace MetaStore.Engine.Watches;
 /// One watch: a bounded queue between the watch loop, which puts in, and whoever enumerates it, one at a time. The loop never waits: what does not fit is refused,
 /// and the watcher asks for it again once there is room (<see cref="WatchHub.Demand"/>). Somebody who waits is always given something, whatever the bounds, so those who
 /// take nothing cannot starve those who do.
+/// <para>
+/// With a listener it is not enumerated but taken from: <see cref="TryTake"/>, and the listener is told when there is something again.
+/// </para>
 /// <para>
 /// The gate guards the queue and is held for a few instructions; whoever waits is completed after it has been left. The properties are the watch loop's alone.
 /// </para>
@@ -19,6 +24,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     private readonly Queue<(WatchResponse Response, int Bytes)> _queue = new();
     private readonly WatchHub _hub;
     private readonly int _queueBytesMax;
+    private readonly Action? _ready;
     private readonly CancellationTokenRegistration[] _cancellations = new CancellationTokenRegistration[2];
     private ManualResetValueTaskSourceCore<bool> _core; // Mutable struct: never readonly.
     private int _queuedBytes;
@@ -27,8 +33,9 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     private bool _isOver;
     private Exception? _end;
 
-    public Watcher(WatchHub hub, long id, WatchRequest request, WatchFilter filter, int queueBytesMax, bool runContinuationsAsynchronously)
+    public Watcher(WatchHub hub, long id, WatchRequest request, WatchFilter filter, int queueBytesMax, bool runContinuationsAsynchronously, Action? ready)
     {
+        _ready = ready;
         _hub = hub;
         Id = id;
         Request = request;
@@ -98,9 +105,12 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             if (wake)
             {
                 _isWaiting = false;
-                Current = responses[0];
-                responses = responses[1..];
                 bytes = 0;
+                if (_ready is null)
+                {
+                    Current = responses[0];
+                    responses = responses[1..];
+                }
             }
 
             // The bytes stand with the first of them: they were taken in together.
@@ -112,9 +122,13 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             }
         }
 
-        if (wake)
+        if (wake && _ready is null)
         {
             _core.SetResult(true);
+        }
+        else if (wake)
+        {
+            _ready!();
         }
 
         return true;
@@ -139,10 +153,50 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             _isWaiting = false;
         }
 
-        if (wake)
+        if (wake && _ready is null)
         {
             _core.SetException(error);
         }
+        else if (wake)
+        {
+            _ready!();
+        }
+    }
+
+    /// <summary>Takes what is next; false where there is nothing, and the listener will be told. One caller at a time.</summary>
+    /// <exception cref="MetaStoreException">The watch has ended, and everything before that was taken.</exception>
+    public bool TryTake([NotNullWhen(true)] out WatchResponse? response)
+    {
+        bool demand;
+        lock (_gate)
+        {
+            if (_queue.TryDequeue(out (WatchResponse Response, int Bytes) head))
+            {
+                response = head.Response;
+                _queuedBytes -= head.Bytes;
+                _hub.Release(head.Bytes);
+            }
+            else if (_end is not null)
+            {
+                ExceptionDispatchInfo.Throw(_end);
+                throw _end;
+            }
+            else
+            {
+                response = null;
+                _isWaiting = !_isOver;
+            }
+
+            demand = _wantsRoom && (_isWaiting || _queuedBytes <= _queueBytesMax / 2);
+            _wantsRoom &= !demand;
+        }
+
+        if (demand)
+        {
+            _hub.Demand(this);
+        }
+
+        return response is not null;
     }
 
     /// <inheritdoc/>

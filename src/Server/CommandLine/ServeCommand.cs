@@ -71,6 +71,8 @@ internal sealed class ServeCommand
         using ILoggerFactory loggers = LoggerFactory.Create(builder =>
         {
             builder.SetMinimumLevel(options.LogLevel);
+            // The HTTP server tells of each stream that a client leaves; that is nobody's trouble.
+            builder.AddFilter("Microsoft.AspNetCore", options.LogLevel > LogLevel.Warning ? options.LogLevel : LogLevel.Warning);
             builder.AddConsole(console =>
             {
                 console.FormatterName = LineConsoleFormatter.FormatName;

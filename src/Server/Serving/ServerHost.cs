@@ -38,7 +38,6 @@ internal sealed class ServerHost
     {
         MetaStoreNode node;
         PeerTransport? transport = null;
-        var doors = new List<BinaryServer>();
         try
         {
             // Before anything is made: a directory that was is the one member's for good.
@@ -52,6 +51,7 @@ internal sealed class ServerHost
             throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
+        var doors = new ClientDoors(node, _loggers);
         try
         {
             await OpenDoorsAsync(node, transport, doors);
@@ -62,8 +62,14 @@ internal sealed class ServerHost
             throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
-        _output.WriteLine(DescribeStart(node, transport, doors));
-        _output.Flush();
+        Say(DescribeStart(node, transport, doors));
+        Task ready = LeaderKnownAsync(node);
+        if (await Task.WhenAny(stopAsked, node.Failed, ready) == ready)
+        {
+            // The words are etcd's: service managers and scripts wait for them.
+            Say($"ready to serve client requests on {string.Join(',', doors.EndPoints)}");
+        }
+
         if (await Task.WhenAny(stopAsked, node.Failed) == node.Failed)
         {
             await AbandonAsync(doors);
@@ -73,7 +79,7 @@ internal sealed class ServerHost
                 : new RefusalException(ExitCode.NodeFailed, $"the node has failed and stops: {failure.Message}");
         }
 
-        _logger.LogInformation("asked to stop: finishing {Requests} requests", doors.Sum(door => door.RequestsInFlight));
+        _logger.LogInformation("asked to stop: finishing {Requests} requests", doors.RequestsInFlight);
         using var patience = new CancellationTokenSource(s_drainPatience);
         await StopAsync(node, transport, doors, patience.Token);
         if (node.Failed.IsFaulted)
@@ -85,13 +91,10 @@ internal sealed class ServerHost
         return ExitCode.Success;
     }
 
-    private static async Task StopAsync(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors, CancellationToken patience)
+    private static async Task StopAsync(MetaStoreNode node, PeerTransport? transport, ClientDoors doors, CancellationToken patience)
     {
-        await Task.WhenAll(doors.Select(door => door.DrainAsync(patience)));
-        foreach (BinaryServer door in doors)
-        {
-            await door.DisposeAsync();
-        }
+        await doors.DrainAsync(patience);
+        await doors.DisposeAsync();
 
         // The transport last: the node's loops send until they have ended.
         await node.DisposeAsync();
@@ -102,14 +105,37 @@ internal sealed class ServerHost
     }
 
     /// <summary>Gives the doors a moment to answer what is under way with the failure. The node itself is left to the end of the process.</summary>
-    private static async Task AbandonAsync(List<BinaryServer> doors)
+    private static async Task AbandonAsync(ClientDoors doors)
     {
         using var patience = new CancellationTokenSource(s_failurePatience);
-        Task drained = Task.WhenAll(doors.Select(door => door.DrainAsync(patience.Token)));
+        Task drained = doors.DrainAsync(patience.Token);
         await Task.WhenAny(drained, Task.Delay(2 * s_failurePatience, CancellationToken.None));
     }
 
     private static string ListenText(EndPoint endPoint) => $"http://{endPoint}";
+
+    /// <summary>Ends once the node knows a leader, and so can answer.</summary>
+    private static async Task LeaderKnownAsync(MetaStoreNode node)
+    {
+        var known = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Action look = () =>
+        {
+            if (!node.LeaderId.IsNone)
+            {
+                known.TrySetResult();
+            }
+        };
+        node.LeaderChanged += look;
+        look();
+        await known.Task;
+        node.LeaderChanged -= look;
+    }
+
+    private void Say(string line)
+    {
+        _output.WriteLine(line);
+        _output.Flush();
+    }
 
     private PeerTransport MakeTransport()
     {
@@ -122,15 +148,9 @@ internal sealed class ServerHost
         return new PeerTransport(options, sink: null, _loggers.CreateLogger("peers"));
     }
 
-    private async Task OpenDoorsAsync(MetaStoreNode node, PeerTransport transport, List<BinaryServer> doors)
+    private async Task OpenDoorsAsync(MetaStoreNode node, PeerTransport transport, ClientDoors doors)
     {
-        ILogger logger = _loggers.CreateLogger("clients");
-        foreach (HttpUrl url in _options.ListenClientUrls)
-        {
-            var door = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = url.ToListenEndPoint("--listen-client-urls") }, logger);
-            doors.Add(door);
-            await door.StartAsync();
-        }
+        await doors.OpenAsync(_options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls")));
 
         if (node.NeedsContacts)
         {
@@ -141,12 +161,12 @@ internal sealed class ServerHost
         transport.Start(node.PeerSink);
     }
 
-    private string DescribeStart(MetaStoreNode node, PeerTransport? transport, List<BinaryServer> doors)
+    private string DescribeStart(MetaStoreNode node, PeerTransport? transport, ClientDoors doors)
     {
         string version = typeof(ServerHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
         string advertised = _options.AdvertiseClientUrls.SequenceEqual(_options.ListenClientUrls) ? string.Empty : $" (advertised {string.Join(',', _options.AdvertiseClientUrls)})";
         return $"metastore {version} serves: name {_options.Node.Name}, node {node.NodeId.Value:x16}, cluster {node.ClusterId:x16}, members {node.MemberCount}, "
-            + $"clients {string.Join(',', doors.Select(door => ListenText(door.LocalEndPoint)))}{advertised}, "
+            + $"clients {string.Join(',', doors.EndPoints.Select(ListenText))}{advertised}, "
             + $"peers {(transport is null ? "none" : ListenText(transport.LocalEndPoint))}, data {Path.GetFullPath(_options.Node.DataDirectory)}, "
             + $"recovered term {node.Recovery.Term} index {node.Recovery.LastIndex} snapshot {node.Recovery.SnapshotIndex}, seed {_options.Node.Seed}";
     }

@@ -1,0 +1,55 @@
+using MetaStore.Raft;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>What a node can tell of itself in numbers, for those who watch over it. Each is fresh, the set of them is not of one moment.</summary>
+public sealed record NodeFigures
+{
+    /// <summary>The leader it knows, or none.</summary>
+    public NodeId LeaderId { get; init; }
+
+    /// <summary>It leads.</summary>
+    public bool IsLeader { get; init; }
+
+    /// <summary>It has no vote.</summary>
+    public bool IsLearner { get; init; }
+
+    /// <summary>Its term.</summary>
+    public ulong Term { get; init; }
+
+    /// <summary>The last entry known to be committed.</summary>
+    public ulong CommitIndex { get; init; }
+
+    /// <summary>The last entry applied.</summary>
+    public ulong AppliedIndex { get; init; }
+
+    /// <summary>Operations and reads under way.</summary>
+    public long Pending { get; init; }
+
+    /// <summary>The store's revision.</summary>
+    public long Revision { get; init; }
+
+    /// <summary>The revision up to which history is gone.</summary>
+    public long CompactRevision { get; init; }
+
+    /// <summary>Keys that there are.</summary>
+    public long KeyCount { get; init; }
+
+    /// <summary>Leases that there are.</summary>
+    public long LeaseCount { get; init; }
+
+    /// <summary>Watches under way here.</summary>
+    public long WatchCount { get; init; }
+
+    /// <summary>Puts that were applied here since the start, those in transactions too.</summary>
+    public long Puts { get; init; }
+
+    /// <summary>Deletions that were applied here since the start, those in transactions too.</summary>
+    public long Deletes { get; init; }
+
+    /// <summary>Transactions that were applied here since the start.</summary>
+    public long Txns { get; init; }
+
+    /// <summary>Log and snapshots, in bytes.</summary>
+    public long DiskBytes { get; init; }
+}

@@ -1,0 +1,201 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Text;
+using MetaStore.Engine.Hosting;
+using MetaStore.Etcd.Gateway;
+using MetaStore.Etcd.Grpc;
+using MetaStore.Etcd.Http;
+using MetaStore.Etcd.Metrics;
+using MetaStore.Etcd.Rpc;
+using MetaStore.Etcd.Services;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace MetaStore.Etcd;
+
+/// <summary>
+/// Serves a store to clients of etcd v3, on connections that others have accepted. It owns its connections, not the store: stop it first, then
+/// the store. All members may be called from any thread.
+/// </summary>
+public sealed class EtcdServer : IAsyncDisposable
+{
+    private const int WindowBytesOfStream = 1 << 20;
+    private const int WindowBytesOfConnection = 4 << 20;
+
+    private readonly EtcdServerOptions _options;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly AdoptedConnections _connections = new();
+    private readonly SocketConnectionContextFactory _sockets;
+    private readonly ServiceProvider _noServices = new ServiceCollection().BuildServiceProvider();
+    private readonly KestrelServer _kestrel;
+    private readonly HttpFront _front;
+    private readonly NodeMetrics? _nodeMetrics;
+
+    /// <summary>Prepares a server; <see cref="StartAsync"/> opens it.</summary>
+    /// <param name="node">The node that it serves.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="loggers">For what is not a client's fault.</param>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    public EtcdServer(MetaStoreNode node, EtcdServerOptions options, ILoggerFactory loggers)
+        : this(EtcdServices.Create(node, MakeServices(options)), node, options, loggers)
+    {
+    }
+
+    /// <summary>Prepares a server of any methods.</summary>
+    /// <param name="methods">What it serves.</param>
+    /// <param name="node">Whose figures it tells; null: its own alone.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="loggers">For what is not a client's fault.</param>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    internal EtcdServer(MethodTable methods, MetaStoreNode? node, EtcdServerOptions options, ILoggerFactory loggers)
+    {
+        options.Validate();
+        _options = options;
+        _logger = loggers.CreateLogger("etcd");
+        _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions(), _logger);
+        _kestrel = new KestrelServer(Options.Create(MakeServerOptions()), _connections, loggers);
+        EtcdServicesOptions services = MakeServices(options);
+        var versions = new EtcdVersions(services.ServerVersion, services.ClusterVersion);
+        _nodeMetrics = node is null ? null : new NodeMetrics(node, versions);
+        _front = MakeFront(new RpcDesk(methods), versions);
+    }
+
+    /// <summary>Begins to serve what is handed over.</summary>
+    public Task StartAsync(CancellationToken cancellationToken = default) => _kestrel.StartAsync(_front, cancellationToken);
+
+    /// <summary>Serves a connected socket, from whose stream nothing has been taken yet, and owns it from here on. Returns at once.</summary>
+    public void Adopt(Socket socket)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        _ = DoSortAsync(socket); // it lets no exception out
+    }
+
+    /// <summary>
+    /// Tells clients to go elsewhere, ends what would last for ever, answers what is under way, and closes. Ends when all connections are closed.
+    /// </summary>
+    /// <param name="cancellationToken">When it is cancelled, what is left is closed at once.</param>
+    public async Task DrainAsync(CancellationToken cancellationToken = default)
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _kestrel.StopAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Closes all connections at once; clients of requests under way do not learn their outcome.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await DrainAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+        _kestrel.Dispose();
+        _nodeMetrics?.Dispose();
+        _sockets.Dispose();
+        await _noServices.DisposeAsync().ConfigureAwait(false);
+        // The token source is not disposed: a call that ends this moment may still look at it, and without a timer it holds nothing.
+    }
+
+    private static EtcdServicesOptions MakeServices(EtcdServerOptions options) => new() { Time = options.TimeProvider };
+
+    private HttpFront MakeFront(RpcDesk desk, EtcdVersions versions)
+    {
+        TimeProvider time = _options.TimeProvider;
+        var health = new HealthPages(new HealthChecks(desk, time));
+        List<Action<PrometheusText>> figures = [new RpcMetrics(desk).Write, health.Write, ProcessMetrics.Write];
+        if (_nodeMetrics is not null)
+        {
+            figures.Insert(0, _nodeMetrics.Write);
+        }
+
+        return new HttpFront(
+            new GrpcFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            new GatewayFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            health,
+            new MetricsPage(figures),
+            versions);
+    }
+
+    private KestrelServerOptions MakeServerOptions()
+    {
+        var options = new KestrelServerOptions
+        {
+            ApplicationServices = _noServices,
+            AddServerHeader = false,
+            // Each byte of a header stays what it was: what is to be UTF-8 is read by who asks for it.
+            RequestHeaderEncodingSelector = static _ => Encoding.Latin1,
+        };
+        KestrelServerLimits limits = options.Limits;
+        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan; // clients keep idle connections for days
+        limits.RequestHeadersTimeout = _options.HeadersTimeout;
+        limits.MaxRequestBodySize = null; // a stream has no end; each front has a limit of its own for a message
+        limits.MinResponseDataRate = null; // a watcher that does not read holds up its own stream alone
+        limits.Http2.MaxStreamsPerConnection = _options.StreamsPerConnectionMax;
+        limits.Http2.InitialStreamWindowSize = WindowBytesOfStream;
+        limits.Http2.InitialConnectionWindowSize = WindowBytesOfConnection;
+        limits.Http2.KeepAlivePingDelay = _options.PingInterval;
+        limits.Http2.KeepAlivePingTimeout = _options.PingTimeout;
+        options.Listen(_connections.Http1, static endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        options.Listen(_connections.Http2, static endpoint => endpoint.Protocols = HttpProtocols.Http2);
+        return options;
+    }
+
+    private async Task DoSortAsync(Socket socket)
+    {
+        ConnectionContext? connection = null;
+        try
+        {
+            socket.NoDelay = true;
+            // Here is where a connection would be wrapped into TLS, before anybody has looked at its bytes.
+            connection = _sockets.Create(socket);
+            if (await ProcessSortAsync(connection).ConfigureAwait(false))
+            {
+                return;
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or SocketException or ObjectDisposedException)
+        {
+            _logger.LogDebug("A connection has ended before it showed what it speaks: {Reason}", e.Message);
+        }
+        catch (Exception e)
+        {
+            _logger.LogError(e, "A connection could not be taken over.");
+        }
+
+        if (connection is null)
+        {
+            socket.Dispose();
+        }
+        else
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Looks at the first bytes and leaves them where they are. False where nobody takes the connection.</summary>
+    private async Task<bool> ProcessSortAsync(ConnectionContext connection)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        using var deadline = new CancellationTokenSource(_options.FirstBytesTimeout, _options.TimeProvider);
+        using CancellationTokenRegistration late = deadline.Token.Register(static source => ((CancellationTokenSource)source!).Cancel(), patience);
+        PipeReader input = connection.Transport.Input;
+        long seen = 0;
+        while (true)
+        {
+            ReadResult result = await input.ReadAsync(patience.Token).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            PrefaceKind kind = Preface.Classify(buffer);
+            if (kind == PrefaceKind.Undecided && !result.IsCompleted)
+            {
+                seen = buffer.Length;
+                input.AdvanceTo(buffer.Start, buffer.End);
+                continue;
+            }
+
+            // Only what was looked at before counts as looked at: the next reader is to find the rest at once.
+            input.AdvanceTo(buffer.Start, buffer.GetPosition(seen));
+            return !buffer.IsEmpty && _connections.TryHand(connection, kind == PrefaceKind.Http2);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+namespace MetaStore.Etcd;
+
+/// <summary>Settings of an <see cref="EtcdServer"/>. The defaults are etcd's where it has them.</summary>
+public sealed record EtcdServerOptions
+{
+    /// <summary>Bytes of one request, at most; the services refuse larger ones with etcd's words. 1 KiB to 1 GiB.</summary>
+    public int RequestBytesMax { get; init; } = 1536 << 10;
+
+    /// <summary>What a message may be larger than <see cref="RequestBytesMax"/> before it is refused unread. 0 to 16 MiB.</summary>
+    public int MessageOverheadBytes { get; init; } = 512 << 10;
+
+    /// <summary>Calls under way on one connection, at most. 1 or more.</summary>
+    public int StreamsPerConnectionMax { get; init; } = 1 << 16;
+
+    /// <summary>How long a new connection may take to show what it speaks. More than 0.</summary>
+    public TimeSpan FirstBytesTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a request of HTTP/1.1 may take over its headers. More than 0.</summary>
+    public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A connection on which nothing came for so long is asked whether it is still there. More than 0.</summary>
+    public TimeSpan PingInterval { get; init; } = TimeSpan.FromHours(2);
+
+    /// <summary>How long that answer may take. More than 0.</summary>
+    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>The clock of deadlines.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>Bytes of one message, at most.</summary>
+    internal int MessageBytesMax => RequestBytesMax + MessageOverheadBytes;
+
+    /// <summary>Checks the settings; the message of the exception names the wrong one and what would be right.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    public void Validate()
+    {
+        Require(RequestBytesMax is >= 1 << 10 and <= 1 << 30, nameof(RequestBytesMax), RequestBytesMax, "1 KiB to 1 GiB");
+        Require(MessageOverheadBytes is >= 0 and <= 16 << 20, nameof(MessageOverheadBytes), MessageOverheadBytes, "0 to 16 MiB");
+        Require(StreamsPerConnectionMax >= 1, nameof(StreamsPerConnectionMax), StreamsPerConnectionMax, "1 or more");
+        Require(FirstBytesTimeout > TimeSpan.Zero, nameof(FirstBytesTimeout), FirstBytesTimeout, "more than 0");
+        Require(HeadersTimeout > TimeSpan.Zero, nameof(HeadersTimeout), HeadersTimeout, "more than 0");
+        Require(PingInterval > TimeSpan.Zero, nameof(PingInterval), PingInterval, "more than 0");
+        Require(PingTimeout > TimeSpan.Zero, nameof(PingTimeout), PingTimeout, "more than 0");
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+    }
+
+    private static void Require(bool holds, string name, object value, string right)
+    {
+        if (!holds)
+        {
+            throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be {right}.");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
+using System.Text.Json;
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
+using MetaStore.Etcd.Rpc;
+
+namespace MetaStore.Etcd.Gateway;
+
+/// <summary>
+/// The messages of a request body of JSON: one, or any number behind each other. Names are taken as in the .proto file or in camel case, unknown ones are
+/// passed over, as etcd does.
+/// </summary>
+internal sealed class JsonRequests(PipeReader body, ServedMethod served, MessageDescriptor descriptor, int messageBytesMax) : IRpcReader<IMessage>
+{
+    /// <summary>What JSON may take for a byte of a message: bytes take four thirds of themselves, text up to six times.</summary>
+    private const int JsonBytesPerByte = 2;
+
+    private static readonly JsonParser s_parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
+
+    private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly long _jsonBytesMax = (long)messageBytesMax * JsonBytesPerByte;
+
+    /// <summary>The only message. A body without any is an empty one.</summary>
+    /// <exception cref="RpcException">The body is too large, or no JSON, or not of this message.</exception>
+    public async ValueTask<IMessage> ReadOnlyOneAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            ReadResult result = await body.ReadAsync(cancellationToken).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            try
+            {
+                CheckLength(buffer.Length);
+                if (result.IsCompleted)
+                {
+                    return buffer.IsEmpty ? served.Method.Parser.ParseFrom(buffer) : Parse(buffer);
+                }
+            }
+            finally
+            {
+                // Also where it fails: the server reads what is left of the body.
+                body.AdvanceTo(buffer.Start, buffer.End);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IMessage?> ReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            ReadResult result = await body.ReadAsync(cancellationToken).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            SequencePosition consumed = buffer.Start;
+            SequencePosition examined = buffer.End;
+            try
+            {
+                long length = MeasureValue(buffer, result.IsCompleted);
+                CheckLength(length > 0 ? length : buffer.Length);
+                if (length > 0)
+                {
+                    ReadOnlySequence<byte> value = buffer.Slice(0, length);
+                    (consumed, examined) = (value.End, value.End);
+                    return Parse(value);
+                }
+            }
+            finally
+            {
+                body.AdvanceTo(consumed, examined);
+            }
+
+            if (result.IsCompleted)
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>How many bytes the first value takes, with what is before it; 0 where it is not there as a whole.</summary>
+    private static long MeasureValue(in ReadOnlySequence<byte> buffer, bool isAll)
+    {
+        var json = new Utf8JsonReader(buffer, isFinalBlock: false, state: new JsonReaderState(new JsonReaderOptions { AllowMultipleValues = true }));
+        try
+        {
+            if (json.Read() && json.TrySkip())
+            {
+                return json.BytesConsumed;
+            }
+        }
+        catch (JsonException e)
+        {
+            throw Refused(e);
+        }
+
+        return isAll && !IsBlank(buffer) ? throw new RpcException(StatusCode.InvalidArgument, "unexpected EOF") : 0;
+    }
+
+    private static bool IsBlank(in ReadOnlySequence<byte> buffer)
+    {
+        foreach (ReadOnlyMemory<byte> piece in buffer)
+        {
+            if (piece.Span.ContainsAnyExcept(" \t\r\n"u8))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static RpcException Refused(Exception e) => new(StatusCode.InvalidArgument, e.Message);
+
+    private void CheckLength(long length)
+    {
+        if (length > _jsonBytesMax)
+        {
+            throw new RpcException(StatusCode.ResourceExhausted, $"the request's JSON takes more than {_jsonBytesMax} bytes");
+        }
+    }
+
+    private IMessage Parse(in ReadOnlySequence<byte> json)
+    {
+        IMessage message;
+        try
+        {
+            message = s_parser.Parse(s_strict.GetString(json), descriptor);
+        }
+        catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or ArgumentException or FormatException or OverflowException)
+        {
+            throw Refused(e);
+        }
+
+        int length = message.CalculateSize();
+        served.Counters.CountReceived(length);
+        return length <= messageBytesMax
+            ? message
+            : throw new RpcException(StatusCode.ResourceExhausted, $"grpc: received message larger than max ({length} vs. {messageBytesMax})");
+    }
+}

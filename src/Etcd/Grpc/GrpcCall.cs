@@ -1,0 +1,102 @@
+using System.IO.Pipelines;
+using Google.Protobuf;
+using MetaStore.Etcd.Metrics;
+using MetaStore.Etcd.Rpc;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace MetaStore.Etcd.Grpc;
+
+/// <summary>
+/// One call over HTTP/2: what the service knows of it, and where its answers go. A call of one answer leaves it unflushed, so that headers,
+/// message and trailers go out together; the answers of a stream go out one by one.
+/// </summary>
+internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
+{
+    private const string ContentType = "application/grpc";
+
+    private readonly IFeatureCollection _features;
+    private readonly IHttpRequestFeature _request;
+    private readonly IHttpResponseFeature _response;
+    private readonly IHttpResponseBodyFeature _body;
+    private RpcCounters? _counters;
+    private PipeWriter? _output;
+
+    public GrpcCall(IFeatureCollection features, IHttpRequestFeature request, CancellationToken stopping)
+        : base(features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted, stopping)
+    {
+        _features = features;
+        _request = request;
+        _response = features.GetRequiredFeature<IHttpResponseFeature>();
+        _body = features.GetRequiredFeature<IHttpResponseBodyFeature>();
+    }
+
+    /// <summary>What the answer begins with; until it does.</summary>
+    public IHeaderDictionary ResponseHeaders => _response.Headers;
+
+    /// <inheritdoc/>
+    public override string? Metadata(string name) => Header(_request.Headers, name);
+
+    /// <summary>The request's messages.</summary>
+    public MessageReader Read(MessageParser parser, int bytesMax, RpcCounters counters)
+    {
+        _counters = counters;
+        return new MessageReader(_features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, parser, bytesMax, counters);
+    }
+
+    /// <summary>Says the only answer. It leaves with the status.</summary>
+    public async ValueTask AnswerAsync(IMessage message)
+    {
+        await StartAsync().ConfigureAwait(false);
+        Put(message);
+    }
+
+    /// <inheritdoc/>
+    async ValueTask IRpcWriter<IMessage>.WriteAsync(IMessage message, CancellationToken cancellationToken)
+    {
+        if (_output is null)
+        {
+            await StartAsync().ConfigureAwait(false);
+        }
+
+        Put(message);
+        await _output!.FlushAsync(cancellationToken).ConfigureAwait(false);
+        Ended.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Ends the call with a status. Where nothing was said before, the headers say it all.</summary>
+    public void Finish(StatusCode code, string? message)
+    {
+        IHeaderDictionary target = _response.Headers;
+        if (_output is not null)
+        {
+            target = _features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers;
+        }
+        else
+        {
+            target.ContentType = ContentType;
+        }
+
+        target.GrpcStatus = GrpcStatusText.Number(code);
+        if (message is { Length: > 0 })
+        {
+            target.GrpcMessage = GrpcStatusText.Encode(message);
+        }
+    }
+
+    /// <summary>Refuses what is no call of gRPC, or one that cannot be read: with a status of HTTP as well.</summary>
+    public void Refuse(int httpStatus, StatusCode code, string message)
+    {
+        _response.StatusCode = httpStatus;
+        Finish(code, message);
+    }
+
+    private async ValueTask StartAsync()
+    {
+        _response.Headers.ContentType = ContentType;
+        _output = _body.Writer;
+        await _body.StartAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private void Put(IMessage message) => _counters!.CountSent(MessageFrame.Write(_output!, message));
+}

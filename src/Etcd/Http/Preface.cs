@@ -1,0 +1,36 @@
+using System.Buffers;
+
+namespace MetaStore.Etcd.Http;
+
+/// <summary>What the first bytes of a connection say.</summary>
+internal enum PrefaceKind
+{
+    /// <summary>More bytes are needed.</summary>
+    Undecided,
+
+    /// <summary>HTTP/2 with prior knowledge, which is how gRPC begins.</summary>
+    Http2,
+
+    /// <summary>Anything else: HTTP/1.1, or what it will answer with an error.</summary>
+    Http1,
+}
+
+/// <summary>Tells HTTP/2 by its preface (RFC 9113, section 3.4), which was chosen so that no request of HTTP/1.1 begins with it.</summary>
+internal static class Preface
+{
+    private static ReadOnlySpan<byte> Http2 => "PRI * HTTP/2.0\r\n"u8;
+
+    /// <summary>Looks at what has come so far.</summary>
+    public static PrefaceKind Classify(in ReadOnlySequence<byte> first)
+    {
+        Span<byte> bytes = stackalloc byte[Http2.Length];
+        int length = (int)Math.Min(first.Length, bytes.Length);
+        first.Slice(0, length).CopyTo(bytes);
+        if (!Http2.StartsWith(bytes[..length]))
+        {
+            return PrefaceKind.Http1;
+        }
+
+        return length == Http2.Length ? PrefaceKind.Http2 : PrefaceKind.Undecided;
+    }
+}

@@ -1,0 +1,83 @@
+using MetaStore.Engine.Hosting;
+using MetaStore.Etcd.Rpc;
+using MetaStore.Raft;
+
+namespace MetaStore.Etcd.Metrics;
+
+/// <summary>The node in numbers, under etcd's names where it has one for the same thing; the others begin with <c>metastore_</c>.</summary>
+internal sealed class NodeMetrics : IDisposable
+{
+    private readonly MetaStoreNode _node;
+    private readonly EtcdVersions _versions;
+    private ulong _leader;
+    private long _leaderChanges;
+
+    public NodeMetrics(MetaStoreNode node, EtcdVersions versions)
+    {
+        _node = node;
+        _versions = versions;
+        node.LeaderChanged += CountLeader;
+        CountLeader();
+    }
+
+    /// <summary>Writes them.</summary>
+    public void Write(PrometheusText text)
+    {
+        NodeFigures figures = _node.Figures;
+        WriteServer(text, figures);
+        WriteStore(text, figures);
+        text.Histogram("etcd_disk_wal_fsync_duration_seconds", "The latency distributions of fsync called by WAL.", _node.LogSyncs);
+        text.Histogram("metastore_disk_other_sync_duration_seconds", "The latency distributions of syncs of snapshots and small files.", _node.OtherSyncs);
+    }
+
+    public void Dispose() => _node.LeaderChanged -= CountLeader;
+
+    private void WriteServer(PrometheusText text, NodeFigures figures)
+    {
+        text.Gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.", figures.LeaderId.IsNone ? 0 : 1);
+        text.Gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.", figures.IsLeader ? 1 : 0);
+        text.Gauge("etcd_server_is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise.", figures.IsLearner ? 1 : 0);
+        text.Counter("etcd_server_leader_changes_seen_total", "The number of leader changes seen.", Volatile.Read(ref _leaderChanges));
+        text.Gauge("etcd_server_proposals_committed_total", "The total number of consensus proposals committed.", figures.CommitIndex);
+        text.Gauge("etcd_server_proposals_applied_total", "The total number of consensus proposals applied.", figures.AppliedIndex);
+        text.Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", figures.Pending);
+        text.Gauge("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", 1, $"server_id=\"{_node.NodeId.Value:x}\"");
+        text.Gauge("etcd_server_version", "Which version is running. 1 for 'server_version' label with current version.", 1, $"server_version=\"{_versions.Server}\"");
+        text.Gauge(
+            "etcd_cluster_version", "Which version is running. 1 for 'cluster_version' label with current cluster version", 1, $"cluster_version=\"{Minor(_versions.Cluster)}\"");
+        text.Gauge("metastore_raft_term", "The term of consensus that this member is in.", figures.Term);
+    }
+
+    private static void WriteStore(PrometheusText text, NodeFigures figures)
+    {
+        Both(text, "etcd{0}_mvcc_put_total", "Total number of puts seen by this member.", figures.Puts, text.Counter);
+        Both(text, "etcd{0}_mvcc_delete_total", "Total number of deletes seen by this member.", figures.Deletes, text.Counter);
+        Both(text, "etcd{0}_mvcc_txn_total", "Total number of txns seen by this member.", figures.Txns, text.Counter);
+        Both(text, "etcd{0}_mvcc_db_total_size_in_bytes", "Total size of the underlying database physically allocated in bytes.", figures.DiskBytes, (name, help, value) => text.Gauge(name, help, value));
+        text.Gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Total size of the underlying database logically in use in bytes.", figures.DiskBytes);
+        text.Gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.", figures.KeyCount);
+        text.Gauge("etcd_debugging_mvcc_current_revision", "The current revision of store.", figures.Revision);
+        text.Gauge("etcd_debugging_mvcc_compact_revision", "The revision of the last compaction in store.", figures.CompactRevision);
+        text.Gauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.", figures.WatchCount);
+        text.Gauge("metastore_leases", "Leases that there are.", figures.LeaseCount);
+    }
+
+    /// <summary>Under its name of today, and under the one it had while it was an experiment.</summary>
+    private static void Both(PrometheusText text, string name, string help, double value, Action<string, string, double> write)
+    {
+        write(string.Format(name, string.Empty), help, value);
+        write(string.Format(name, "_debugging"), help, value);
+    }
+
+    private static string Minor(string version) => version[..version.LastIndexOf('.')];
+
+    /// <summary>On the node's own thread, one at a time; but for the first call, before which nothing has changed.</summary>
+    private void CountLeader()
+    {
+        NodeId leader = _node.LeaderId;
+        if (!leader.IsNone && Interlocked.Exchange(ref _leader, leader.Value) != leader.Value)
+        {
+            Interlocked.Increment(ref _leaderChanges);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace MetaStore.Etcd.Metrics;
+
+/// <summary>The process as the operating system sees it, under the names that Prometheus has for that. What a system cannot tell is left out.</summary>
+internal static class ProcessMetrics
+{
+    private const string Descriptors = "/proc/self/fd";
+    private const string Limits = "/proc/self/limits";
+    private const string DescriptorLimit = "Max open files";
+
+    /// <summary>Writes them.</summary>
+    public static void Write(PrometheusText text)
+    {
+        using var process = Process.GetCurrentProcess();
+        text.Counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", process.TotalProcessorTime.TotalSeconds);
+        text.Gauge("process_resident_memory_bytes", "Resident memory size in bytes.", process.WorkingSet64);
+        text.Gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", process.VirtualMemorySize64);
+        text.Gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", new DateTimeOffset(process.StartTime).ToUnixTimeMilliseconds() / 1000.0);
+        if (Directory.Exists(Descriptors))
+        {
+            int open = Directory.EnumerateFileSystemEntries(Descriptors).Count();
+            text.Gauge("process_open_fds", "Number of open file descriptors.", open);
+            text.Gauge("os_fd_used", "The number of used file descriptors.", open);
+        }
+
+        if (ReadDescriptorLimit() is { } limit)
+        {
+            text.Gauge("process_max_fds", "Maximum number of open file descriptors.", limit);
+            text.Gauge("os_fd_limit", "The file descriptor limit.", limit);
+        }
+
+        text.Gauge("metastore_managed_heap_bytes", "Managed memory in use, in bytes.", GC.GetTotalMemory(forceFullCollection: false));
+        text.Counter("metastore_gc_pause_seconds_total", "Time for which collections of garbage have stopped the process.", GC.GetTotalPauseDuration().TotalSeconds);
+        text.Counter("metastore_allocated_bytes_total", "Managed memory that was allocated since the start.", GC.GetTotalAllocatedBytes());
+    }
+
+    private static long? ReadDescriptorLimit()
+    {
+        string? line = File.Exists(Limits) ? File.ReadLines(Limits).FirstOrDefault(line => line.StartsWith(DescriptorLimit, StringComparison.Ordinal)) : null;
+        string[]? words = line?[DescriptorLimit.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return words is [{ } soft, ..] && long.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out long limit) ? limit : null;
+    }
+}

@@ -1,0 +1,41 @@
+namespace MetaStore.Etcd.Services;
+
+/// <summary>How the services of etcd are served. The defaults are etcd's, where it has the setting.</summary>
+internal sealed record EtcdServicesOptions
+{
+    /// <summary>The release of etcd whose interface is served; clients decide by it what they may ask for.</summary>
+    public string ServerVersion { get; init; } = "3.6.14";
+
+    /// <summary>The version that all members of the cluster have in common.</summary>
+    public string ClusterVersion { get; init; } = "3.6.0";
+
+    /// <summary>Keys and values in the answer to one range that is not a stream, in bytes; more is an error. 1 or more.</summary>
+    public long AnswerBytesMax { get; init; } = 512L << 20;
+
+    /// <summary>Keys and values in one message of a RangeStream, in bytes; a single item may exceed it. 1 or more.</summary>
+    public long StreamMessageBytes { get; init; } = 3 << 19;
+
+    /// <summary>Watches of one stream at most; etcd has no such bound.</summary>
+    public int WatchesPerStreamMax { get; init; } = 100_000;
+
+    /// <summary>Answers to requests that may wait for a caller who does not read a watch stream; then its requests are not read either.</summary>
+    public int WatchAnswersWaitingMax { get; init; } = 1024;
+
+    /// <summary>Bytes of one message of a snapshot.</summary>
+    public int SnapshotMessageBytes { get; init; } = 32 << 10;
+
+    /// <summary>The lease of a lock or a candidacy that comes without one, in seconds.</summary>
+    public long SessionTtlSeconds { get; init; } = 60;
+
+    /// <summary>Operations of a transaction, counted through nesting as etcd does.</summary>
+    public int TxnOperationsMax { get; init; } = 128;
+
+    /// <summary>Levels of nested transactions; etcd has no such bound.</summary>
+    public int TxnDepthMax { get; init; } = 8;
+
+    /// <summary>Where time comes from.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Who may do what.</summary>
+    public IAuthority Authority { get; init; } = OpenAuthority.Instance;
+}

@@ -1,0 +1,59 @@
+using System.Net;
+using MetaStore.Engine.Hosting;
+using MetaStore.Etcd;
+using MetaStore.Net;
+using Microsoft.Extensions.Logging;
+
+namespace MetaStore.Server.Serving;
+
+/// <summary>Where clients come in: any number of ports, each of which takes the binary protocol and etcd's.</summary>
+internal sealed class ClientDoors : IAsyncDisposable
+{
+    private readonly ILogger _logger;
+    private readonly BinaryServer _binary;
+    private readonly EtcdServer _etcd;
+    private readonly List<ClientPort> _ports = [];
+
+    public ClientDoors(MetaStoreNode node, ILoggerFactory loggers)
+    {
+        _logger = loggers.CreateLogger("clients");
+        _binary = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = null }, _logger);
+        _etcd = new EtcdServer(node, new EtcdServerOptions(), loggers);
+    }
+
+    /// <summary>Where it listens, with the ports it got.</summary>
+    public IEnumerable<EndPoint> EndPoints => _ports.Select(port => port.LocalEndPoint);
+
+    /// <summary>Requests under way.</summary>
+    public int RequestsInFlight => _binary.RequestsInFlight;
+
+    /// <exception cref="System.Net.Sockets.SocketException">An endpoint cannot be had; the message names it.</exception>
+    public async Task OpenAsync(IEnumerable<IPEndPoint> endpoints)
+    {
+        await _binary.StartAsync();
+        await _etcd.StartAsync();
+        foreach (IPEndPoint endpoint in endpoints)
+        {
+            var port = new ClientPort(new ClientPortOptions { Endpoint = endpoint }, _binary.Adopt, _etcd.Adopt, _logger);
+            _ports.Add(port);
+            port.Start();
+        }
+    }
+
+    /// <summary>Takes no more connections, answers what is under way, and closes. What is left when the token is cancelled is closed at once.</summary>
+    public async Task DrainAsync(CancellationToken patience)
+    {
+        foreach (ClientPort port in _ports)
+        {
+            await port.DisposeAsync();
+        }
+
+        await Task.WhenAll(_binary.DrainAsync(patience), _etcd.DrainAsync(patience));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _binary.DisposeAsync();
+        await _etcd.DisposeAsync();
+    }
+}

@@ -1,0 +1,142 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Threading.Channels;
+using Google.Protobuf;
+using MetaStore.Etcd.Grpc;
+
+namespace MetaStore.Etcd.Tests.Grpc;
+
+/// <summary>How a call ended. The status is of the headers where nothing else came, of the trailers otherwise.</summary>
+internal sealed record GrpcAnswer(HttpStatusCode Http, string? Status, string? Message, byte[] Body, bool IsTrailersOnly, HttpResponseHeaders Headers);
+
+/// <summary>Calls over HTTP/2 with prior knowledge, put together by hand.</summary>
+internal sealed class GrpcClient(IPEndPoint endpoint) : IDisposable
+{
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri($"http://{endpoint}") };
+
+    public static byte[] Frame(IMessage message)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        MessageFrame.Write(buffer, message);
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    public static T Unframe<T>(MessageParser<T> parser, ReadOnlySpan<byte> frame)
+        where T : IMessage<T>
+    {
+        Assert.Equal(0, frame[0]);
+        Assert.Equal(frame.Length - MessageFrame.PrefixBytes, (int)BinaryPrimitives.ReadUInt32BigEndian(frame[1..]));
+        return parser.ParseFrom(frame[MessageFrame.PrefixBytes..]);
+    }
+
+    public async Task<GrpcAnswer> CallAsync(string path, byte[] body, Action<HttpRequestMessage>? change = null, CancellationToken cancellationToken = default)
+    {
+        using HttpRequestMessage request = Make(path, new ByteArrayContent(body));
+        change?.Invoke(request);
+        using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
+        byte[] answer = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        bool isTrailersOnly = response.Headers.Contains("grpc-status");
+        HttpResponseHeaders end = isTrailersOnly ? response.Headers : response.TrailingHeaders;
+        return new GrpcAnswer(response.StatusCode, Value(end, "grpc-status"), Value(end, "grpc-message"), answer, isTrailersOnly, response.Headers);
+    }
+
+    public Task<GrpcAnswer> CallAsync(string path, IMessage message, Action<HttpRequestMessage>? change = null) => CallAsync(path, Frame(message), change);
+
+    /// <summary>Opens a stream; it has an answer once the server begins one.</summary>
+    public GrpcStream Open(string path, Action<HttpRequestMessage>? change = null)
+    {
+        var content = new StreamedContent();
+        HttpRequestMessage request = Make(path, content);
+        change?.Invoke(request);
+        var cancel = new CancellationTokenSource();
+        return new GrpcStream(_http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel.Token), content.Pieces, cancel);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    public static string? Value(HttpHeaders headers, string name) => headers.TryGetValues(name, out IEnumerable<string>? values) ? string.Join(',', values) : null;
+
+    private static HttpRequestMessage Make(string path, HttpContent content)
+    {
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+        return new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = content,
+            Headers = { { "te", "trailers" } },
+        };
+    }
+
+    private sealed class StreamedContent : HttpContent
+    {
+        private readonly Channel<byte[]> _pieces = Channel.CreateUnbounded<byte[]>();
+
+        public ChannelWriter<byte[]> Pieces => _pieces.Writer;
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.FlushAsync();
+            await foreach (byte[] piece in _pieces.Reader.ReadAllAsync())
+            {
+                await stream.WriteAsync(piece);
+                await stream.FlushAsync();
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+}
+
+/// <summary>A stream of a client.</summary>
+internal sealed class GrpcStream(Task<HttpResponseMessage> response, ChannelWriter<byte[]> requests, CancellationTokenSource cancel) : IDisposable
+{
+    private Stream? _answers;
+
+    public void Say(IMessage message) => requests.TryWrite(GrpcClient.Frame(message));
+
+    public void SayBytes(byte[] bytes) => requests.TryWrite(bytes);
+
+    public void SayNoMore() => requests.TryComplete();
+
+    public void Cancel() => cancel.Cancel();
+
+    public Task<HttpResponseMessage> Response => response;
+
+    /// <summary>The next answer; null at the end.</summary>
+    public async Task<T?> HearAsync<T>(MessageParser<T> parser)
+        where T : class, IMessage<T>
+    {
+        _answers ??= await (await response.WaitAsync(Support.Patience)).Content.ReadAsStreamAsync();
+        byte[] prefix = new byte[MessageFrame.PrefixBytes];
+        if (await _answers.ReadAtLeastAsync(prefix, prefix.Length, throwOnEndOfStream: false).AsTask().WaitAsync(Support.Patience) == 0)
+        {
+            return null;
+        }
+
+        byte[] message = new byte[BinaryPrimitives.ReadUInt32BigEndian(prefix.AsSpan(1))];
+        await _answers.ReadExactlyAsync(message).AsTask().WaitAsync(Support.Patience);
+        return parser.ParseFrom(message);
+    }
+
+    /// <summary>How the stream ended, once all was heard.</summary>
+    public async Task<(string? Status, string? Message)> EndAsync()
+    {
+        HttpResponseMessage answer = await response.WaitAsync(Support.Patience);
+        HttpResponseHeaders end = answer.Headers.Contains("grpc-status") ? answer.Headers : answer.TrailingHeaders;
+        return (GrpcClient.Value(end, "grpc-status"), GrpcClient.Value(end, "grpc-message"));
+    }
+
+    public void Dispose()
+    {
+        requests.TryComplete();
+        cancel.Cancel();
+        cancel.Dispose();
+    }
+}
