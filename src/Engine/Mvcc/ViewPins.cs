@@ -82,8 +82,8 @@ internal sealed class ViewPins
         public StoreView View { get; private set; } = null!;
 
         /// <summary>
-        /// History is not held back any more. Whoever has found something looks here before he believes it: it was there before anything was cut, unless this says so. The
-        /// cutting comes behind the store to this, and the look behind the reading.
+        /// History is not held back any more. Whoever reads on looks here when he has read: nothing was missing, unless this says so. The cutting comes behind the store to this, and the
+        /// look behind the reading.
         /// </summary>
         public bool IsExpired
         {

@@ -273,7 +273,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
             VersionRecord version = record.ReadAt(revision);
             if (held.IsExpired)
             {
-                return false; // What was found cannot be believed, nor that something was not.
+                return false; // What is not found may have been there. Nothing is shown behind a gap.
             }
 
             IsLeft = !version.IsNull && !Visitor.Visit(new KeyValueView(record.Key, version));
