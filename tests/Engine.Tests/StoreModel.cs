@@ -97,14 +97,26 @@ internal sealed class StoreModel
             case RangeRequest range when range.Revision.Value > 0 && range.Revision.Value < Compacted:
                 throw new ModelError(MetaStoreError.Compacted);
             case TxnRequest txn:
-                foreach (StoreRequest part in Holds(txn, before) ? txn.Success : txn.Failure)
+                // As in etcd: all puts, in each the key first, and then all ranges.
+                StoreRequest[] parts = [.. Running(txn, before)];
+                foreach (PutRequest put in parts.OfType<PutRequest>())
                 {
-                    Check(part, before);
+                    Check(put with { LeaseId = 0 }, before);
+                    Check(put, before);
+                }
+
+                foreach (RangeRequest range in parts.OfType<RangeRequest>())
+                {
+                    Check(range, before);
                 }
 
                 break;
         }
     }
+
+    /// <summary>What will run of a transaction and of those that it nests, in order.</summary>
+    private IEnumerable<StoreRequest> Running(TxnRequest txn, SortedDictionary<string, Entry> before) =>
+        (Holds(txn, before) ? txn.Success : txn.Failure).SelectMany(part => part is TxnRequest nested ? Running(nested, before) : [part]);
 
     private string Execute(StoreRequest request, SortedDictionary<string, Entry> state, SortedDictionary<string, Entry> before, ref bool changed)
     {

@@ -90,30 +90,34 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         return compact.Revision.Value > store.Revision ? MetaStoreError.FutureRevision : default;
     }
 
-    private MetaStoreError CheckPut(PutRequest put)
-    {
-        if (put.LeaseId != 0 && store.Leases.Find(put.LeaseId) is null)
-        {
-            return MetaStoreError.LeaseNotFound;
-        }
+    /// <summary>Of two faults etcd names the lease in a put by itself, and the key in a transaction.</summary>
+    private MetaStoreError CheckPut(PutRequest put) => CheckLease(put) is var error && error != default ? error : CheckKey(put);
 
+    private MetaStoreError CheckPutInTxn(PutRequest put) => CheckKey(put) is var error && error != default ? error : CheckLease(put);
+
+    private MetaStoreError CheckLease(PutRequest put) => put.LeaseId != 0 && store.Leases.Find(put.LeaseId) is null ? MetaStoreError.LeaseNotFound : default;
+
+    private MetaStoreError CheckKey(PutRequest put)
+    {
         bool needsKey = put.IgnoreValue || put.IgnoreLease;
         return needsKey && store.Unpublished.Find(put.Key.Span).ReadAt(store.Revision).IsNull ? MetaStoreError.KeyNotFound : default;
     }
 
     /// <summary>
     /// Checks the operations that will run. Which those are is decided for all levels of nesting before the first effect, as in
-    /// etcd; the branches that will not run are not looked at.
+    /// etcd; the branches that will not run are not looked at. All puts are checked before any range, as in etcd.
     /// </summary>
-    private MetaStoreError CheckTxn(TxnRequest txn)
+    private MetaStoreError CheckTxn(TxnRequest txn) => CheckTxn(txn, ofRanges: false) is var error && error != default ? error : CheckTxn(txn, ofRanges: true);
+
+    private MetaStoreError CheckTxn(TxnRequest txn, bool ofRanges)
     {
         foreach (StoreRequest request in Branch(store, txn))
         {
             MetaStoreError error = request switch
             {
-                PutRequest put => CheckPut(put),
-                RangeRequest range => RevisionCheck.Check(range.Revision.Value, store.Revision, ReadableFrom()),
-                TxnRequest nested => CheckTxn(nested),
+                PutRequest put when !ofRanges => CheckPutInTxn(put),
+                RangeRequest range when ofRanges => RevisionCheck.Check(range.Revision.Value, store.Revision, ReadableFrom()),
+                TxnRequest nested => CheckTxn(nested, ofRanges),
                 _ => default,
             };
             if (error != default)

@@ -1,0 +1,185 @@
+using System.Text;
+
+namespace MetaStore.Engine.Tests;
+
+/// <summary>Watches that are taken from, and up to where all of them have been told; and ranges in pages of bytes.</summary>
+public sealed class WatchFeedTests
+{
+    [Fact]
+    public void TheListener_IsCalledOnce_AfterNothingWasLeft()
+    {
+        using var node = new SteppedNode();
+        int calls = 0;
+        using WatchFeed feed = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => calls++);
+        Assert.Equal("created 1", Take(feed));
+        node.Run(Put("k"));
+        Assert.Equal(0, calls);
+        Assert.Equal("events 2", Take(feed));
+        Assert.Equal("nothing", Take(feed));
+        node.Run(Put("k"));
+        node.Run(Put("k"));
+        Assert.Equal(1, calls);
+        Assert.Equal(["events 3", "events 4", "nothing"], [Take(feed), Take(feed), Take(feed)]);
+        feed.Dispose();
+        node.Run(Put("k"));
+        Assert.Equal((1, 0, 0), (calls, node.Core.Groups[0].Watch.Count, node.Core.Groups[0].Watch.QueuedBytes));
+        Assert.Equal("nothing", Take(feed));
+    }
+
+    [Fact]
+    public void WhatEndsAWatch_ComesBehindWhatWasToldBefore()
+    {
+        using var node = new SteppedNode();
+        int calls = 0;
+        node.Run(Put("k"));
+        node.Run(Put("k"));
+        node.Run(new CompactRequest(new Revision(3)));
+        using WatchFeed late = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k"), StartRevision = new Revision(2) }, () => calls++);
+        using WatchFeed current = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => calls++);
+        Assert.Equal("created 3", Take(late));
+        Assert.Equal("nothing", Take(late));
+        node.Settle();
+        Assert.Equal(1, calls);
+        Assert.Equal(new Revision(3), Assert.Throws<CompactedException>(() => Take(late)).CompactRevision);
+        node.Run(Put("k"));
+        node.Core.Groups[0].Watch.EndAll(new MetaStoreException(MetaStoreError.Stopped, "stopped"));
+        Assert.Equal(["created 3", "events 4"], [Take(current), Take(current)]);
+        Assert.Equal(MetaStoreError.Stopped, Assert.Throws<MetaStoreException>(() => Take(current)).Error);
+    }
+
+    [Fact]
+    public void OneThatIsSlow_IsToldTheRestFromTheLog()
+    {
+        using var node = new SteppedNode(watches: new WatchOptions { QueueBytesMax = 600 });
+        using WatchFeed feed = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => { });
+        for (int i = 0; i < 20; i++)
+        {
+            node.Run(Put("k"));
+        }
+
+        Assert.Equal("created 1", Take(feed));
+        long next = 2;
+        while (next <= 21)
+        {
+            if (!feed.TryTake(out WatchResponse? response))
+            {
+                node.Settle();
+                continue;
+            }
+
+            foreach (WatchEvent e in response.Events)
+            {
+                Assert.Equal(next++, e.KeyValue.ModRevision.Value);
+            }
+        }
+    }
+
+    [Fact]
+    public void Progress_IsAnsweredOnceNobodyIsBehind()
+    {
+        using var node = new SteppedNode(watches: new WatchOptions { QueueBytesMax = 600 });
+        using WatchFeed quick = node.Core.OpenWatch(new WatchRequest { Key = Bytes("other") }, () => { });
+        using WatchFeed slow = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => { });
+        var answers = new List<Revision?>();
+        node.Core.AskProgress([quick, slow], answers.Add);
+        node.Settle();
+        Assert.Equal([new Revision(1)], answers);
+        for (int i = 0; i < 20; i++)
+        {
+            node.Run(Put("k"));
+        }
+
+        node.Core.AskProgress([quick], answers.Add);
+        node.Core.AskProgress([quick, slow], answers.Add);
+        node.Settle();
+        Assert.Equal([new Revision(1), new Revision(21)], answers);
+        while (answers.Count == 2)
+        {
+            while (slow.TryTake(out _))
+            {
+                // Room for the rest.
+            }
+
+            node.Settle();
+        }
+
+        Assert.Equal(new Revision(21), answers[2]);
+    }
+
+    [Fact]
+    public void Progress_IsNotToBeExpected_OfTheFutureOrOfWhatHasEnded()
+    {
+        using var node = new SteppedNode();
+        using WatchFeed future = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k"), StartRevision = new Revision(9) }, () => { });
+        WatchFeed left = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => { });
+        var answers = new List<Revision?>();
+        node.Settle();
+        node.Core.AskProgress([future], answers.Add);
+        left.Dispose();
+        node.Core.AskProgress([left], answers.Add);
+        node.Settle();
+        Assert.Equal([null, null], answers);
+    }
+
+    [Fact]
+    public void ARange_EndsBeforeItExceedsItsBytes_AndCountsAllTheSame()
+    {
+        using var node = new SteppedNode();
+        for (int i = 0; i < 10; i++)
+        {
+            node.Run(new PutRequest { Key = Bytes($"k{i}"), Value = new byte[10] });
+        }
+
+        var all = new RangeRequest { Key = Bytes("k"), RangeEnd = Bytes("l") };
+        Assert.Equal("k0 k1 more 10", Read(all, 35));
+        Assert.Equal("k0 more 10", Read(all, 1));
+        Assert.Equal("k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 10", Read(all, 120));
+        Assert.Equal("k9 k8 more 10", Read(all with { SortOrder = SortOrder.Descending }, 35));
+        Assert.Equal("k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 10", Read(all with { KeysOnly = true }, 20));
+        Assert.Equal("k5 k6 more 10", Read(all with { MinModRevision = new Revision(7) }, 35));
+        Assert.Equal("k8 k9 10", Read(all with { MinModRevision = new Revision(10) }, 35));
+        RangeRequest sorted = all with { SortTarget = SortTarget.ModRevision, SortOrder = SortOrder.Descending };
+        Assert.Equal("k9 k8 more 10", Read(sorted with { Limit = 2 }, 35));
+        Assert.Equal(MetaStoreError.ResponseTooLarge, Assert.Throws<MetaStoreException>(() => Read(sorted with { Limit = 3 }, 35)).Error);
+        Assert.Equal(MetaStoreError.ResponseTooLarge, Assert.Throws<MetaStoreException>(() => Read(sorted, 119)).Error);
+        Assert.Equal("k9 k8 k7 k6 k5 k4 k3 k2 k1 k0 10", Read(sorted, 120));
+
+        string Read(RangeRequest request, long bytesMax)
+        {
+            RangeResponse response = node.Wait(node.Core.RangeAsync(request, bytesMax, default));
+            return $"{string.Join(' ', response.Items.Select(item => Encoding.ASCII.GetString(item.Key.Span)))}{(response.More ? " more" : string.Empty)} {response.Count}";
+        }
+    }
+
+    [Fact]
+    public void TheBestOfManyItems_AreFoundWithoutHoldingAll()
+    {
+        using var node = new SteppedNode();
+        var random = new Random(1);
+        for (int i = 0; i < 2000; i++)
+        {
+            node.Run(new PutRequest { Key = Bytes($"k{random.Next(1000):d3}"), Value = Bytes($"{random.Next(5)}") });
+        }
+
+        var all = new RangeRequest { Key = Bytes("k"), RangeEnd = Bytes("l"), SortTarget = SortTarget.Value };
+        foreach (SortOrder order in Enum.GetValues<SortOrder>())
+        {
+            RangeResponse whole = node.Wait(node.Core.RangeAsync(all with { SortOrder = order }));
+            foreach (int limit in (int[])[1, 2, 300, 700, 5000])
+            {
+                RangeResponse cut = node.Wait(node.Core.RangeAsync(all with { SortOrder = order, Limit = limit }));
+                Assert.Equal(whole.Items.Take(limit).Select(Text), cut.Items.Select(Text));
+                Assert.Equal((whole.Count, limit < whole.Items.Count), (cut.Count, cut.More));
+            }
+        }
+
+        static string Text(KeyValue item) => $"{Encoding.ASCII.GetString(item.Key.Span)}={Encoding.ASCII.GetString(item.Value.Span)}";
+    }
+
+    private static PutRequest Put(string key) => new() { Key = Bytes(key), Value = Bytes("v") };
+
+    private static byte[] Bytes(string text) => Encoding.ASCII.GetBytes(text);
+
+    private static string Take(WatchFeed feed) =>
+        feed.TryTake(out WatchResponse? response) ? $"{(response.IsCreated ? "created" : "events")} {response.Header.Revision}" : "nothing";
+}

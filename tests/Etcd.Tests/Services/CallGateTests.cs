@@ -1,0 +1,159 @@
+using MetaStore.Engine;
+using MetaStore.Etcd.Rpc;
+using MetaStore.Etcd.Services;
+
+namespace MetaStore.Etcd.Tests.Services;
+
+/// <summary>What holds for every call.</summary>
+public sealed class CallGateTests
+{
+    private const string Status = "/etcdserverpb.Maintenance/Status";
+    private const string Snapshot = "/etcdserverpb.Maintenance/Snapshot";
+
+    private static readonly TestContext s_led = new(CancellationToken.None, ("hasleader", "true"));
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_member_without_a_vote_or_without_data_serves_little(bool isWitness)
+    {
+        var self = new Member(1, "single", ["http://10.0.0.1:2380"], [], IsLearner: !isWitness, IsWitness: isWitness);
+        var other = new Member(2, "other", ["http://10.0.0.2:2380"], []);
+        await using var node = new EtcdNode(change: settings => settings with { Members = [self, other] });
+        const string Refused = "FailedPrecondition: etcdserver: rpc not supported for learner";
+        var serializable = new Messages.RangeRequest { Key = Say.Bytes("a"), Serializable = true };
+        Assert.Equal(Refused, await node.FailsAsync(Say.Range, new Messages.RangeRequest { Key = Say.Bytes("a") }));
+        Assert.Equal(Refused, await node.FailsAsync(Say.Put, Say.PutOf("a")));
+        Assert.Equal(Refused, await node.FailsAsync(Say.RangeStream, serializable));
+        Assert.Equal(Refused, await node.FailsAsync(Say.Watch, new Messages.WatchRequest()));
+        Messages.StatusResponse status = await node.CallAsync<Messages.StatusResponse>(Status, new Messages.StatusRequest());
+        Assert.Equal((!isWitness, "etcdserver: no leader"), (status.IsLearner, status.Errors.Single()));
+        if (isWitness)
+        {
+            Assert.Equal(Refused, await node.FailsAsync(Say.Range, serializable));
+            Assert.Equal(Refused, await node.FailsAsync(Snapshot, new Messages.SnapshotRequest()));
+        }
+        else
+        {
+            Assert.Equal("@1 count 0", Say.Text(await node.CallAsync<Messages.RangeResponse>(Say.Range, serializable)));
+            Assert.True((await node.Open(Snapshot, new Messages.SnapshotRequest()).ReadToEndAsync()).Count >= 2);
+        }
+    }
+
+    [Fact]
+    public async Task Who_wants_a_leader_is_refused_at_once_where_there_is_none()
+    {
+        var self = new Member(1, "single", ["http://10.0.0.1:2380"], []);
+        var other = new Member(2, "other", ["http://10.0.0.2:2380"], []);
+        await using var node = new EtcdNode(change: settings => settings with { Members = [self, other] });
+        var serializable = new Messages.RangeRequest { Key = Say.Bytes("a"), Serializable = true };
+        await node.CallAsync<Messages.RangeResponse>(Say.Range, serializable);
+        Assert.Equal("Unavailable: etcdserver: no leader", await node.FailsAsync(Say.Range, serializable, s_led));
+        Assert.Equal("Unavailable: etcdserver: no leader", await node.FailsAsync(Say.Watch, new Messages.WatchRequest(), s_led));
+    }
+
+    [Fact]
+    public async Task A_version_of_the_client_has_to_be_text()
+    {
+        await using var node = new EtcdNode();
+        var broken = new TestContext(CancellationToken.None, ("client-api-version", "3.\uFFFD"));
+        await node.CallAsync<Messages.RangeResponse>(Say.Range, Say.All); // By then somebody leads.
+        Assert.Equal("InvalidArgument: etcdserver: invalid client api version", await node.FailsAsync(Say.Put, Say.PutOf("a"), broken));
+        await node.CallAsync<Messages.PutResponse>(Say.Put, Say.PutOf("a"), new TestContext(CancellationToken.None, ("client-api-version", "3.5"), ("hasleader", "true")));
+    }
+
+    [Fact]
+    public void Streams_end_after_three_looks_without_a_leader_and_not_before()
+    {
+        var time = new HandTime();
+        bool hasLeader = true;
+        var watch = new LeaderWatch(time, TimeSpan.FromSeconds(1), () => hasLeader);
+        using var first = new CancellationTokenSource();
+        using var second = new CancellationTokenSource();
+        LeaderWatch.Registration gone = watch.Register(first);
+        using LeaderWatch.Registration stays = watch.Register(second);
+        time.Look(5);
+        hasLeader = false;
+        time.Look(2);
+        hasLeader = true;
+        time.Look(1);
+        hasLeader = false;
+        time.Look(2);
+        Assert.False(first.IsCancellationRequested || second.IsCancellationRequested);
+        gone.Dispose();
+        time.Look(1);
+        Assert.Equal((false, true), (first.IsCancellationRequested, second.IsCancellationRequested));
+        Assert.Equal(0, time.Timers);
+        using var third = new CancellationTokenSource();
+        watch.Register(third).Dispose();
+        Assert.Equal(0, time.Timers);
+    }
+
+    [Fact]
+    public async Task What_an_authority_forbids_is_not_done()
+    {
+        await using var node = new EtcdNode(new EtcdServicesOptions { Authority = new Nobody() });
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Put, Say.PutOf("a")));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Range, Say.All));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.RangeStream, Say.All));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Txn, new Messages.TxnRequest()));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Compact, new Messages.CompactionRequest { Revision = 1 }));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Snapshot, new Messages.SnapshotRequest()));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Grant, new Messages.LeaseGrantRequest()));
+        await using TestStream stream = node.Open(Say.Watch, new Messages.WatchRequest { CreateRequest = new Messages.WatchCreateRequest { Key = Say.Bytes("a") } });
+        Assert.Equal("-1 @1 created canceled \"etcdserver: permission denied\"", Say.Text(await stream.ReadAsync<Messages.WatchResponse>()));
+        Assert.Equal(1, node.Node.Header.Revision.Value);
+    }
+
+    private sealed class Nobody : IAuthority
+    {
+        public ValueTask CheckAsync(RpcContext caller, StoreRequest request) => throw Denied();
+
+        public ValueTask CheckWatchAsync(RpcContext caller, WatchRequest request) => throw Denied();
+
+        public ValueTask CheckOperatorAsync(RpcContext caller) => throw Denied();
+
+        private static RpcException Denied() => new(StatusCode.PermissionDenied, "etcdserver: permission denied");
+    }
+
+    /// <summary>Time that passes by hand.</summary>
+    private sealed class HandTime : TimeProvider
+    {
+        private readonly List<Timer> _timers = [];
+
+        public int Timers => _timers.Count;
+
+        public void Look(int times)
+        {
+            for (int i = 0; i < times; i++)
+            {
+                foreach (Timer timer in _timers.ToArray())
+                {
+                    timer.Fire();
+                }
+            }
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = new Timer(this, () => callback(state));
+            _timers.Add(timer);
+            return timer;
+        }
+
+        private sealed class Timer(HandTime owner, Action fire) : ITimer
+        {
+            public void Fire() => fire();
+
+            public bool Change(TimeSpan dueTime, TimeSpan period) => throw new InvalidOperationException("it keeps its period");
+
+            public void Dispose() => owner._timers.Remove(this);
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
+    }
+}
