@@ -22,6 +22,7 @@ case "${1:-}" in
     sim)   shift; dotnet run -c Release --project tests/Simulation -- "$@" ;;
     schedules) shift; dotnet run -c Release --project tests/Schedules -- "$@" ;;
     chaos) shift; dotnet run -c Release --project tests/Chaos -- "$@" ;;
+    soak)  shift; dotnet run -c Release --project tests/Soak -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;
     model) METASTORE_MODEL_OPERATIONS=${2:-1000000} dotnet test tests/Engine.Tests -c Release --nologo --filter A_long_list ;;
     figures) shift; dotnet run -c Release --project bench/Figures -- "$@" ;;

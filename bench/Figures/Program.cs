@@ -13,6 +13,8 @@ string directory = Path.Combine("artifacts", "figures");
     ("snapshot", () => SnapshotFigures.Run(directory)),
     ("watches", new NodeFigures(directory).Watches),
     ("leases", new NodeFigures(directory).Leases),
+    ("server", () => ServerFigures.Run(directory)),
+    ("pauses", () => new PauseFigures(directory, TimeSpan.FromMinutes(5)).Run()),
 ];
 string[] wanted = [.. args.Where(arg => !arg.StartsWith('-'))];
 if (wanted.Except(kinds.Select(kind => kind.Name)).FirstOrDefault() is { } unknown)

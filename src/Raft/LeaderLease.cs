@@ -26,6 +26,9 @@ internal sealed class LeaderLease(NodeState state)
     /// <summary>The number of the last round of heartbeats.</summary>
     public ulong LastRound => _lastRound;
 
+    /// <summary>Rounds that wait for a majority's answer.</summary>
+    public int Unanswered => _sent.Count;
+
     /// <summary>Takes office: nothing is known yet.</summary>
     public void Open()
     {
@@ -54,6 +57,7 @@ internal sealed class LeaderLease(NodeState state)
         if (!_isForfeited)
         {
             _sent.Enqueue((_lastRound, state.Now));
+            Count(); // An only voter needs nobody's answer.
         }
 
         return _lastRound;
@@ -68,6 +72,11 @@ internal sealed class LeaderLease(NodeState state)
         }
 
         _answered[from] = Math.Max(round, _answered.GetValueOrDefault(from));
+        Count();
+    }
+
+    private void Count()
+    {
         ulong vouched = state.Quorum.HeldByMajority(voter => voter == state.Id ? _lastRound : _answered.GetValueOrDefault(voter));
         while (_sent.TryPeek(out (ulong Round, long SentAt) oldest) && oldest.Round <= vouched)
         {

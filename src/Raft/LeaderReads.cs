@@ -49,6 +49,12 @@ internal sealed class LeaderReads(NodeState state)
     public bool Confirm(NodeId peer, ReadContext context) =>
         !Round.Equals(ReadContext.None) && context == Round && TryFinish(peer);
 
+    /// <summary>
+    /// Other majorities count from now on, and one may be there already: a leader that is left as the only voter is answered by nobody any more. True: the round is over
+    /// and another may start.
+    /// </summary>
+    public bool Recount() => !Round.Equals(ReadContext.None) && TryFinish(state.Id);
+
     /// <summary>The node leads no longer: nothing can be confirmed any more.</summary>
     public void AbortAll()
     {

@@ -312,6 +312,11 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         {
             Transferee = NodeId.None;
         }
+
+        if (reads.Recount())
+        {
+            StartReadRound();
+        }
     }
 
     private void SendTimeoutNow(NodeId to) =>

@@ -1,12 +1,12 @@
 namespace MetaStore.Raft;
 
 /// <summary>
-/// The replicated log as one node sees it (paper, 5.3), held in memory from behind the last compaction on.
+/// The end of the replicated log as one node sees it (paper, 5.3), held in memory.
 /// <code>
-///     Base &lt;= SnapshotIndex &lt;= Applied &lt;= Taken &lt;= Commit &lt;= LastIndex
+///     Base, SnapshotIndex &lt;= Applied &lt;= Taken &lt;= Commit &lt;= LastIndex
 /// </code>
-/// Base is the position before the first entry held. Entries up to SnapshotIndex are in a durable snapshot; a tail of them is
-/// kept for slow followers. Taken is how far committed entries were handed to the state machine. How far the log is handed to
+/// Base is the position before the first entry held. Entries up to SnapshotIndex are in a durable snapshot; a tail of them may be
+/// held for slow followers, and entries behind it may be held no longer, which the log on the disk still has (<see cref="Trim"/>). Taken is how far committed entries were handed to the state machine. How far the log is handed to
 /// the disk, and is durable, is the business of <see cref="WriteLedger"/>, which may lag behind any of these.
 /// </summary>
 internal sealed class RaftLog
@@ -64,6 +64,9 @@ internal sealed class RaftLog
 
     /// <summary>Bytes of the entries behind <see cref="Commit"/>.</summary>
     public long UncommittedBytes => Bytes(Commit, LastIndex);
+
+    /// <summary>Bytes of all entries that are held.</summary>
+    public long HeldBytes => Bytes(_base, LastIndex);
 
     /// <summary>Bytes of the entries behind a position that is held, or the one before the first.</summary>
     public long BytesBehind(LogIndex index) => Bytes(index, LastIndex);
@@ -201,11 +204,41 @@ internal sealed class RaftLog
         return candidate;
     }
 
-    /// <summary>A durable snapshot stands for everything through <paramref name="snapshot"/>; entries before <paramref name="keepFrom"/> are forgotten.</summary>
+    /// <summary>
+    /// Holds no more entries through <paramref name="through"/>, which are applied, than leave <paramref name="bytes"/> of entries held. They are needed for
+    /// nothing but a follower that is behind, which needs a snapshot then.
+    /// </summary>
+    public void Trim(LogIndex through, long bytes)
+    {
+        Invariant.Check(through <= Applied, $"The log would be trimmed through {through}, but the state machine applied only through {Applied}.");
+        ulong low = _base.Value;
+        ulong high = Math.Max(low, through.Value);
+        while (low < high)
+        {
+            ulong middle = low + ((high - low) / 2);
+            if (BytesBehind(new LogIndex(middle)) <= bytes)
+            {
+                high = middle;
+            }
+            else
+            {
+                low = middle + 1;
+            }
+        }
+
+        if (low > _base.Value)
+        {
+            Rebase(new LogIndex(low));
+        }
+    }
+
+    /// <summary>
+    /// A durable snapshot of what was applied stands for everything through <paramref name="snapshot"/>; entries before <paramref name="keepFrom"/> are forgotten.
+    /// </summary>
     public void Compact(SnapshotMetadata snapshot, LogIndex keepFrom)
     {
         Invariant.Check(snapshot.Index <= Applied, $"Snapshot of {snapshot.Index}, but the state machine applied only through {Applied}.");
-        Invariant.Check(Matches(snapshot.Index, snapshot.Term), $"Snapshot of {snapshot.Index} in term {snapshot.Term}, but the log has term {TermAt(snapshot.Index)} there.");
+        Invariant.Check(snapshot.Index < _base || Matches(snapshot.Index, snapshot.Term), $"Snapshot of {snapshot.Index} in term {snapshot.Term}, but the log has term {TermAt(snapshot.Index)} there.");
         SnapshotIndex = snapshot.Index;
         _writes.Mark(snapshot);
 

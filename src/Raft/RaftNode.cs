@@ -38,6 +38,7 @@ public sealed class RaftNode
     private readonly NodeState _state;
     private readonly Replication _replication;
     private readonly LeaderReads _leaderReads;
+    private readonly LeaderLease _leaderLease;
     private readonly ForwardedReads _forwardedReads;
     private readonly Succession _succession;
     private readonly Leadership _leadership;
@@ -57,7 +58,8 @@ public sealed class RaftNode
         _leaderReads = new LeaderReads(_state);
         _forwardedReads = new ForwardedReads(_state);
         _succession = new Succession(_state, _replication);
-        _leadership = new Leadership(_state, _replication, _leaderReads, new LeaderLease(_state), _succession);
+        _leaderLease = new LeaderLease(_state);
+        _leadership = new Leadership(_state, _replication, _leaderReads, _leaderLease, _succession);
         _roles = new RoleSwitch(_state, _leadership, _forwardedReads);
         _election = new Election(_state, _roles);
         _following = new Following(_state);
@@ -134,6 +136,9 @@ public sealed class RaftNode
 
     /// <summary>Reads of this member that have not been answered or given up.</summary>
     internal int PendingReads => _leaderReads.Count + _forwardedReads.Count;
+
+    /// <summary>Rounds of heartbeats that the lease would count from, were they answered.</summary>
+    internal int UnansweredRounds => _leaderLease.Unanswered;
 
     /// <summary>
     /// Takes everything that is to be done. Nothing is handed out twice; several may be outstanding. Committed entries come in
@@ -355,6 +360,29 @@ public sealed class RaftNode
         ulong tailFrom = snapshot.Index.Value >= tail ? snapshot.Index.Value - tail + 1 : 0;
         ulong neededFrom = _state.Role == Role.Leader ? _replication.NeededFrom(catchUpBytes).Value : tailFrom;
         _state.Log.Compact(snapshot, keepFrom ?? new LogIndex(Math.Min(tailFrom, neededFrom)));
+    }
+
+    /// <summary>
+    /// Bounds the memory that the log takes between two snapshots. Where more than <paramref name="bytesMax"/> of entries are held, those are let go that are applied and durable and
+    /// that no active peer needs. Whoever needs one of them afterwards needs a snapshot that reaches to the entry before <see cref="FirstIndex"/>, and so may a peer that comes back.
+    /// </summary>
+    /// <param name="bytesMax">Bytes of entries, as they are sent.</param>
+    /// <param name="catchUpBytes">As of <see cref="Compact"/>.</param>
+    public void Trim(long bytesMax, long catchUpBytes)
+    {
+        if (_state.Log.HeldBytes <= bytesMax)
+        {
+            return;
+        }
+
+        LogIndex through = _state.Log.Applied < _state.Writes.DurableIndex ? _state.Log.Applied : _state.Writes.DurableIndex;
+        if (_state.Role == Role.Leader)
+        {
+            ulong needed = _replication.NeededFrom(catchUpBytes).Value;
+            through = new LogIndex(Math.Min(through.Value, needed - 1));
+        }
+
+        _state.Log.Trim(through, bytesMax - (bytesMax / 4)); // By a good piece at a time: each one ends the sharing of what was just sent.
     }
 
     /// <summary>

@@ -368,7 +368,9 @@ internal sealed class Replication(NodeState state)
             return;
         }
 
-        peer.BecomeSnapshot(state.Log.SnapshotIndex);
+        // No snapshot that ends before the entries held would do. What comes behind is held from here on, for as long as the peer lives.
+        var heldFrom = new LogIndex(state.Log.FirstIndex.Value - 1);
+        peer.BecomeSnapshot(heldFrom > state.Log.SnapshotIndex ? heldFrom : state.Log.SnapshotIndex);
         state.Outbox.AskForSnapshot(peer.Id);
     }
 }

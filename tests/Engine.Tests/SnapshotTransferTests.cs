@@ -17,6 +17,7 @@ public sealed class SnapshotTransferTests
 
     private readonly SteppedNode.ManualTime _time = new();
     private readonly List<SnapshotEvent> _reported = [];
+    private int _demanded;
     private readonly SnapshotStore _files = new(new FaultyDisk(new Random(1)), "/leader", new WalIdentity(7, 1));
 
     public SnapshotTransferTests() => WriteSnapshot(Index);
@@ -67,6 +68,28 @@ public sealed class SnapshotTransferTests
 
         Assert.Equal((0, 0ul), (transfers.Resumed, sent[0]));
         Assert.Equal(Index + 10, peer.Received!.Info.Index);
+    }
+
+    /// <summary>The log does not go on where the newest one ends: a new one is demanded, and again where the next to come was begun too early.</summary>
+    [Fact]
+    public void WhereAllSnapshotsAreTooOld_TheTransferWaitsForANewOne()
+    {
+        using SnapshotTransfers transfers = Make(s_options);
+        using var peer = new Peer(2);
+        transfers.Begin(peer.Id, isWitness: false, indexMin: Index + 5);
+        Assert.Empty(Exchange(transfers, peer, pieces: int.MaxValue));
+        Assert.Equal((1, false), (_demanded, transfers.IsEmpty));
+
+        WriteSnapshot(Index + 4);
+        transfers.SnapshotTaken();
+        Assert.Empty(Exchange(transfers, peer, pieces: int.MaxValue));
+        Assert.Equal(2, _demanded);
+
+        WriteSnapshot(Index + 5);
+        transfers.SnapshotTaken();
+        Exchange(transfers, peer, pieces: int.MaxValue);
+        Assert.Equal(Index + 5, peer.Received!.Info.Index);
+        Assert.Equal(2, _demanded);
     }
 
     [Fact]
@@ -148,7 +171,7 @@ public sealed class SnapshotTransferTests
         Array.ForEach(peers, peer => peer.Dispose());
     }
 
-    private SnapshotTransfers Make(SnapshotOptions options) => new(_files, Group, options, _time, _reported.Add);
+    private SnapshotTransfers Make(SnapshotOptions options) => new(_files, Group, options, _time, _reported.Add, () => _demanded++);
 
     /// <summary>The pieces that may go now.</summary>
     private IEnumerable<SnapshotEvent.ChunkToSend> Send(SnapshotTransfers transfers)

@@ -51,6 +51,22 @@ public sealed class LeaderLeaseTests
         AssertAsks(leader);
     }
 
+    /// <summary>Nobody answers it, and nothing is kept for an answer that never comes.</summary>
+    [Fact]
+    public void AnOnlyVoter_HasTheLeaseByItself()
+    {
+        RaftNode leader = Leader(1);
+        for (int i = 0; i < 10; i++)
+        {
+            leader.SetTime(1000 + i);
+            leader.Tick();
+            Drain(leader);
+            Assert.Equal(0, leader.UnansweredRounds);
+        }
+
+        AssertAnswers(leader);
+    }
+
     [Fact]
     public void AnAnswerToALaterRound_AnswersTheEarlierOnes()
     {

@@ -63,6 +63,27 @@ public sealed class MembershipTests
         Assert.Throws<ArgumentException>(() => new Membership(Ids(1), Ids(2), traits: Traits((1, new(5, IsWitness: true)))));
     }
 
+    /// <summary>From then on nobody is left to answer the leader's round.</summary>
+    [Fact]
+    public void AReadUnderWay_IsAnswered_WhenItsLeaderIsLeftAlone()
+    {
+        NodeBench bench = new NodeBench(2).Lead().Sync();
+        bench.Step(NodeBench.From(2, MessageKind.AppendReply, 1) with { Index = new LogIndex(1) }).Sync();
+        bench.Node.RequestRead(new ReadContext(1, 1));
+        bench.Sync();
+        Assert.Empty(bench.Reads);
+
+        Assert.Equal(MembershipResult.Accepted, bench.Node.ChangeMembership(new Membership(Ids(1))));
+        bench.Sync();
+        for (ulong index = 2; index <= bench.Node.LastIndex.Value && bench.Reads.Count == 0; index++)
+        {
+            bench.Step(NodeBench.From(2, MessageKind.AppendReply, 1) with { Index = new LogIndex(index) }).Sync();
+        }
+
+        Assert.Equal(new ReadContext(1, 1), Assert.Single(bench.Reads).Context);
+        Assert.Equal(0, bench.Node.PendingReads);
+    }
+
     /// <summary>After a restart the commit index may be far behind, so that the end of the log that is cut away has several memberships.</summary>
     [Fact]
     public void WhatIsCutAway_TakesAllItsMembershipsAlong()

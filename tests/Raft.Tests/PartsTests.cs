@@ -164,6 +164,57 @@ public sealed class PartsTests
     [InlineData(10, true, 0, 10)]
     public void TheLog_IsKept_ForWhoeverMayStillCatchUpFromIt(ulong held, bool isActive, long catchUpBytes, ulong firstIndex)
     {
+        NodeBench bench = LeaderOfTenEntries(held, isActive);
+        bench.Node.AdvanceApplied(new LogIndex(10));
+
+        bench.Node.Compact(new SnapshotMetadata(new LogIndex(10), new Term(1), bench.Node.Membership), catchUpBytes: catchUpBytes);
+
+        Assert.Equal((Role.Leader, new LogIndex(firstIndex)), (bench.Node.Role, bench.Node.FirstIndex));
+    }
+
+    /// <summary>Beyond what may be held goes what is applied, to three quarters of it, unless an active peer needs it and is not too far behind.</summary>
+    [Theory]
+    [InlineData(10, true, 10, 10 * 21, 0, 1)]
+    [InlineData(10, true, 10, 5 * 21, 0, 8)]
+    [InlineData(10, true, 6, 5 * 21, 0, 7)]
+    [InlineData(10, true, 10, 1, 0, 11)]
+    [InlineData(4, true, 10, 5 * 21, 6 * 21, 5)]
+    [InlineData(4, true, 10, 5 * 21, (6 * 21) - 1, 8)]
+    [InlineData(4, false, 10, 5 * 21, 1000, 8)]
+    public void TheLog_IsTrimmed_ToWhatMayBeHeld(ulong held, bool isActive, ulong applied, long bytesMax, long catchUpBytes, ulong firstIndex)
+    {
+        NodeBench bench = LeaderOfTenEntries(held, isActive);
+        bench.Node.AdvanceApplied(new LogIndex(applied));
+
+        bench.Node.Trim(bytesMax, catchUpBytes);
+
+        Assert.Equal((Role.Leader, new LogIndex(firstIndex), new LogIndex(10)), (bench.Node.Role, bench.Node.FirstIndex, bench.Node.LastIndex));
+    }
+
+    /// <summary>A peer that is behind the entries held gets a snapshot that reaches to them, and what comes behind is held for it; a snapshot that ends before them is worth recording all the same.</summary>
+    [Fact]
+    public void WhoIsBehindATrimmedLog_NeedsASnapshotThatReachesToIt()
+    {
+        NodeBench bench = LeaderOfTenEntries(held: 4, isActive: true);
+        bench.Node.AdvanceApplied(new LogIndex(10));
+        bench.Node.Trim(5 * 21, catchUpBytes: 0);
+        bench.Node.Compact(new SnapshotMetadata(new LogIndex(5), new Term(1), bench.Node.Membership));
+        bench.Node.ReportUnreachable(new NodeId(3));
+
+        bench.Step(NodeBench.From(3, MessageKind.HeartbeatReply, 1));
+        Ready ready = bench.Node.TakeReady();
+        Assert.Equal([new NodeId(3)], ready.SnapshotsToSend);
+        Assert.Equal((new LogIndex(5), new LogIndex(8)), (bench.Node.SnapshotIndex, bench.Node.FirstIndex));
+
+        bench.Node.Trim(1, catchUpBytes: 1000);
+        Assert.Equal(new LogIndex(8), bench.Node.FirstIndex);
+        bench.Node.Trim(1, catchUpBytes: 0);
+        Assert.Equal(new LogIndex(11), bench.Node.FirstIndex);
+    }
+
+    /// <summary>Member 2 has all, member 3 the first <paramref name="held"/>, and has been silent since, or not. The entries have no data.</summary>
+    private static NodeBench LeaderOfTenEntries(ulong held, bool isActive)
+    {
         NodeBench bench = new NodeBench(3, compactionTail: 1).Lead().Sync();
         for (int i = 0; i < 9; i++)
         {
@@ -178,11 +229,6 @@ public sealed class PartsTests
             bench.Step(NodeBench.From(2, MessageKind.HeartbeatReply, 1)).Tick(1);
         }
 
-        bench.Sync();
-        bench.Node.AdvanceApplied(new LogIndex(10));
-
-        bench.Node.Compact(new SnapshotMetadata(new LogIndex(10), new Term(1), bench.Node.Membership), catchUpBytes: catchUpBytes);
-
-        Assert.Equal((Role.Leader, new LogIndex(firstIndex)), (bench.Node.Role, bench.Node.FirstIndex));
+        return bench.Sync();
     }
 }

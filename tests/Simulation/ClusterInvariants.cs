@@ -12,6 +12,7 @@ internal sealed class ClusterInvariants
     private readonly Dictionary<Term, NodeId> _leaders = [];
     private readonly Dictionary<(LogIndex Index, Term Term), (Term? Previous, EntryKind Kind, ulong Data)> _entries = [];
     private readonly Dictionary<LogIndex, (Term Term, EntryKind Kind, ulong Data)> _committed = [];
+    private readonly Dictionary<LogIndex, Term> _committedIn = [];
     private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted)> _states = [];
     private readonly Dictionary<ulong, ulong> _members = [];
     private LogIndex _committedMax;
@@ -54,8 +55,10 @@ internal sealed class ClusterInvariants
         return false;
     }
 
-    public void Committed(NodeId node, in Entry entry)
+    /// <summary>A node that is in <paramref name="term"/> knows that an entry is committed. Who knows it first is the leader that committed it.</summary>
+    public void Committed(NodeId node, Term term, in Entry entry)
     {
+        _committedIn.TryAdd(entry.Index, term);
         ulong data = IsStripped(entry) && _committed.TryGetValue(entry.Index, out (Term Term, EntryKind Kind, ulong Data) known) ? known.Data : DataHash(entry);
         if (!_committed.TryAdd(entry.Index, (entry.Term, entry.Kind, data)) && _committed[entry.Index] != (entry.Term, entry.Kind, data))
         {
@@ -92,14 +95,24 @@ internal sealed class ClusterInvariants
         }
     }
 
+    /// <summary>
+    /// Leader completeness: a new leader has what was committed in terms before its own. It may learn late that it was elected, when others lead and commit
+    /// in a later term; those entries it need not have.
+    /// </summary>
     public void CheckCompleteness(NodeId node, RaftNode raft)
     {
-        if (raft.LastIndex < _committedMax)
+        LogIndex through = _committedMax;
+        while (through > LogIndex.Zero && _committedIn.TryGetValue(through, out Term term) && term >= raft.Term)
         {
-            throw Broken($"{node} leads term {raft.Term} with a log that ends at {raft.LastIndex}; {_committedMax} is committed");
+            through = new LogIndex(through.Value - 1);
         }
 
-        for (LogIndex index = raft.FirstIndex; index <= _committedMax; index = index.Next)
+        if (raft.LastIndex < through)
+        {
+            throw Broken($"{node} leads term {raft.Term} with a log that ends at {raft.LastIndex}; {through} was committed before");
+        }
+
+        for (LogIndex index = raft.FirstIndex; index <= through; index = index.Next)
         {
             if (_committed.TryGetValue(index, out (Term Term, EntryKind Kind, ulong Data) entry) && raft.TermAt(index) != entry.Term)
             {

@@ -90,7 +90,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         CheckLog(raft);
         for (LogIndex index = Max(_commit, raft.SnapshotIndex).Next; index <= raft.CommitIndex; index = index.Next)
         {
-            cluster.Committed(id, raft.EntryAt(index)!.Value);
+            cluster.Committed(id, raft.Term, raft.EntryAt(index)!.Value);
         }
 
         _commit = raft.CommitIndex;

@@ -122,6 +122,9 @@ internal sealed record RunOptions
     /// <summary>Bytes of the log kept for followers that are far behind, beyond the entries.</summary>
     public long CatchUpBytes { get; init; }
 
+    /// <summary>Bytes of applied entries that a node holds in memory, about; beyond them followers need snapshots.</summary>
+    public long LogBytesHeld { get; init; } = 32 << 20;
+
     /// <summary>Snapshots that a node sends at a time.</summary>
     public int SnapshotTransfers { get; init; }
 
@@ -253,6 +256,8 @@ internal sealed record RunOptions
             RevisionsKept = autoCompaction.Chance(0.15) ? autoCompaction.Next(1, 200) : 0,
             AgeKept = autoCompaction.Chance(0.15) ? autoCompaction.Between(100 * VirtualTime.Millisecond, 10 * VirtualTime.Second) : 0,
         };
+        var held = new SimulationRandom(seed ^ 0x4E1D);
+        options = held.Chance(0.5) ? options with { LogBytesHeld = held.Between(200, 20_000) } : options;
         options = WithWatchers(options, new SimulationRandom(seed ^ 0xE7E5));
         return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
     }
@@ -266,8 +271,11 @@ internal sealed record RunOptions
             WatchFragmentBytes = random.Chance(0.5) ? 1 << 20 : random.Next(200, 600),
         };
 
-    /// <summary>Members change, and come with other directories, on nodes of one group only. A group with leases does not sleep.</summary>
-    private static RunOptions ManyGroups(RunOptions options) => options with { MembershipChanges = false, Reformats = false, LeaseClients = 0 };
+    /// <summary>
+    /// Members change, and come with other directories, on nodes of one group only. A group with leases does not sleep, and one that compacts by age wakes for that.
+    /// </summary>
+    private static RunOptions ManyGroups(RunOptions options) =>
+        options with { MembershipChanges = false, Reformats = false, LeaseClients = 0, AgeKept = 0 };
 
     /// <summary>What is wrong with a text for <see cref="Override"/>; null: nothing.</summary>
     public static string? ProblemOf(string text)

@@ -261,6 +261,7 @@ internal sealed class SimulatedNode
             ResendTicks = 10,
             GiveUpTicks = 60,
             CatchUpBytesMin = _world.Options.CatchUpBytes,
+            LogBytesHeld = _world.Options.LogBytesHeld,
             TransfersMax = _world.Options.SnapshotTransfers,
             BytesPerSecondMax = _world.Options.SnapshotRate,
         },

@@ -44,6 +44,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         _node = node;
         _settings = node.Settings;
         _stores = new StoreHolder(storage.Store);
+        storage.Store.Pins.ExpireAfter(_settings.VisitTimeMax, node.Seams.Time);
         _validator = new RequestValidator(_settings.Limits);
         TimeProvider time = node.Seams.Time;
         _requestTimeout = (long)(_settings.RequestTimeout.TotalSeconds * time.TimestampFrequency);
@@ -66,13 +67,14 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Sleep = sleep,
             Stores = _stores,
             Applier = Apply,
+            SnapshotPolicy = _snapshotPolicy,
             Self = new Member(_settings.NodeId.Value, _settings.Name, [], _settings.ClientUrls, DirectoryId: node.Storage.DirectoryId),
             AutoCompaction = _settings.AutoCompaction,
             LeaseStretch = Math.Min(_settings.ClockDriftMax, LeaseStretchMax),
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report);
+        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report, Apply.DemandSnapshot);
         parts.Snapshots = Snapshot;
         Watch = new WatchHub(new WatchParts
         {

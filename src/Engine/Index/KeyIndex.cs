@@ -150,9 +150,12 @@ internal readonly struct KeyIndex(ShardDirectory directory)
 
         SchedulePoint.Hit();
         int position = seek ? NodeSearch.FindRecord(node, range.Start.Span, out _) : 0;
-        foreach (KeyRecord record in node.Records[position..node.Count])
+        ReadOnlySpan<KeyRecord> records = node.Records[..node.Count];
+        ScanAhead.Begin(records, position, direction: 1);
+        for (int i = position; i < records.Length; i++)
         {
-            if (!range.IsBeforeEnd(record.Key) || !visitor.Visit(record))
+            ScanAhead.Step(records, i, direction: 1);
+            if (!range.IsBeforeEnd(records[i].Key) || !visitor.Visit(records[i]))
             {
                 return false;
             }
@@ -187,9 +190,12 @@ internal readonly struct KeyIndex(ShardDirectory directory)
 
         SchedulePoint.Hit();
         int end = seek ? NodeSearch.FindRecord(node, range.End.Span, out _) : node.Count;
+        ReadOnlySpan<KeyRecord> records = node.Records[..node.Count];
+        ScanAhead.Begin(records, end - 1, direction: -1);
         for (int i = end - 1; i >= 0; i--)
         {
-            KeyRecord record = node.Records[i];
+            ScanAhead.Step(records, i, direction: -1);
+            KeyRecord record = records[i];
             if (record.Key.SequenceCompareTo(start) < 0 || !visitor.Visit(record))
             {
                 return false;

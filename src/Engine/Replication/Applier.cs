@@ -222,7 +222,7 @@ internal sealed class Applier : ILoop
         {
             if (result.IsFailed)
             {
-                waiter.TryFail(StoreErrors.ToException(result.Error));
+                waiter.TryFail(StoreErrors.ToException(result.Error, mayHaveBeenApplied: waiter.IsBehindSnapshot));
             }
             else
             {

@@ -63,6 +63,11 @@ internal sealed class PendingOperation
     /// <summary>When it was submitted, as a timestamp of the node's clock.</summary>
     public long Submitted { get; private set; }
 
+    /// <summary>
+    /// A snapshot took the place of entries that came after the proposing: one of them may have been a copy of it, whose outcome nobody here will hear of.
+    /// </summary>
+    public bool IsBehindSnapshot { get; set; }
+
     public bool IsCompleted
     {
         get
@@ -87,6 +92,7 @@ internal sealed class PendingOperation
         Deadline = deadline;
         _state = queued ? Queued : Waiting;
         _holders = 2;
+        IsBehindSnapshot = false;
         if (cancellationToken.CanBeCanceled)
         {
             SchedulePoint.Hit();

@@ -133,6 +133,15 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
     public PendingOperation[]? Take(BatchId id) =>
         id.Proposer == proposerId && _underWay.Remove(id.Sequence, out PendingOperation[]? operations) ? operations : null;
 
+    /// <summary>A snapshot was installed, in which whatever is under way may have been applied.</summary>
+    public void SnapshotInstalled()
+    {
+        foreach (PendingOperation operation in _underWay.Values.SelectMany(operations => operations))
+        {
+            operation.IsBehindSnapshot = true;
+        }
+    }
+
     /// <summary>Gives up what is past its deadline. Operations that never left are known not to have been applied.</summary>
     public void Expire(long now)
     {

@@ -343,6 +343,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     {
         LogIndex applied = AppliedIndex();
         _raft.AdvanceApplied(applied);
+        _raft.Trim(_parts.SnapshotPolicy.LogBytesHeld, _parts.SnapshotPolicy.CatchUpBytes);
         CompleteApplied(applied);
         return false;
     }
@@ -579,6 +580,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     {
         if (_raft.RestoreSnapshot(ToMetadata(received.Info)))
         {
+            _proposer.SnapshotInstalled();
             _parts.Applier.Enqueue(new ApplyItem(default, null, received.Store));
             _parts.Applier.Wake();
         }

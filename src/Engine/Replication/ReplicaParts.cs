@@ -41,6 +41,9 @@ internal sealed class ReplicaParts
 
     public required Applier Applier { get; init; }
 
+    /// <summary>How much of the log is worth holding.</summary>
+    public required SnapshotPolicy SnapshotPolicy { get; init; }
+
     /// <summary>What this member tells of itself.</summary>
     public required Member Self { get; init; }
 

@@ -56,7 +56,8 @@ internal sealed class SnapshotLoop : ILoop
         NodeFailure failure,
         TimeProvider time,
         ILoopSignal signal,
-        Action<SnapshotEvent> report)
+        Action<SnapshotEvent> report,
+        Action demand)
     {
         _files = files;
         _groupId = groupId;
@@ -66,7 +67,7 @@ internal sealed class SnapshotLoop : ILoop
         _signal = signal;
         _report = report;
         _assembly = new SnapshotAssembly(files, groupId);
-        _transfers = new SnapshotTransfers(files, groupId, options, time, report);
+        _transfers = new SnapshotTransfers(files, groupId, options, time, report, demand);
     }
 
     public string Name => "snapshot";
@@ -157,7 +158,8 @@ internal sealed class SnapshotLoop : ILoop
         _file = null;
         _writer = null;
         _policy.Ended(_fileBytes);
-        _report(new SnapshotEvent.Taken(_fileInfo!, Math.Max(_options.CatchUpBytesMin, _fileBytes)));
+        _report(new SnapshotEvent.Taken(_fileInfo!, _policy.CatchUpBytes));
+        _transfers.SnapshotTaken();
     }
 
     private void Post(Action command)

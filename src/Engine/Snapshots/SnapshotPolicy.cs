@@ -25,6 +25,12 @@ public sealed record SnapshotOptions
     /// </summary>
     public long CatchUpBytesMin { get; init; } = 64 << 20;
 
+    /// <summary>
+    /// Bytes of applied entries held in memory, about; more only for a follower that catches up (<see cref="CatchUpBytesMin"/>). A follower that comes back
+    /// after more than that was written is sent a snapshot, a new one if need be. The log on the disk is not concerned. More than 0.
+    /// </summary>
+    public long LogBytesHeld { get; init; } = 32 << 20;
+
     /// <summary>Transfers to peers at a time; further ones wait their turn. 1 or more.</summary>
     public int TransfersMax { get; init; } = 2;
 
@@ -45,6 +51,11 @@ public sealed record SnapshotOptions
         {
             throw new ArgumentException(
                 $"SliceBytes ({SliceBytes}), ChunkBytes ({ChunkBytes}), ResendTicks ({ResendTicks}), GiveUpTicks ({GiveUpTicks}) and TransfersMax ({TransfersMax}) must be at least 1.");
+        }
+
+        if (LogBytesHeld < 1)
+        {
+            throw new ArgumentException($"LogBytesHeld is {LogBytesHeld}; it must be at least 1.");
         }
 
         if (EntriesKept < 0 || CatchUpBytesMin < 0 || BytesPerSecondMax < 0)
@@ -70,6 +81,12 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
     /// <summary>Bytes of log that the group may need before its next snapshot, about.</summary>
     public long LogBytesAllowed => Math.Max(LastBytes, options.LogBytesMin);
 
+    /// <summary>Bytes of log worth holding for a follower that catches up.</summary>
+    public long CatchUpBytes => Math.Max(LastBytes, options.CatchUpBytesMin);
+
+    /// <summary>Bytes of applied entries held in memory otherwise.</summary>
+    public long LogBytesHeld => options.LogBytesHeld;
+
     /// <summary>Bytes of the newest snapshot.</summary>
     public long LastBytes => Interlocked.Read(ref _lastBytes);
 
@@ -86,7 +103,7 @@ internal sealed class SnapshotPolicy(SnapshotOptions options, long lastSnapshotB
         return due && Begin();
     }
 
-    /// <summary>Somebody else needs the log's space: the next snapshot is due at once. Any thread.</summary>
+    /// <summary>Somebody else needs the log's space, or a peer a newer snapshot: the next snapshot is due at once. Any thread.</summary>
     public void Demand() => _isDemanded = true;
 
     /// <summary>As <see cref="TryBegin"/>, where one was demanded and there is anything new to be in it.</summary>

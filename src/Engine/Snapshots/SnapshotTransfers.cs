@@ -19,14 +19,23 @@ internal sealed class SnapshotTransfers : IDisposable
     private readonly SnapshotOptions _options;
     private readonly TokenBucket _bucket;
     private readonly Action<SnapshotEvent> _report;
+    private readonly Action _demand;
+    private readonly List<Order> _awaitingSnapshot = [];
 
-    public SnapshotTransfers(SnapshotStore files, uint groupId, SnapshotOptions options, TimeProvider time, Action<SnapshotEvent> report)
+    /// <param name="files">Where the snapshots are.</param>
+    /// <param name="groupId">Whose they are.</param>
+    /// <param name="options">How much at a time.</param>
+    /// <param name="time">For the rate.</param>
+    /// <param name="report">Takes the pieces, and how transfers ended.</param>
+    /// <param name="demand">Asks for a new snapshot, after which <see cref="SnapshotTaken"/> is called.</param>
+    public SnapshotTransfers(SnapshotStore files, uint groupId, SnapshotOptions options, TimeProvider time, Action<SnapshotEvent> report, Action demand)
     {
         _files = files;
         _groupId = groupId;
         _options = options;
         _bucket = new TokenBucket(options.BytesPerSecondMax, time);
         _report = report;
+        _demand = demand;
     }
 
     /// <summary>A peer that needs a snapshot which reaches to <paramref name="IndexMin"/> at least, where the log goes on.</summary>
@@ -36,7 +45,7 @@ internal sealed class SnapshotTransfers : IDisposable
     public long NextWake => _due.Count > 0 ? _bucket.ReadyAt : long.MaxValue;
 
     /// <summary>Nothing is being sent, waits to be, or is kept for going on.</summary>
-    public bool IsEmpty => _running.Count + _waiting.Count + _putBy.Count == 0;
+    public bool IsEmpty => _running.Count + _waiting.Count + _awaitingSnapshot.Count + _putBy.Count == 0;
 
     /// <summary>Transfers that went on where one before them had stopped.</summary>
     public int Resumed { get; private set; }
@@ -51,6 +60,18 @@ internal sealed class SnapshotTransfers : IDisposable
         }
 
         _waiting.AddLast(new Order(peer, isWitness, indexMin));
+        StartWaiting();
+    }
+
+    /// <summary>There is a newer snapshot, which may be what some wait for.</summary>
+    public void SnapshotTaken()
+    {
+        foreach (Order order in _awaitingSnapshot)
+        {
+            _waiting.AddLast(order);
+        }
+
+        _awaitingSnapshot.Clear();
         StartWaiting();
     }
 
@@ -140,6 +161,7 @@ internal sealed class SnapshotTransfers : IDisposable
         _running.Clear();
         _putBy.Clear();
         _waiting.Clear();
+        _awaitingSnapshot.Clear();
         _due.Clear();
     }
 
@@ -158,13 +180,14 @@ internal sealed class SnapshotTransfers : IDisposable
         {
             Resumed++;
         }
-        else if (_files.List(_groupId).FirstOrDefault() is { } newest)
+        else if (_files.List(_groupId).FirstOrDefault() is { } newest && newest.Index >= order.IndexMin)
         {
             transfer = new SnapshotTransfer(order.Peer, newest, order.IsWitness ? null : _files.OpenRaw(_groupId, newest), _options);
         }
         else
         {
-            _report(new SnapshotEvent.TransferEnded(order.Peer, Succeeded: false));
+            _awaitingSnapshot.Add(order);
+            _demand(); // Where one is under way already it may still be too old: then it is demanded again.
             return;
         }
 
@@ -217,6 +240,7 @@ internal sealed class SnapshotTransfers : IDisposable
 
     private void RemoveWaiting(NodeId peer)
     {
+        _awaitingSnapshot.RemoveAll(order => order.Peer == peer);
         for (LinkedListNode<Order>? node = _waiting.First; node is not null; node = node.Next)
         {
             if (node.Value.Peer == peer)

@@ -3,7 +3,8 @@ namespace MetaStore.Engine.Transactions;
 /// <summary>The exceptions for what can go wrong with a request at the store, with etcd's texts.</summary>
 internal static class StoreErrors
 {
-    public static MetaStoreException ToException(MetaStoreError error) => new(error, TextOf(error), error == MetaStoreError.AnswerNotKept ? Outcome.Unknown : Outcome.NotApplied);
+    public static MetaStoreException ToException(MetaStoreError error, bool mayHaveBeenApplied = false) =>
+        new(error, TextOf(error), error == MetaStoreError.AnswerNotKept || mayHaveBeenApplied ? Outcome.Unknown : Outcome.NotApplied);
 
     private static string TextOf(MetaStoreError error) => error switch
     {

@@ -295,6 +295,7 @@ public class GrpcFrontTests
 
         Assert.Null(await stream.HearAsync(WatchResponse.Parser));
         Assert.Equal(("14", "etcdserver: server stopped"), await stream.EndAsync());
+        stream.SayNoMore(); // The connection is the caller's to close, and stays open while it has more to say.
         client.Dispose();
         await drained.WaitAsync(Support.Patience);
     }

@@ -109,6 +109,11 @@ internal sealed class Member
     /// <summary>The newest snapshot as one message, or null where this member does not lead.</summary>
     public Message? SnapshotFor(NodeId peer)
     {
+        if (Disk.Snapshot is null || Disk.Snapshot.Metadata.Index.Next < Node.FirstIndex)
+        {
+            TakeSnapshot(); // One that ends before the entries held would not do.
+        }
+
         StoredSnapshot snapshot = Disk.Snapshot!;
         byte[] bytes = Node.Membership.IsWitness(peer) ? [] : StateMachine.Encode(snapshot.Digest);
         return Node.MakeSnapshotChunk(peer, snapshot.Metadata, 0, (ulong)bytes.Length, bytes);

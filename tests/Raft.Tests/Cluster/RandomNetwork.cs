@@ -360,6 +360,11 @@ internal sealed class RandomNetwork
             Process(member);
         }
 
+        if (_random.Next(1000) < _faults.SnapshotPerMille)
+        {
+            member.Node.Trim(_random.Next(1, 500), _random.Next(2) * 1000);
+        }
+
         if (_random.Next(1000) < _faults.PartitionPerMille)
         {
             FaultCount++;

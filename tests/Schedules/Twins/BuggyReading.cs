@@ -59,7 +59,8 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
     {
         MvccStore store = stores.Current;
         using ReadSection section = store.Memory.Enter();
-        StoreView view = bug == ReadingBug.VisitsWithoutHold ? store.View : store.Pins.Hold(store);
+        ViewPins.Held? held = bug == ReadingBug.VisitsWithoutHold ? null : store.Pins.Hold(store);
+        StoreView view = held?.View ?? store.View;
         try
         {
             revision = Resolve(revision, view);
@@ -69,9 +70,9 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
         }
         finally
         {
-            if (bug != ReadingBug.VisitsWithoutHold)
+            if (held is not null)
             {
-                store.Pins.Release(view);
+                store.Pins.Release(held);
             }
         }
     }
