@@ -11,7 +11,7 @@ namespace MetaStore.Etcd.Tests.Services;
 /// <summary>A node with the services of etcd on it, which are called as the ways in call them.</summary>
 internal sealed class EtcdNode : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("metastore-test-").FullName;
 
@@ -91,12 +91,13 @@ internal sealed class TestContext(CancellationToken ended, params (string Name, 
 /// <summary>A stream that is under way. Its caller reads an answer at a time; until then the writer waits.</summary>
 internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly Channel<IMessage> _requests = Channel.CreateUnbounded<IMessage>();
     private readonly Channel<IMessage> _answers = Channel.CreateBounded<IMessage>(1);
     private readonly CancellationTokenSource _ended = new();
     private readonly Task _running;
+    private int _requestsTaken;
 
     public TestStream(EtcdNode node, string path, RpcContext? context, params IMessage[] requests)
     {
@@ -104,6 +105,9 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
         var method = (StreamMethod)(node.Methods.Find(path) ?? throw new ArgumentException($"there is no {path}"));
         _running = RunAsync(method, new StreamContext(context ?? TestContext.Plain, _ended.Token));
     }
+
+    /// <summary>Requests that the service has read.</summary>
+    public int RequestsTaken => Volatile.Read(ref _requestsTaken);
 
     public void Send(params IMessage[] requests)
     {
@@ -121,7 +125,8 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
     public async Task<List<IMessage>> ReadToEndAsync()
     {
         var all = new List<IMessage>();
-        await foreach (IMessage answer in _answers.Reader.ReadAllAsync())
+        using var patience = new CancellationTokenSource(s_patience);
+        await foreach (IMessage answer in _answers.Reader.ReadAllAsync(patience.Token))
         {
             all.Add(answer);
         }
@@ -143,6 +148,7 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
         {
             if (_requests.Reader.TryRead(out IMessage? request))
             {
+                Interlocked.Increment(ref _requestsTaken);
                 return request;
             }
         }
