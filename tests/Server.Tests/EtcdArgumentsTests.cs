@@ -126,6 +126,21 @@ public sealed class EtcdArgumentsTests
     }
 
     [Fact]
+    public void A_directory_of_etcd_is_refused_and_left_alone()
+    {
+        using var directory = new TestDirectory();
+        string member = Directory.CreateDirectory(Path.Combine(directory.Of("data"), "member", "wal")).FullName;
+
+        RefusalException refused = Assert.Throws<RefusalException>(() => EtcdDirectory.Refuse(directory.Of("data")));
+
+        Assert.Contains("holds etcd's data", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("make-mirror", refused.Message, StringComparison.Ordinal);
+        Directory.Delete(member);
+        EtcdDirectory.Refuse(directory.Of("data")); // Some other folder of that name.
+        EtcdDirectory.Refuse(directory.Of("none"));
+    }
+
+    [Fact]
     public void A_file_that_is_not_there_is_named()
     {
         RefusalException refused = Assert.Throws<RefusalException>(() => EtcdArguments.Read(["--config-file", "/nowhere/etcd.yml"], Io(s_none)));

@@ -3,6 +3,7 @@ using System.Reflection;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Replication;
 using MetaStore.Net;
+using MetaStore.Server.Etcd;
 using Microsoft.Extensions.Logging;
 
 namespace MetaStore.Server.Serving;
@@ -40,6 +41,8 @@ internal sealed class ServerHost
         PeerTransport? transport = null;
         try
         {
+            EtcdDirectory.Refuse(_options.Node.DataDirectory);
+
             // Before anything is made: a directory that was is the one member's for good.
             EndpointProbe.Check([_options.ListenPeerUrl.ToListenEndPoint("--listen-peer-urls"), .. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))]);
             _options = await MemberIdentity.ResolveAsync(_options);
