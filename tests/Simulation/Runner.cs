@@ -6,6 +6,8 @@ namespace MetaStore.Simulation;
 /// <summary>Runs seeds, several at a time, each on one thread; reports what failed and how to see it again.</summary>
 internal sealed class Runner(Arguments arguments)
 {
+    private const int ProgressEvery = 1000;
+
     private readonly Lock _gate = new();
     private ulong _next = arguments.From;
     private ulong _seeds;
@@ -131,6 +133,11 @@ internal sealed class Runner(Arguments arguments)
             _told += outcome.EventsTold;
             _watchesResumed += outcome.WatchesResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
+            if (_seeds % ProgressEvery == 0)
+            {
+                Console.Error.WriteLine($"{_seeds} seeds, {_failures} failures");
+            }
+
             if (arguments.Single)
             {
                 Console.WriteLine($"seed={seed} trace_hash={outcome.TraceHash:x16}");
