@@ -124,7 +124,7 @@ public sealed class EtcdServer : IAsyncDisposable
             ApplicationServices = _noServices,
             AddServerHeader = false,
             // Each byte of a header stays what it was: what is to be UTF-8 is read by who asks for it.
-            RequestHeaderEncodingSelector = static _ => Encoding.Latin1,
+            RequestHeaderEncodingSelector = static name => name == UnreadEncoding.Header ? UnreadEncoding.Instance : Encoding.Latin1,
         };
         KestrelServerLimits limits = options.Limits;
         limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan; // clients keep idle connections for days

@@ -23,8 +23,10 @@ internal sealed class RealEtcd : IAsyncDisposable
 
     public IPEndPoint EndPoint { get; }
 
-    public static bool IsInstalled =>
-        (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "etcd")));
+    public static bool IsInstalled => IsOnPath("etcd");
+
+    public static bool IsOnPath(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
 
     public static async Task<RealEtcd> StartAsync()
     {

@@ -101,7 +101,7 @@ public class JsonPartsTests
         JsonRequests requests = Requests(pipe.Reader, messageBytesMax: 100);
         await pipe.Writer.WriteAsync(new byte[201]);
 
-        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => requests.ReadOnlyOneAsync(CancellationToken.None).AsTask())).Code);
+        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => requests.ReadOnlyOneAsync(CancellationToken.None).AsTask().WaitAsync(Support.Patience))).Code);
     }
 
     [Fact]

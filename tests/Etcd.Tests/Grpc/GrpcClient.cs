@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Text;
 using System.Threading.Channels;
 using Google.Protobuf;
 using MetaStore.Etcd.Grpc;
@@ -14,7 +15,7 @@ internal sealed record GrpcAnswer(HttpStatusCode Http, string? Status, string? M
 /// <summary>Calls over HTTP/2 with prior knowledge, put together by hand.</summary>
 internal sealed class GrpcClient(IPEndPoint endpoint) : IDisposable
 {
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri($"http://{endpoint}") };
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 }) { BaseAddress = new Uri($"http://{endpoint}") };
 
     public static byte[] Frame(IMessage message)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Rpc;
@@ -200,7 +201,7 @@ public class GrpcFrontTests
         var seen = new List<string?>();
         await using ServedMethods served = await ServedMethods.StartAsync(RpcMethod.Unary(Get, RangeRequest.Parser, (RangeRequest _, RpcContext context) =>
         {
-            seen.AddRange(context.Metadata("token"), context.Metadata("name"), context.Metadata("nobody"));
+            seen.AddRange(context.Metadata("token"), context.Metadata("name"), context.Metadata("client-api-version"), context.Metadata("nobody"));
             return ValueTask.FromResult(new RangeResponse());
         }));
         using var client = new GrpcClient(served.EndPoint);
@@ -208,10 +209,11 @@ public class GrpcFrontTests
         await client.CallAsync(Get, s_request, request =>
         {
             request.Headers.Add("token", "a.1");
-            request.Headers.TryAddWithoutValidation("name", "x");
+            request.Headers.TryAddWithoutValidation("name", Encoding.Latin1.GetString("größe"u8));
+            request.Headers.TryAddWithoutValidation("client-api-version", "3.\u00ff");
         });
 
-        Assert.Equal(["a.1", "x", null], seen);
+        Assert.Equal(["a.1", "größe", "3.\ufffd", null], seen);
     }
 
     [Fact]
@@ -272,10 +274,20 @@ public class GrpcFrontTests
     [Fact]
     public async Task AServerThatStops_EndsItsStreams()
     {
-        await using ServedMethods served = await ServedMethods.StartAsync(Echo());
+        await using ServedMethods served = await ServedMethods.StartAsync(RpcMethod.Duplex(
+            Watch, WatchRequest.Parser, async (IRpcReader<WatchRequest> requests, IRpcWriter<WatchResponse> answers, RpcContext context) =>
+            {
+                while (await requests.ReadAsync(context.Ended) is not null)
+                {
+                    await answers.WriteAsync(new WatchResponse(), context.Ended);
+                }
+
+                await Task.Delay(Timeout.Infinite, context.Ended);
+            }));
         using var client = new GrpcClient(served.EndPoint);
         using GrpcStream stream = client.Open(Watch);
-        stream.Say(new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = 1 } });
+        stream.Say(new WatchRequest());
+        stream.SayNoMore(); // a client that could still speak might keep the connection
         await stream.HearAsync(WatchResponse.Parser);
 
         Task drained = served.Server.DrainAsync();

@@ -97,6 +97,7 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
     private readonly Channel<IMessage> _answers = Channel.CreateBounded<IMessage>(1);
     private readonly CancellationTokenSource _ended = new();
     private readonly Task _running;
+    private int _requestsTaken;
 
     public TestStream(EtcdNode node, string path, RpcContext? context, params IMessage[] requests)
     {
@@ -104,6 +105,9 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
         var method = (StreamMethod)(node.Methods.Find(path) ?? throw new ArgumentException($"there is no {path}"));
         _running = RunAsync(method, new StreamContext(context ?? TestContext.Plain, _ended.Token));
     }
+
+    /// <summary>Requests that the service has read.</summary>
+    public int RequestsTaken => Volatile.Read(ref _requestsTaken);
 
     public void Send(params IMessage[] requests)
     {
@@ -143,6 +147,7 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
         {
             if (_requests.Reader.TryRead(out IMessage? request))
             {
+                Interlocked.Increment(ref _requestsTaken);
                 return request;
             }
         }

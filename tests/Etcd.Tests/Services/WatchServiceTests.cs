@@ -246,8 +246,10 @@ public sealed class WatchServiceTests
     {
         await using var node = new EtcdNode(new EtcdServicesOptions { WatchAnswersWaitingMax = 10 });
         await using TestStream stream = node.Open(Say.Watch, [.. Enumerable.Range(0, 200).Select(_ => (IMessage)Create("b", "a"))]);
+        const int OnTheWay = 4; // With the writer, with the caller, and the one that is one too many.
         for (int i = 0; i < 200; i++)
         {
+            Assert.InRange(stream.RequestsTaken, 0, i + 10 + OnTheWay);
             Assert.StartsWith("-1 ", await NextAsync(stream), StringComparison.Ordinal);
         }
     }
