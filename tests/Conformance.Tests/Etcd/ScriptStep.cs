@@ -9,7 +9,7 @@ internal enum License
     /// <summary>In any number.</summary>
     Numbers = 1,
 
-    /// <summary>In the order of lines.</summary>
+    /// <summary>In the order of lines, and of what stands between commas.</summary>
     Order = 2,
 
     /// <summary>In the words of an error of HTTP, not in its status or code.</summary>

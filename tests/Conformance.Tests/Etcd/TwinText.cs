@@ -41,7 +41,7 @@ internal static class TwinText
     {
         text = license.HasFlag(License.Words) ? s_wordsOfError.Replace(text, "\"$1\":\"…\"") : text;
         text = license.HasFlag(License.Numbers) ? s_number.Replace(text, "N") : text;
-        return license.HasFlag(License.Order) ? string.Join('\n', text.Split('\n').Order(StringComparer.Ordinal)) : text;
+        return license.HasFlag(License.Order) ? string.Join('\n', text.Split('\n', ',', '"').Order(StringComparer.Ordinal)) : text;
     }
 
     private static Regex Make(string pattern) => new(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
