@@ -22,7 +22,8 @@ internal sealed class Twin(string name, EtcdFlags flags) : IDisposable
 
     public string Name => name;
 
-    public string Endpoint => flags.Endpoints[0];
+    /// <summary>host:port of the member that led when the script began. HTTP goes there.</summary>
+    public string Endpoint { get; private set; } = flags.Endpoints[0];
 
     /// <summary>Finds out who leads.</summary>
     public async Task LearnMembersAsync()
@@ -32,6 +33,7 @@ internal sealed class Twin(string name, EtcdFlags flags) : IDisposable
         ulong[] ids = [.. statuses.RootElement.EnumerateArray().Select(member => member.GetProperty("Status").GetProperty("header").GetProperty("member_id").GetUInt64())];
         ulong leader = statuses.RootElement[0].GetProperty("Status").GetProperty("leader").GetUInt64();
         _members["L"] = leader;
+        Endpoint = flags.Endpoints[Array.IndexOf(ids, leader)];
         foreach ((ulong id, string role) in ids.Where(id => id != leader).Zip(["F", "G"]))
         {
             _members[role] = id;
@@ -81,6 +83,7 @@ internal sealed class Twin(string name, EtcdFlags flags) : IDisposable
         string[] parts = command.Split(' ', 3);
         using var request = new HttpRequestMessage(new HttpMethod(parts[0]), $"http://{Endpoint}{parts[1]}");
         string body = (parts.Length > 2 ? parts[2] : string.Empty) + input;
+        body = _members.Aggregate(body, (all, member) => all.Replace("$" + member.Key, member.Value.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
         if (body.Length > 0)
         {
             request.Content = new StringContent(body, MediaTypeHeaderValue.Parse("application/json"));
