@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
 using MetaStore.Engine.Hosting;
@@ -179,23 +177,7 @@ public sealed class EtcdServer : IAsyncDisposable
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
         using var deadline = new CancellationTokenSource(_options.FirstBytesTimeout, _options.TimeProvider);
         using CancellationTokenRegistration late = deadline.Token.Register(static source => ((CancellationTokenSource)source!).Cancel(), patience);
-        PipeReader input = connection.Transport.Input;
-        long seen = 0;
-        while (true)
-        {
-            ReadResult result = await input.ReadAsync(patience.Token).ConfigureAwait(false);
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            PrefaceKind kind = Preface.Classify(buffer);
-            if (kind == PrefaceKind.Undecided && !result.IsCompleted)
-            {
-                seen = buffer.Length;
-                input.AdvanceTo(buffer.Start, buffer.End);
-                continue;
-            }
-
-            // Only what was looked at before counts as looked at: the next reader is to find the rest at once.
-            input.AdvanceTo(buffer.Start, buffer.GetPosition(seen));
-            return !buffer.IsEmpty && _connections.TryHand(connection, kind == PrefaceKind.Http2);
-        }
+        PrefaceKind kind = await Preface.PeekAsync(connection.Transport.Input, patience.Token).ConfigureAwait(false);
+        return kind != PrefaceKind.Undecided && _connections.TryHand(connection, kind == PrefaceKind.Http2);
     }
 }

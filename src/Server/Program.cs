@@ -1,7 +1,10 @@
 using MetaStore.Server;
 using MetaStore.Server.CommandLine;
 
-var io = new ProgramIo(Console.OpenStandardInput(), Console.OpenStandardOutput(), Console.Error, Environment.GetEnvironmentVariable);
+var io = new ProgramIo(Console.OpenStandardInput(), Console.OpenStandardOutput(), Console.Error, Environment.GetEnvironmentVariable)
+{
+    VariableNames = Environment.GetEnvironmentVariables().Keys.Cast<string>(),
+};
 try
 {
     return await MetaStoreProgram.RunAsync(ArgumentText.Restore(args, ArgumentText.ReadCommandLine), io);

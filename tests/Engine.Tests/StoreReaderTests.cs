@@ -1,4 +1,5 @@
 using System.Text;
+using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Transactions;
 
@@ -59,6 +60,60 @@ public class StoreReaderTests
         Assert.Equal(MetaStoreError.Compacted, Assert.Throws<MetaStoreException>(() => _reader.Txn(new TxnRequest { Success = [All, old] })).Error);
     }
 
+    /// <summary>The visitor stalls at its second key, while all it has still to see is overwritten and compacted, and what is out of use is collected.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void AVisitThatStalls_HoldsHistoryBack_ForSoLong(bool tooLong)
+    {
+        var time = new SteppedNode.ManualTime();
+        _store.Pins.ExpireAfter(TimeSpan.FromSeconds(60), time);
+        for (int i = 0; i < 3000; i++)
+        {
+            Put($"k{i:D4}");
+        }
+
+        _store.Publish(2, 1);
+        long before = _store.View.Revision;
+        var seen = new List<string>();
+        var visitor = new Stalling(seen, () =>
+        {
+            for (int i = 0; i < 3000; i++)
+            {
+                Put($"k{i:D4}");
+            }
+
+            time.Advance(TimeSpan.FromSeconds(tooLong ? 61 : 60));
+            PutAndCompact();
+        });
+        KeyRange range = KeyRange.From("k"u8.ToArray(), "l"u8.ToArray());
+
+        Exception? failure = Record.Exception(() => _reader.Visit(range, before, ref visitor));
+
+        if (tooLong)
+        {
+            Assert.Equal(_store.CompactRevision, Assert.IsType<CompactedException>(failure).CompactRevision.Value);
+            Assert.Equal(["k0000", "k0001"], seen);
+        }
+        else
+        {
+            Assert.Null(failure);
+            Assert.Equal(Enumerable.Range(0, 3000).Select(i => $"k{i:D4}"), seen);
+        }
+
+        // Nothing is held back any more, whichever way it ended.
+        var cutter = new HistoryCutter(_store);
+        while (cutter.RunSlice(1000))
+        {
+        }
+
+        seen.Clear();
+        visitor = new Stalling(seen, () => { });
+        Assert.Throws<MetaStoreException>(() => _reader.Visit(range, before, ref visitor));
+        _reader.Visit(range, 0, ref visitor);
+        Assert.Equal(3000, seen.Count);
+    }
+
     private void Put(string key)
     {
         long revision = _store.Revision + 1;
@@ -76,6 +131,20 @@ public class StoreReaderTests
         var cutter = new HistoryCutter(_store);
         while (cutter.RunSlice(10))
         {
+        }
+    }
+
+    private struct Stalling(List<string> seen, Action stall) : IKeyValueVisitor
+    {
+        public readonly bool Visit(in KeyValueView item)
+        {
+            seen.Add(Encoding.ASCII.GetString(item.Key));
+            if (seen.Count == 2)
+            {
+                stall();
+            }
+
+            return true;
         }
     }
 }

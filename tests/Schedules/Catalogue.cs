@@ -24,6 +24,9 @@ internal static class Catalogue
     private static readonly StoreModel s_history = new(
         1, [("a", "1"), ("b", "1")], [("a", "2")], [("a", "3"), ("b", null)], [("c", "1")], [("a", "4")], [("b", "2")], [("c", null)]);
 
+    private static readonly StoreModel s_last = new(
+        1, [("a", "1"), ("b", "1")], [("a", "2")], [("b", null)], [("a", "3")], [("a", "4")], [("a", "5")], [("a", "6")]);
+
     private static readonly EventPlan s_growth = new(
         [(1, 200), (2, 56)], [(3, 2), (4, 1)], [1, 3, 4]);
 
@@ -45,6 +48,7 @@ internal static class Catalogue
         new("batches", () => Batches(), 2, false),
         new("compaction", () => Compaction(), 2, false),
         new("visits", () => Visits(), 2, false),
+        new("visits-expire", () => Expiry(), 2, false),
         new("event-growth", () => Events(s_growth, memory => new RealEventLog(memory)), 3, false),
         new("event-ring", () => Events(s_ring, memory => new RealEventLog(memory)), 3, false),
         new("event-trim", () => Events(s_trimming, memory => new RealEventLog(memory)), 3, false),
@@ -74,6 +78,7 @@ internal static class Catalogue
         Twin("compaction", WritingBug.CutsBeforeItPublishes, () => Compaction(writing: WritingBug.CutsBeforeItPublishes)),
         Twin("visits", ReadingBug.VisitsWithoutHold, () => Visits(ReadingBug.VisitsWithoutHold)),
         Twin("visits", WritingBug.IgnoresPins, () => Visits(writing: WritingBug.IgnoresPins)),
+        Twin("visits-expire", ReadingBug.DoesNotLookAtTheEnd, () => Expiry(ReadingBug.DoesNotLookAtTheEnd)),
         Twin("event-growth", EventBug.PublishesTheListBeforeItIsCopied, () => Events(s_growth, EventBug.PublishesTheListBeforeItIsCopied)),
         Twin("event-growth", EventBug.FreesTheOldListAtOnce, () => Events(s_growth, EventBug.FreesTheOldListAtOnce)),
         Twin("event-ring", EventBug.WritesAPlaceBeforeItIsTrimmed, () => Events(s_ring, EventBug.WritesAPlaceBeforeItIsTrimmed)),
@@ -91,6 +96,7 @@ internal static class Catalogue
         new("batches:None", () => Batches(ReadingBug.None, WritingBug.None), 1, false),
         new("compaction:None", () => Compaction(ReadingBug.None, WritingBug.None), 1, false),
         new("visits:None", () => Visits(ReadingBug.None, WritingBug.None), 1, false),
+        new("visits-expire:None", () => Expiry(ReadingBug.None, WritingBug.None), 1, false),
         new("event-growth:None", () => Events(s_growth, EventBug.None), 1, false),
         new("event-ring:None", () => Events(s_ring, EventBug.None), 1, false),
         new("event-trim:None", () => Events(s_trimming, EventBug.None), 1, false),
@@ -112,13 +118,17 @@ internal static class Catalogue
     private static StoreScenario Visits(ReadingBug? reading = null, WritingBug? writing = null) =>
         Store(s_history, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(0, Visits: true, Key: "a")], reading, writing);
 
-    private static StoreScenario Store(StoreModel model, long begun, (long, long)[] batches, ReaderPlan[] plans, ReadingBug? reading, WritingBug? writing) => new(
+    private static StoreScenario Expiry(ReadingBug? reading = null, WritingBug? writing = null) =>
+        Store(s_last, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(3, Visits: true, Key: "b", AndBehind: true)], reading, writing, expire: true);
+
+    private static StoreScenario Store(StoreModel model, long begun, (long, long)[] batches, ReaderPlan[] plans, ReadingBug? reading, WritingBug? writing, bool expire = false) => new(
         model,
         begun,
         batches,
         plans,
         reading is { } readingBug ? stores => new BuggyReading(stores, readingBug) : null,
-        writing is { } writingBug ? () => new BuggyWriting(writingBug) : null);
+        writing is { } writingBug ? () => new BuggyWriting(writingBug) : null,
+        expire);
 
     private static EventScenario Events(EventPlan plan, EventBug bug) => Events(plan, memory => new BuggyEventLog(memory, bug));
 

@@ -21,7 +21,9 @@ public sealed class SmokeTests : IDisposable
             Assert.Contains("recovered term 0 index 0", server.Child.Output);
             await ExerciseAsync(server);
             Assert.Equal(0, await server.StopAsync());
-            Assert.Single(server.Child.Output.Trim().Split('\n'));
+            string[] said = server.Child.Output.Trim().Split('\n');
+            Assert.Equal(2, said.Length);
+            Assert.Equal($"ready to serve client requests on {server.Endpoint}", said[1]);
         }
 
         await using (ServerProcess server = await ServerProcess.StartSingleAsync(data))
@@ -35,6 +37,19 @@ public sealed class SmokeTests : IDisposable
         (int exitCode, string output, _) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "wal", "verify", data]);
         Assert.Equal(0, exitCode);
         Assert.EndsWith("\nsound\n", output);
+    }
+
+    [Fact]
+    public async Task One_port_serves_this_protocol_and_etcds()
+    {
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"));
+        using var http = new HttpClient { BaseAddress = new Uri($"http://{server.Endpoint}") };
+        using HttpResponseMessage put = await http.PostAsync("/v3/kv/put", new StringContent("""{"key":"Zm9v","value":"YmFy"}"""));
+        Assert.True(put.IsSuccessStatusCode, await put.Content.ReadAsStringAsync());
+        Assert.Equal("foo\nbar\n", await ClientAsync(server, "get", "foo"));
+        Assert.Equal("""{"health":"true","reason":""}""", await http.GetStringAsync("/health"));
+        Assert.Contains("\netcd_mvcc_put_total 1\n", await http.GetStringAsync("/metrics"));
+        Assert.Equal(0, await server.StopAsync());
     }
 
     [Fact]

@@ -250,6 +250,13 @@ internal sealed record RunOptions
             CompactProbability = compactToNewest ? 0.2 * random.NextDouble() : options.CompactProbability,
             LeaseClients = latest.Chance(0.3) ? latest.Next(1, 6) : 0,
         };
+        options = WithLaterDraws(options, seed);
+        return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
+    }
+
+    /// <summary>Each from a source of its own, so that what was drawn before it came stays what it was.</summary>
+    private static RunOptions WithLaterDraws(RunOptions options, ulong seed)
+    {
         var autoCompaction = new SimulationRandom(seed ^ 0xC0DA);
         options = options with
         {
@@ -258,8 +265,7 @@ internal sealed record RunOptions
         };
         var held = new SimulationRandom(seed ^ 0x4E1D);
         options = held.Chance(0.5) ? options with { LogBytesHeld = held.Between(200, 20_000) } : options;
-        options = WithWatchers(options, new SimulationRandom(seed ^ 0xE7E5));
-        return latest.Chance(0.02) ? ManyGroups(options with { Groups = 16, Nodes = 3 }) : options;
+        return WithWatchers(options, new SimulationRandom(seed ^ 0xE7E5));
     }
 
     private static RunOptions WithWatchers(RunOptions options, SimulationRandom random) => !random.Chance(0.4)

@@ -44,6 +44,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         _node = node;
         _settings = node.Settings;
         _stores = new StoreHolder(storage.Store);
+        storage.Store.Pins.ExpireAfter(_settings.VisitTimeMax, node.Seams.Time);
         _validator = new RequestValidator(_settings.Limits);
         TimeProvider time = node.Seams.Time;
         _requestTimeout = (long)(_settings.RequestTimeout.TotalSeconds * time.TimestampFrequency);

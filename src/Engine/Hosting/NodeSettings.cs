@@ -88,6 +88,12 @@ public sealed record NodeSettings
     /// <summary>How long an operation may take before it is answered Timeout.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(7);
 
+    /// <summary>
+    /// How long a visit of a range (<see cref="MetaStoreNode.Visit"/>) may hold back the collection of compacted history. One that takes longer goes on until it
+    /// comes upon what was collected, and fails with <see cref="CompactedException"/>. More than 0.
+    /// </summary>
+    public TimeSpan VisitTimeMax { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Bytes of log entries in one message between members at most; a longer entry travels alone.</summary>
     public int AppendBytesMax { get; init; } = 1 << 20;
 
@@ -143,6 +149,11 @@ public sealed record NodeSettings
         if (ClockDriftMax is < 0 or > 1)
         {
             throw new ArgumentException($"ClockDriftMax is {ClockDriftMax}; it must be between 0 and 1.");
+        }
+
+        if (VisitTimeMax <= TimeSpan.Zero)
+        {
+            throw new ArgumentException($"VisitTimeMax is {VisitTimeMax}; it must be more than 0.");
         }
 
         if (LearnersMax < 1)

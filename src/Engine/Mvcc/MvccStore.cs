@@ -224,7 +224,11 @@ internal sealed class MvccStore
     public long Horizon() => Math.Min(Pins.Horizon(View.CompactRevision), Hold.Revision);
 
     /// <summary>Whoever reads the events of the store that this one takes the place of goes on with this one.</summary>
-    public void TakeOverFrom(MvccStore store) => Hold = store.Hold;
+    public void TakeOverFrom(MvccStore store)
+    {
+        Hold = store.Hold;
+        Pins.ExpireAs(store.Pins);
+    }
 
     /// <summary>Only for the known bug of that name.</summary>
     public void OverwriteAppliedIndex(ulong index) => Volatile.Write(ref _view, new StoreView

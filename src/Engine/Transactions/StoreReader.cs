@@ -14,6 +14,8 @@ namespace MetaStore.Engine.Transactions;
 /// </summary>
 internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term)
 {
+    private const int SliceKeys = 1024;
+
     /// <summary>See <see cref="RangeReader.Read"/> for what <paramref name="bytesMax"/> means.</summary>
     public RangeResponse Range(RangeRequest request, TimeSpan? staleness, long bytesMax = long.MaxValue)
     {
@@ -67,26 +69,53 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         where TVisitor : struct, IKeyValueVisitor
     {
         MvccStore store = stores.Current;
-        using ReadSection section = store.Memory.Enter();
         if (range.IsSingle && TryVisitOne(store, range, ref revision, ref visitor))
         {
             return new Revision(revision);
         }
 
         // What was shown cannot be taken back: no compaction may come in between.
-        StoreView view = store.Pins.Hold(store);
+        ViewPins.Held held = store.Pins.Hold(store);
         try
         {
-            CheckHoldsData(view);
-            revision = Resolve(revision, view);
-            var walk = new Walk<TVisitor>(revision) { Visitor = visitor };
-            view.Index.Scan(range, ref walk);
-            visitor = walk.Visitor;
+            CheckHoldsData(held.View);
+            revision = Resolve(revision, held.View);
+            VisitInSlices(store, held, range, revision, ref visitor);
             return new Revision(revision);
         }
         finally
         {
-            store.Pins.Release(view);
+            store.Pins.Release(held);
+        }
+    }
+
+    /// <summary>Memory that goes out of use meanwhile waits for the end of a slice, not of the visit.</summary>
+    private static void VisitInSlices<TVisitor>(MvccStore store, ViewPins.Held held, KeyRange rest, long revision, ref TVisitor visitor)
+        where TVisitor : struct, IKeyValueVisitor
+    {
+        while (true)
+        {
+            var walk = new Walk<TVisitor>(held, revision) { Visitor = visitor };
+            using (store.Memory.Enter())
+            {
+                // Today's index: it has all keys that can be read at the revision, since history is held back, and others, which cannot.
+                store.View.Index.Scan(rest, ref walk);
+            }
+
+            visitor = walk.Visitor;
+            if (held.IsExpired && !walk.IsLeft)
+            {
+                throw new CompactedException(
+                    $"the visit of revision {revision} took longer than a visit may, and what it had still to see was compacted meanwhile; visit smaller ranges, or leave the visitor sooner",
+                    new Revision(store.View.CompactRevision));
+            }
+
+            if (walk.Next is null)
+            {
+                return;
+            }
+
+            rest = KeyRange.From(walk.Next, rest.IsUnbounded ? new byte[] { 0 } : rest.End);
         }
     }
 
@@ -188,6 +217,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     private bool TryVisitOne<TVisitor>(MvccStore store, in KeyRange range, ref long revision, ref TVisitor visitor)
         where TVisitor : struct, IKeyValueVisitor
     {
+        using ReadSection section = store.Memory.Enter();
         StoreView view = store.View;
         CheckHoldsData(view);
         long resolved = Resolve(revision, view);
@@ -220,15 +250,34 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 
     private bool IsStillReadable(long revision) => revision >= stores.Current.View.CompactRevision;
 
-    private struct Walk<TVisitor>(long revision) : IRecordVisitor
+    private struct Walk<TVisitor>(ViewPins.Held held, long revision) : IRecordVisitor
         where TVisitor : struct, IKeyValueVisitor
     {
         public TVisitor Visitor;
+        private int _left = SliceKeys;
+
+        /// <summary>Where the next slice begins; null at the end.</summary>
+        public byte[]? Next { get; private set; }
+
+        /// <summary>The visitor has seen enough.</summary>
+        public bool IsLeft { get; private set; }
 
         public bool Visit(KeyRecord record)
         {
+            if (_left-- == 0)
+            {
+                Next = record.Key.ToArray();
+                return false;
+            }
+
             VersionRecord version = record.ReadAt(revision);
-            return version.IsNull || Visitor.Visit(new KeyValueView(record.Key, version));
+            if (held.IsExpired)
+            {
+                return false; // What is not found may have been there. Nothing is shown behind a gap.
+            }
+
+            IsLeft = !version.IsNull && !Visitor.Visit(new KeyValueView(record.Key, version));
+            return !IsLeft;
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 
 namespace MetaStore.Etcd.Http;
 
@@ -19,6 +20,27 @@ internal enum PrefaceKind
 internal static class Preface
 {
     private static ReadOnlySpan<byte> Http2 => "PRI * HTTP/2.0\r\n"u8;
+
+    /// <summary>Waits until the first bytes say it, and leaves them where they are. Undecided where they ended before.</summary>
+    public static async ValueTask<PrefaceKind> PeekAsync(PipeReader input, CancellationToken cancellationToken)
+    {
+        long seen = 0;
+        while (true)
+        {
+            ReadResult result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            PrefaceKind kind = Classify(buffer);
+            if (kind != PrefaceKind.Undecided || result.IsCompleted)
+            {
+                // Only what was looked at before counts as looked at: the next reader is to find the rest at once.
+                input.AdvanceTo(buffer.Start, buffer.GetPosition(seen));
+                return kind;
+            }
+
+            seen = buffer.Length;
+            input.AdvanceTo(buffer.Start, buffer.End);
+        }
+    }
 
     /// <summary>Looks at what has come so far.</summary>
     public static PrefaceKind Classify(in ReadOnlySequence<byte> first)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using MetaStore.Engine;
+using MetaStore.Server.Etcd;
 
 namespace MetaStore.Server.CommandLine;
 
@@ -10,8 +11,9 @@ internal static class MetaStoreProgram
     {
         try
         {
-            ParseResult parsed = MakeRoot(io).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null }); // "@x" is a value like others
-            if (ParseErrorText.Describe(parsed, arguments) is { } error)
+            EtcdArguments given = EtcdArguments.Read(arguments, io);
+            ParseResult parsed = MakeRoot(io, given.Notes).Parse(given.Arguments, new ParserConfiguration { ResponseFileTokenReplacer = null }); // "@x" is a value like others
+            if (ParseErrorText.Describe(parsed, given.Arguments) is { } error)
             {
                 await io.Error.WriteLineAsync(error);
                 return ExitCode.Usage;
@@ -39,12 +41,15 @@ internal static class MetaStoreProgram
         }
     }
 
-    public static RootCommand MakeRoot(ProgramIo io)
+    /// <summary>All commands.</summary>
+    /// <param name="io">What they read and write.</param>
+    /// <param name="notes">What a server says when it starts.</param>
+    public static RootCommand MakeRoot(ProgramIo io, IReadOnlyList<string>? notes = null)
     {
         var flags = new ClientFlags(io);
         return new RootCommand("A replicated, strongly consistent metadata store.")
         {
-            ServeCommand.Create(io),
+            ServeCommand.Create(io, notes ?? []),
             KeyValueCommands.Put(flags),
             KeyValueCommands.Get(flags),
             KeyValueCommands.Delete(flags),

@@ -71,7 +71,8 @@ internal static class ParseErrorText
 
     private static string Format(Command command, string error) => $"metastore: {error}{Environment.NewLine}See \"{NameOf(command)} --help\".";
 
-    private static string Suggest(IEnumerable<string> known, string given)
+    /// <summary>What may have been meant, as a sentence; empty where nothing is near.</summary>
+    public static string Suggest(IEnumerable<string> known, string given)
     {
         (string Name, int Distance) best = known.Select(name => (name, Distance(name, given))).Append((string.Empty, int.MaxValue)).MinBy(pair => pair.Item2);
         return best.Distance <= Math.Max(2, given.Length / 4) ? $" Did you mean {best.Name}?" : string.Empty;

@@ -53,7 +53,9 @@ internal sealed class ServeCommand
     {
     }
 
-    public static Command Create(ProgramIo io)
+    /// <param name="io">Where it says what it has to say.</param>
+    /// <param name="notes">What was given and has no effect, to be told at the start.</param>
+    public static Command Create(ProgramIo io, IReadOnlyList<string> notes)
     {
         var flags = new ServeCommand();
         var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
@@ -61,11 +63,11 @@ internal sealed class ServeCommand
             flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
             flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed, flags._logLevel,
         };
-        command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io));
+        command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io, notes));
         return command;
     }
 
-    private static async Task<int> RunAsync(ServeOptions options, ProgramIo io)
+    private static async Task<int> RunAsync(ServeOptions options, ProgramIo io, IReadOnlyList<string> notes)
     {
         using var signals = new StopSignals();
         using ILoggerFactory loggers = LoggerFactory.Create(builder =>
@@ -80,6 +82,12 @@ internal sealed class ServeCommand
             });
             builder.Services.AddSingleton<ConsoleFormatter>(new LineConsoleFormatter(TimeProvider.System));
         });
+        ILogger logger = loggers.CreateLogger("settings");
+        foreach (string note in notes)
+        {
+            logger.LogWarning("{Note}", note);
+        }
+
         await using var output = new StreamWriter(io.Output, leaveOpen: true);
         return await new ServerHost(options, loggers, output).RunAsync(signals.Asked);
     }

@@ -117,6 +117,7 @@ public class GrpcFrontTests
     public static TheoryData<string, string, string?, string> BadBodies => new()
     {
         { "", "13", null, "the call ended without a request" },
+        { "00", "13", null, "unexpected EOF" },
         { "00000000", "13", null, "unexpected EOF" },
         { "00000000050A0366", "13", null, "unexpected EOF" },
         { "0000200001", "8", null, "grpc: received message larger than max (2097153 vs. 2097152)" },

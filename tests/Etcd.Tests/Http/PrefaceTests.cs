@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
 using MetaStore.Etcd.Http;
@@ -28,6 +29,29 @@ public class PrefaceTests
     [InlineData("PRI * HTTP/2.1", "Http1")]
     public void FirstBytes_SayIt(string first, string kind) =>
         Assert.Equal(kind, Preface.Classify(new ReadOnlySequence<byte>(Encoding.Latin1.GetBytes(first))).ToString());
+
+    [Theory]
+    [InlineData(Http2, "Http2")]
+    [InlineData("PUT / HTTP/1.1", "Http1")]
+    [InlineData("PRI * HTTP/2.1", "Http1")]
+    [InlineData("PRI", "Undecided")]
+    public async Task HoweverTheyCome_TheyAreLookedAt_AndLeft(string first, string kind)
+    {
+        byte[] bytes = Encoding.Latin1.GetBytes(first);
+        // The one who reads runs within each flush, so each byte is looked at by itself.
+        var pipe = new Pipe(new PipeOptions(readerScheduler: PipeScheduler.Inline, useSynchronizationContext: false));
+        ValueTask<PrefaceKind> peeking = Preface.PeekAsync(pipe.Reader, CancellationToken.None);
+        foreach (byte value in bytes)
+        {
+            await pipe.Writer.WriteAsync(new[] { value });
+        }
+
+        await pipe.Writer.CompleteAsync();
+
+        Assert.Equal(kind, (await peeking).ToString());
+        ReadResult left = await pipe.Reader.ReadAtLeastAsync(bytes.Length).AsTask().WaitAsync(Support.Patience);
+        Assert.Equal(bytes, left.Buffer.ToArray());
+    }
 
     [Theory]
     [InlineData("PUT /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "HTTP/1.1 404 Not Found\r\n")]

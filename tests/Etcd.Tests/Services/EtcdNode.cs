@@ -11,7 +11,7 @@ namespace MetaStore.Etcd.Tests.Services;
 /// <summary>A node with the services of etcd on it, which are called as the ways in call them.</summary>
 internal sealed class EtcdNode : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("metastore-test-").FullName;
 
@@ -91,7 +91,7 @@ internal sealed class TestContext(CancellationToken ended, params (string Name, 
 /// <summary>A stream that is under way. Its caller reads an answer at a time; until then the writer waits.</summary>
 internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly Channel<IMessage> _requests = Channel.CreateUnbounded<IMessage>();
     private readonly Channel<IMessage> _answers = Channel.CreateBounded<IMessage>(1);
@@ -125,7 +125,8 @@ internal sealed class TestStream : IRpcReader<IMessage>, IRpcWriter<IMessage>, I
     public async Task<List<IMessage>> ReadToEndAsync()
     {
         var all = new List<IMessage>();
-        await foreach (IMessage answer in _answers.Reader.ReadAllAsync())
+        using var patience = new CancellationTokenSource(s_patience);
+        await foreach (IMessage answer in _answers.Reader.ReadAllAsync(patience.Token))
         {
             all.Add(answer);
         }

@@ -72,7 +72,8 @@ internal sealed class RealWriting : IStoreWriting
 /// <param name="Visits">By way of <c>StoreReader.Visit</c>, not of <c>Range</c>.</param>
 /// <param name="Key">One key; null for all.</param>
 /// <param name="Times">How often.</param>
-internal sealed record ReaderPlan(long Revision, bool Visits, string? Key = null, int Times = 1);
+/// <param name="AndBehind">All keys behind that one as well.</param>
+internal sealed record ReaderPlan(long Revision, bool Visits, string? Key = null, int Times = 1, bool AndBehind = false);
 
 /// <summary>
 /// The whole store: a writer publishes batches, compacts, and gives history back in slices; readers read now or at an old revision. What a reader gets is what the
@@ -89,6 +90,7 @@ internal sealed class StoreScenario : Scenario
     private readonly ReaderPlan[] _plans;
     private readonly Func<StoreHolder, IStoreReading> _reading;
     private readonly Func<IStoreWriting> _writing;
+    private readonly bool _visitsExpire;
     private readonly RangeRequest[] _requests;
     private readonly KeyRange[] _ranges;
     private MvccStore _store = null!;
@@ -102,14 +104,17 @@ internal sealed class StoreScenario : Scenario
     /// <param name="plans">The readers.</param>
     /// <param name="reading">How they read.</param>
     /// <param name="writing">How it is written.</param>
+    /// <param name="visitsExpire">Each visit takes too long for whatever is compacted meanwhile.</param>
     public StoreScenario(
         StoreModel model,
         long begun,
         (long Through, long CompactAt)[] batches,
         ReaderPlan[] plans,
         Func<StoreHolder, IStoreReading>? reading = null,
-        Func<IStoreWriting>? writing = null)
+        Func<IStoreWriting>? writing = null,
+        bool visitsExpire = false)
     {
+        _visitsExpire = visitsExpire;
         (_model, _begun, _batches, _plans) = (model, begun, batches, plans);
         _reading = reading ?? (static stores => new RealReading(stores));
         _writing = writing ?? (static () => new RealWriting());
@@ -117,7 +122,7 @@ internal sealed class StoreScenario : Scenario
         _requests = [.. plans.Select(plan => new RangeRequest
         {
             Key = Encoding.UTF8.GetBytes(plan.Key ?? "\0"),
-            RangeEnd = plan.Key is null ? new byte[] { 0 } : default,
+            RangeEnd = plan.Key is null || plan.AndBehind ? new byte[] { 0 } : default,
             Revision = new Revision(plan.Revision),
         })];
         _ranges = [.. _requests.Select(request => KeyRange.From(request.Key, request.RangeEnd))];
@@ -128,6 +133,11 @@ internal sealed class StoreScenario : Scenario
     public override void Begin()
     {
         _store = _model.NewStore();
+        if (_visitsExpire)
+        {
+            _store.Pins.ExpireAfter(TimeSpan.MinValue, TimeProvider.System);
+        }
+
         _writer = _writing();
         _writer.Write(_model, _store, _begun, 0);
         _reader = _reading(new StoreHolder(_store));
@@ -188,7 +198,7 @@ internal sealed class StoreScenario : Scenario
         {
             (revision, text) = plan.Visits ? Visit(reader) : Range(reader);
         }
-        catch (MetaStoreException e) when (plan.Revision > 0 && e.Error == MetaStoreError.Compacted)
+        catch (MetaStoreException e) when ((plan.Revision > 0 || (_visitsExpire && e is CompactedException)) && e.Error == MetaStoreError.Compacted)
         {
             return seen;
         }

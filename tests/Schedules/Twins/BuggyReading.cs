@@ -26,6 +26,9 @@ internal enum ReadingBug
 
     /// <summary>A visitor is shown a view that nothing holds back.</summary>
     VisitsWithoutHold,
+
+    /// <summary>That nothing is missing is believed without looking whether the visit has expired.</summary>
+    DoesNotLookAtTheEnd,
 }
 
 /// <summary>A frozen copy of the paths of <see cref="StoreReader"/> through ranges, with a bug.</summary>
@@ -59,19 +62,21 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
     {
         MvccStore store = stores.Current;
         using ReadSection section = store.Memory.Enter();
-        StoreView view = bug == ReadingBug.VisitsWithoutHold ? store.View : store.Pins.Hold(store);
+        ViewPins.Held? held = bug == ReadingBug.VisitsWithoutHold ? null : store.Pins.Hold(store);
+        StoreView view = held?.View ?? store.View;
         try
         {
             revision = Resolve(revision, view);
-            var walk = new Walk(revision, visitor);
-            view.Index.Scan(range, ref walk);
-            return new Revision(revision);
+            var walk = new Walk(held, revision, visitor);
+            store.View.Index.Scan(range, ref walk);
+            bool isCutOff = held is not null && bug != ReadingBug.DoesNotLookAtTheEnd ? held.IsExpired : walk.IsCutOff;
+            return isCutOff ? throw new CompactedException("expired", new Revision(store.View.CompactRevision)) : new Revision(revision);
         }
         finally
         {
-            if (bug != ReadingBug.VisitsWithoutHold)
+            if (held is not null)
             {
-                store.Pins.Release(view);
+                store.Pins.Release(held);
             }
         }
     }
@@ -89,12 +94,15 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
         return error == default ? asked > 0 ? asked : view.Revision : throw StoreErrors.ToException(error);
     }
 
-    private struct Walk(long revision, TextVisitor visitor) : IRecordVisitor
+    private struct Walk(ViewPins.Held? held, long revision, TextVisitor visitor) : IRecordVisitor
     {
-        public readonly bool Visit(KeyRecord record)
+        public bool IsCutOff { get; private set; }
+
+        public bool Visit(KeyRecord record)
         {
             VersionRecord version = record.ReadAt(revision);
-            return version.IsNull || visitor.Visit(new KeyValueView(record.Key, version));
+            IsCutOff = held?.IsExpired ?? false;
+            return !IsCutOff && (version.IsNull || visitor.Visit(new KeyValueView(record.Key, version)));
         }
     }
 }

@@ -1,0 +1,155 @@
+using MetaStore.Server.CommandLine;
+
+namespace MetaStore.Server.Etcd;
+
+/// <summary>
+/// Lets the program be started as etcd is: without the word "serve", with one dash in place of two, by <c>ETCD_*</c> variables, by etcd's configuration file. What comes out is the command line that
+/// says the same, and what of it has no effect.
+/// </summary>
+/// <param name="Arguments">The command line.</param>
+/// <param name="Notes">What is accepted and has no effect, a line each.</param>
+internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyList<string> Notes)
+{
+    private const string Serve = "serve";
+    private const string ConfigFileFlag = "config-file";
+    private const string Prefix = "ETCD_";
+
+    /// <summary>Variables of etcd that are no flags.</summary>
+    private static readonly string[] s_otherVariables = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY", "ETCD_CONFIG_FILE"];
+
+    /// <summary>Reads what was given. A command line other than that of a server stays as it is.</summary>
+    /// <exception cref="RefusalException">There is no such flag, or it would be wrong to pass over it; the message names it and what would be right.</exception>
+    public static EtcdArguments Read(IReadOnlyList<string> arguments, ProgramIo io)
+    {
+        string[] variables =
+        [
+            .. io.VariableNames
+                .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal) && !s_otherVariables.Contains(name))
+                .Order(StringComparer.Ordinal),
+        ];
+        string? fileOfVariable = io.Environment(Prefix + "CONFIG_FILE");
+        bool isServe = arguments.Count == 0 ? variables.Length > 0 || fileOfVariable is not null : arguments[0] == Serve || IsServerFlag(arguments[0]);
+        if (!isServe)
+        {
+            return new EtcdArguments(arguments, []);
+        }
+
+        var settings = new Settings();
+        settings.AddCommandLine(arguments.Count > 0 && arguments[0] == Serve ? arguments.Skip(1) : arguments);
+        string? file = settings.ConfigFile ?? fileOfVariable;
+        if (!string.IsNullOrEmpty(file))
+        {
+            // As in etcd: beside a file nothing else counts.
+            settings = new Settings();
+            settings.AddFile(file);
+            return settings.Result();
+        }
+
+        foreach (string variable in variables)
+        {
+            settings.AddVariable(variable, FlagOf(variable), io.Environment(variable) ?? string.Empty);
+        }
+
+        return settings.Result();
+    }
+
+    private static string FlagOf(string variable) => variable[Prefix.Length..].ToLowerInvariant().Replace('_', '-');
+
+    /// <summary>As etcd is started: its first word is a flag. The program's own, which ask for nothing but words, are not meant.</summary>
+    private static bool IsServerFlag(string argument) =>
+        argument.StartsWith('-') && NameOf(argument) is var name && (name == ConfigFileFlag || EtcdFlag.All.ContainsKey(name));
+
+    private static string NameOf(string argument) => argument.TrimStart('-').Split('=')[0];
+
+    /// <summary>The flags as they add up. The command line first: what it has, nothing else changes.</summary>
+    private sealed class Settings
+    {
+        private readonly List<string> _arguments = [Serve];
+        private readonly HashSet<string> _given = new(StringComparer.Ordinal);
+        private readonly List<string> _notes = [];
+
+        public string? ConfigFile { get; private set; }
+
+        public EtcdArguments Result() => new(_arguments, _notes);
+
+        public void AddCommandLine(IEnumerable<string> words)
+        {
+            string[] all = [.. words];
+            for (int i = 0; i < all.Length; i++)
+            {
+                string name = NameOf(all[i]);
+                bool isOfEtcd = all[i].StartsWith('-') && (name == ConfigFileFlag || EtcdFlag.All.ContainsKey(name));
+                if (!isOfEtcd)
+                {
+                    _arguments.Add(all[i]); // The program's own flags, and whatever is wrong, are the parser's to judge.
+                    continue;
+                }
+
+                bool hasOwnValue = all[i].Contains('=', StringComparison.Ordinal);
+                bool isFollowed = !hasOwnValue && i + 1 < all.Length && !all[i + 1].StartsWith('-');
+                string value = hasOwnValue ? all[i][(all[i].IndexOf('=', StringComparison.Ordinal) + 1)..] : isFollowed ? all[++i] : string.Empty;
+                if (name == ConfigFileFlag)
+                {
+                    ConfigFile = value;
+                }
+                else
+                {
+                    Add($"--{name}", name, value, hasValue: hasOwnValue || isFollowed);
+                }
+            }
+        }
+
+        public void AddVariable(string variable, string name, string value)
+        {
+            if (!EtcdFlag.All.ContainsKey(name))
+            {
+                throw new RefusalException(ExitCode.Usage, $"{variable} is no variable of a server.{ParseErrorText.Suggest(EtcdFlag.All.Keys.Select(VariableOf), variable)}");
+            }
+
+            if (value.Length > 0 && !_given.Contains(name)) // As in etcd: an empty one is none.
+            {
+                Add(variable, name, value, hasValue: true);
+            }
+        }
+
+        public void AddFile(string path)
+        {
+            foreach ((string name, string value) in EtcdConfigurationFile.Read(path))
+            {
+                if (!EtcdFlag.All.ContainsKey(name))
+                {
+                    throw new RefusalException(ExitCode.Usage, $"{path}: \"{name}\" is no setting of a server.{ParseErrorText.Suggest(EtcdFlag.All.Keys, name)}");
+                }
+
+                Add($"{path}: {name}", name, value, hasValue: true);
+            }
+        }
+
+        private static string VariableOf(string name) => Prefix + name.ToUpperInvariant().Replace('-', '_');
+
+        private void Add(string source, string name, string value, bool hasValue)
+        {
+            EtcdFlag flag = EtcdFlag.All[name];
+            bool isOff = value is "" or "false" or "off" or "0";
+            _given.Add(name);
+            switch (flag.Use)
+            {
+                case EtcdFlagUse.Taken:
+                    _arguments.Add($"--{name}");
+                    if (hasValue)
+                    {
+                        _arguments.Add(value);
+                    }
+
+                    break;
+                case EtcdFlagUse.Ignored:
+                    _notes.Add($"{source} is accepted and has no effect: {flag.Why}");
+                    break;
+                case EtcdFlagUse.Refused when !(hasValue && isOff):
+                    throw new RefusalException(ExitCode.Usage, $"{source} cannot be had: {flag.Why}.");
+                default:
+                    break; // It is switched off, as it is anyway.
+            }
+        }
+    }
+}

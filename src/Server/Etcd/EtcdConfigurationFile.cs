@@ -1,0 +1,72 @@
+using System.Globalization;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace MetaStore.Server.Etcd;
+
+/// <summary>etcd's configuration file: YAML (or JSON, which is YAML) with the flags' names, and TLS settings in groups of their own.</summary>
+internal static class EtcdConfigurationFile
+{
+    /// <summary>What a setting of a group is called as a flag.</summary>
+    private static readonly Dictionary<string, string> s_groups = new(StringComparer.Ordinal)
+    {
+        ["client-transport-security"] = string.Empty,
+        ["peer-transport-security"] = "peer-",
+    };
+
+    /// <summary>The settings that are there, in order.</summary>
+    /// <exception cref="RefusalException">The file cannot be read, or is no such file; the message says where.</exception>
+    public static IReadOnlyList<(string Name, string Value)> Read(string path)
+    {
+        try
+        {
+            using StreamReader reader = File.OpenText(path);
+            var yaml = new YamlStream();
+            yaml.Load(reader);
+            return yaml.Documents.Count == 0 ? [] : [.. Settings(path, yaml.Documents[0].RootNode, string.Empty)];
+        }
+        catch (YamlException e)
+        {
+            throw new RefusalException(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"{path}, line {e.Start.Line}: {e.Message}"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RefusalException(ExitCode.Usage, $"--config-file: {e.Message}");
+        }
+    }
+
+    private static IEnumerable<(string Name, string Value)> Settings(string path, YamlNode root, string prefix)
+    {
+        if (root is not YamlMappingNode mapping)
+        {
+            throw new RefusalException(ExitCode.Usage, $"{path}, line {root.Start.Line}: there must be settings, as \"name: value\".");
+        }
+
+        foreach ((YamlNode key, YamlNode value) in mapping.Children)
+        {
+            string name = (key as YamlScalarNode)?.Value ?? string.Empty;
+            switch (value)
+            {
+                case YamlScalarNode scalar:
+                    if (!string.IsNullOrEmpty(scalar.Value) && scalar.Value != "null")
+                    {
+                        yield return (prefix + name, scalar.Value);
+                    }
+
+                    break;
+                case YamlSequenceNode list:
+                    yield return (prefix + name, string.Join(',', list.Children.OfType<YamlScalarNode>().Select(item => item.Value)));
+                    break;
+                case YamlMappingNode group when s_groups.TryGetValue(name, out string? flags):
+                    foreach ((string Name, string Value) setting in Settings(path, group, flags))
+                    {
+                        yield return setting;
+                    }
+
+                    break;
+                default:
+                    throw new RefusalException(ExitCode.Usage, $"{path}, line {value.Start.Line}: \"{name}\" is no group of settings; there are {string.Join(", ", s_groups.Keys)}.");
+            }
+        }
+    }
+}

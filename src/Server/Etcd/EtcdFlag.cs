@@ -1,0 +1,68 @@
+using System.Collections.Frozen;
+
+namespace MetaStore.Server.Etcd;
+
+/// <summary>What becomes of a flag of etcd here.</summary>
+internal enum EtcdFlagUse
+{
+    /// <summary>It means what it means there.</summary>
+    Taken,
+
+    /// <summary>It may be given, and changes nothing; the start says so.</summary>
+    Ignored,
+
+    /// <summary>Without it the server would not be what was asked for: it is refused.</summary>
+    Refused,
+}
+
+/// <summary>A flag that etcd 3.4 has, and what becomes of it.</summary>
+/// <param name="Name">Without its dashes.</param>
+/// <param name="Use">What becomes of it.</param>
+/// <param name="Why">Why it is ignored or refused; empty where it is taken.</param>
+internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
+{
+    private const string NoTls = "this version has no TLS";
+    private const string NoQuota = "this version has no quota";
+    private const string OwnStore = "there is no such backend here";
+    private const string OwnLog = "the log and the snapshots remove by themselves what they need no more";
+    private const string NoDiscovery = "this version has no discovery; list the members in --initial-cluster";
+    private const string NoV2 = "there is no v2 API";
+    private const string OneLog = "logs go to standard error";
+    private const string AlwaysOn = "this is always so here";
+
+    /// <summary>All of them, by name.</summary>
+    public static FrozenDictionary<string, EtcdFlag> All { get; } = Make().ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
+
+    private static IEnumerable<EtcdFlag> Make() =>
+    [
+        .. Of(
+            EtcdFlagUse.Taken,
+            string.Empty,
+            "name data-dir snapshot-count heartbeat-interval election-timeout listen-peer-urls listen-client-urls initial-advertise-peer-urls initial-cluster initial-cluster-state "
+            + "initial-cluster-token advertise-client-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries"),
+        .. Of(EtcdFlagUse.Ignored, OwnLog, "max-snapshots max-wals"),
+        .. Of(EtcdFlagUse.Ignored, NoQuota, "quota-backend-bytes"),
+        .. Of(EtcdFlagUse.Ignored, OwnStore, "backend-batch-interval backend-batch-limit experimental-backend-bbolt-freelist-type backend-bbolt-freelist-type experimental-compaction-batch-limit"),
+        .. Of(EtcdFlagUse.Ignored, AlwaysOn, "strict-reconfig-check pre-vote initial-election-tick-advance experimental-initial-corrupt-check experimental-corrupt-check-time experimental-enable-lease-checkpoint"),
+        .. Of(EtcdFlagUse.Ignored, NoV2, "enable-v2 experimental-enable-v2v3"),
+        .. Of(EtcdFlagUse.Ignored, OneLog, "logger log-outputs log-package-levels log-output debug"),
+        .. Of(EtcdFlagUse.Ignored, "limits are fixed in this version", "max-txn-ops max-request-bytes max-concurrent-streams grpc-keepalive-min-time grpc-keepalive-interval grpc-keepalive-timeout"),
+        .. Of(EtcdFlagUse.Ignored, "browsers are answered as others are", "cors host-whitelist"),
+        .. Of(EtcdFlagUse.Ignored, "this version has no users", "auth-token bcrypt-cost auth-token-ttl"),
+        .. Of(EtcdFlagUse.Ignored, "all metrics are served, on the client port", "metrics"),
+        .. Of(EtcdFlagUse.Ignored, "profiles come from the runtime's own tools", "enable-pprof"),
+        .. Of(EtcdFlagUse.Ignored, "these are fixed in this version", "experimental-watch-progress-notify-interval experimental-warning-apply-duration experimental-peer-skip-client-san-verification"),
+        .. Of(EtcdFlagUse.Refused, "the log lies in --data-dir", "wal-dir"),
+        .. Of(EtcdFlagUse.Refused, "metrics are served on the client port, at /metrics", "listen-metrics-urls"),
+        .. Of(EtcdFlagUse.Refused, "members are added and removed by \"metastore member\", and a damaged one is repaired by \"metastore repair\"", "force-new-cluster"),
+        .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-fallback discovery-proxy discovery-srv discovery-srv-name"),
+        .. Of(
+            EtcdFlagUse.Refused,
+            NoTls,
+            "cert-file key-file client-cert-auth client-crl-file client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-auth peer-trusted-ca-file "
+            + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file cipher-suites"),
+        .. Of(EtcdFlagUse.Refused, "this version is no proxy", "proxy proxy-failure-wait proxy-refresh-interval proxy-dial-timeout proxy-write-timeout proxy-read-timeout"),
+    ];
+
+    private static IEnumerable<EtcdFlag> Of(EtcdFlagUse use, string why, string names) => names.Split(' ').Select(name => new EtcdFlag(name, use, why));
+}

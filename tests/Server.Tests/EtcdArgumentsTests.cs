@@ -1,0 +1,140 @@
+using MetaStore.Server.CommandLine;
+using MetaStore.Server.Etcd;
+using MetaStore.Testing.Processes;
+
+namespace MetaStore.Server.Tests;
+
+/// <summary>Starts as those of etcd: what command line comes of them.</summary>
+public sealed class EtcdArgumentsTests
+{
+    private static readonly Dictionary<string, string> s_none = [];
+
+    [Theory]
+    [InlineData("--name n1 --data-dir /d", "serve --name n1 --data-dir /d")]
+    [InlineData("-name n1 -data-dir=/d", "serve --name n1 --data-dir /d")]
+    [InlineData("serve --name=n1 --seed 4", "serve --name n1 --seed 4")]
+    [InlineData("--initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state=new", "serve --initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state new")]
+    [InlineData("serve", "serve")]
+    [InlineData("put a b", "put a b")]
+    [InlineData("get --prefix -- --name", "get --prefix -- --name")]
+    [InlineData("--help", "--help")]
+    [InlineData("--version", "--version")]
+    [InlineData("", "")]
+    public void The_command_line(string given, string expected)
+    {
+        EtcdArguments read = EtcdArguments.Read(Words(given), Io(s_none));
+
+        Assert.Equal(expected, string.Join(' ', read.Arguments));
+        Assert.Empty(read.Notes);
+    }
+
+    [Fact]
+    public void Variables_count_where_the_command_line_says_nothing()
+    {
+        var variables = new Dictionary<string, string>
+        {
+            ["ETCD_NAME"] = "n2", ["ETCD_DATA_DIR"] = "/var/lib/etcd", ["ETCD_LISTEN_CLIENT_URLS"] = "", ["ETCD_UNSUPPORTED_ARCH"] = "arm64", ["ETCDCTL_API"] = "3",
+        };
+
+        Assert.Equal("serve --name n1 --data-dir /var/lib/etcd", string.Join(' ', EtcdArguments.Read(["--name", "n1"], Io(variables)).Arguments));
+        Assert.Equal("serve --data-dir /var/lib/etcd --name n2", string.Join(' ', EtcdArguments.Read([], Io(variables)).Arguments));
+        Assert.Equal("get a", string.Join(' ', EtcdArguments.Read(["get", "a"], Io(variables)).Arguments));
+    }
+
+    [Fact]
+    public void What_has_no_effect_is_told()
+    {
+        EtcdArguments read = EtcdArguments.Read(Words("--enable-v2 --max-wals=5 --quota-backend-bytes 8589934592 --name n1"), Io(new() { ["ETCD_LOGGER"] = "zap" }));
+
+        Assert.Equal("serve --name n1", string.Join(' ', read.Arguments));
+        Assert.Equal(["--enable-v2", "--max-wals", "--quota-backend-bytes", "ETCD_LOGGER"], read.Notes.Select(note => note.Split(' ')[0]));
+        Assert.All(read.Notes, note => Assert.Contains(" is accepted and has no effect: ", note, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("--cert-file /c.pem", "--cert-file cannot be had: this version has no TLS")]
+    [InlineData("--auto-tls", "--auto-tls cannot be had: this version has no TLS")]
+    [InlineData("--wal-dir /w", "--wal-dir cannot be had: the log lies in --data-dir")]
+    [InlineData("--force-new-cluster", "--force-new-cluster cannot be had")]
+    public void What_must_not_be_passed_over_is_refused(string given, string expected)
+    {
+        RefusalException refused = Assert.Throws<RefusalException>(() => EtcdArguments.Read(Words(given), Io(s_none)));
+
+        Assert.Equal(ExitCode.Usage, refused.ExitCode);
+        Assert.StartsWith(expected, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_switched_off_may_be_said() =>
+        Assert.Equal("serve", string.Join(' ', EtcdArguments.Read(Words("--auto-tls=false --proxy off --client-cert-auth=false"), Io(s_none)).Arguments));
+
+    [Fact]
+    public void A_variable_that_is_none_names_the_nearest()
+    {
+        RefusalException refused = Assert.Throws<RefusalException>(() => EtcdArguments.Read([], Io(new() { ["ETCD_DATADIR"] = "/d" })));
+
+        Assert.Equal("ETCD_DATADIR is no variable of a server. Did you mean ETCD_DATA_DIR?", refused.Message);
+    }
+
+    [Fact]
+    public void Beside_a_configuration_file_nothing_else_counts()
+    {
+        using var directory = new TestDirectory();
+        string file = directory.Of("etcd.conf.yml");
+        File.WriteAllText(file, """
+            # as etcd ships it
+            name: 'n3'
+            data-dir: /var/lib/etcd
+            wal-dir:
+            snapshot-count: 5000
+            listen-client-urls: http://127.0.0.1:2379
+            initial-cluster: n3=http://127.0.0.1:2380
+            enable-v2: true
+            log-outputs: [stderr, other]
+            client-transport-security:
+              cert-file:
+              client-cert-auth: false
+            peer-transport-security:
+              auto-tls: false
+            """);
+
+        EtcdArguments read = EtcdArguments.Read(["--config-file", file, "--name", "other"], Io(new() { ["ETCD_NAME"] = "another" }));
+
+        Assert.Equal(
+            "serve --name n3 --data-dir /var/lib/etcd --snapshot-count 5000 --listen-client-urls http://127.0.0.1:2379 --initial-cluster n3=http://127.0.0.1:2380",
+            string.Join(' ', read.Arguments));
+        Assert.Equal(2, read.Notes.Count);
+        Assert.Equal(read.Arguments, EtcdArguments.Read([], Io(new() { ["ETCD_CONFIG_FILE"] = file })).Arguments);
+    }
+
+    [Theory]
+    [InlineData("data-dri: /d", "\"data-dri\" is no setting of a server. Did you mean data-dir?")]
+    [InlineData("peer-transport-security:\n  cert-file: /c.pem", "peer-cert-file cannot be had: this version has no TLS.")]
+    [InlineData("- name", "line 1: there must be settings")]
+    [InlineData("name: [", "line")]
+    [InlineData("other:\n  name: n", "line 2: \"other\" is no group of settings; there are client-transport-security, peer-transport-security.")]
+    public void What_is_wrong_with_a_file_is_said_with_its_name(string content, string expected)
+    {
+        using var directory = new TestDirectory();
+        string file = directory.Of("etcd.yml");
+        File.WriteAllText(file, content);
+
+        RefusalException refused = Assert.Throws<RefusalException>(() => EtcdArguments.Read([$"--config-file={file}"], Io(s_none)));
+
+        Assert.StartsWith(file, refused.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_that_is_not_there_is_named()
+    {
+        RefusalException refused = Assert.Throws<RefusalException>(() => EtcdArguments.Read(["--config-file", "/nowhere/etcd.yml"], Io(s_none)));
+
+        Assert.Contains("/nowhere/etcd.yml", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static string[] Words(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    private static ProgramIo Io(Dictionary<string, string> variables) =>
+        new(Stream.Null, Stream.Null, TextWriter.Null, name => variables.GetValueOrDefault(name)) { VariableNames = variables.Keys };
+}
