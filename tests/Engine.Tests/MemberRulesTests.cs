@@ -85,6 +85,10 @@ public sealed class MemberRulesTests
     }
 
     [Fact]
+    public void TheLastVoter_Stays() =>
+        Assert.Equal(MetaStoreError.NotEnoughStarted, Refusal(Apply(Apply(Three(), new RemoveMember(3)), new RemoveMember(2)), new RemoveMember(1)));
+
+    [Fact]
     public void APriority_IsChangedAlone_AndKept()
     {
         MemberTable table = Apply(Three(), new UpdateMember(2, [], Priority: 0));

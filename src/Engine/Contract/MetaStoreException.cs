@@ -84,7 +84,7 @@ public enum MetaStoreError : ushort
     /// <summary>The cluster has as many learners as it may have.</summary>
     TooManyLearners = 27,
 
-    /// <summary>Too few members have ever started.</summary>
+    /// <summary>Too few members have ever started, or none would be left.</summary>
     NotEnoughStarted = 28,
 
     /// <summary>Leadership cannot be handed to that member, or the hand-over failed.</summary>

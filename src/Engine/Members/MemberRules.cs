@@ -91,7 +91,7 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
             List<Member> rest = [.. table.Voters.Where(voter => voter.Id != id)];
             if (rest.Count == 0)
             {
-                throw new MetaStoreException(MetaStoreError.UnhealthyCluster, $"member {id:x} is the last voter; a cluster cannot be without one");
+                throw new MetaStoreException(MetaStoreError.NotEnoughStarted, $"member {id:x} is the last voter; a cluster cannot be without one");
             }
 
             CheckWitnesses(rest);

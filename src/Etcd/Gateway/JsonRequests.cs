@@ -126,7 +126,7 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
         IMessage message;
         try
         {
-            message = s_parser.Parse(s_strict.GetString(json), descriptor);
+            message = s_parser.Parse(JsonNumbers.QuoteLong(s_strict.GetString(json)), descriptor);
         }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or ArgumentException or FormatException or OverflowException)
         {

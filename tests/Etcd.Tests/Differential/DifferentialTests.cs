@@ -4,6 +4,7 @@ using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Tests.Grpc;
 using MetaStore.Etcd.Tests.Http;
 using MetaStore.Etcd.Tests.Services;
+using MetaStore.Testing.Processes;
 
 namespace MetaStore.Etcd.Tests.Differential;
 

@@ -48,6 +48,26 @@ public class JsonPartsTests
         Assert.Equal("""{"responses":[{"response_put":{}}]}""", Json(output => JsonAnswers.WriteMessage(output, answer)));
     }
 
+    [Theory]
+    [InlineData("""{"ID":7587885642180021234}""", """{"ID":"7587885642180021234"}""")]
+    [InlineData("""{"ID":-9223372036854775808,"TTL":100}""", """{"ID":"-9223372036854775808","TTL":100}""")]
+    [InlineData("""[1234567890123456,123456789012345,1234567890123456]""", """["1234567890123456",123456789012345,"1234567890123456"]""")]
+    [InlineData("""{"a":"1234567890123456","b\"1234567890123456":1.234567890123456,"c":1e100}""", null)]
+    [InlineData("""{"a":"1234567890123456""", null)]
+    [InlineData("""{"a":"\""", null)]
+    [InlineData("", null)]
+    public void WholeNumbersThatAFractionOf64BitsDoesNotHold_BecomeText(string json, string? quoted) => Assert.Equal(quoted ?? json, JsonNumbers.QuoteLong(json));
+
+    [Fact]
+    public async Task NumbersOf64Bits_KeepEachDigit()
+    {
+        var pipe = new Pipe();
+        await pipe.Writer.WriteAsync("""{"ID":7587885642180021234}"""u8.ToArray());
+        await pipe.Writer.CompleteAsync();
+
+        Assert.Equal(new LeaseKeepAliveRequest { ID = 7587885642180021234 }, await Requests(pipe.Reader, LeaseKeepAliveRequest.Parser).ReadOnlyOneAsync(CancellationToken.None));
+    }
+
     [Fact]
     public void Errors_HaveTheFieldsOfOldAndNewGateways()
     {

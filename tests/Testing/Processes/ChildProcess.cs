@@ -31,7 +31,10 @@ public sealed class ChildProcess : IAsyncDisposable
 
     public Stream Input => _process.StandardInput.BaseStream;
 
-    public static ChildProcess Start(IReadOnlyList<string> command, string? workingDirectory = null)
+    /// <param name="command">The program and its arguments.</param>
+    /// <param name="workingDirectory">Where it runs; null: here.</param>
+    /// <param name="outputEncoding">Of standard output; null: UTF-8. Latin-1 keeps each byte.</param>
+    public static ChildProcess Start(IReadOnlyList<string> command, string? workingDirectory = null, Encoding? outputEncoding = null)
     {
         var start = new ProcessStartInfo(command[0])
         {
@@ -40,6 +43,7 @@ public sealed class ChildProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = workingDirectory ?? string.Empty,
+            StandardOutputEncoding = outputEncoding,
         };
         foreach (string argument in command.Skip(1))
         {
@@ -51,9 +55,10 @@ public sealed class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>Runs to the end, with some bytes on standard input.</summary>
-    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(IReadOnlyList<string> command, byte[]? input = null, string? workingDirectory = null)
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
+        IReadOnlyList<string> command, byte[]? input = null, string? workingDirectory = null, Encoding? outputEncoding = null)
     {
-        await using ChildProcess child = Start(command, workingDirectory);
+        await using ChildProcess child = Start(command, workingDirectory, outputEncoding);
         await child.Input.WriteAsync(input ?? []);
         child.Input.Close();
         int exitCode = await child.WaitForExitAsync();
