@@ -83,7 +83,6 @@ internal sealed class Twin(string name, EtcdFlags flags) : IDisposable
         using var request = new HttpRequestMessage(new HttpMethod(parts[0]), $"http://{Endpoint}{parts[1]}");
         string body = (parts.Length > 2 ? parts[2] : string.Empty) + input;
         body = _members.Aggregate(body, (all, member) => all.Replace("$" + member.Key, member.Value.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
-        request.Headers.ConnectionClose = true; // some answers to what is wrong end the connection, and a request that crosses that end has no answer
         if (body.Length > 0)
         {
             request.Content = new StringContent(body, MediaTypeHeaderValue.Parse("application/json"));
