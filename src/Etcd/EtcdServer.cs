@@ -125,7 +125,8 @@ public sealed class EtcdServer : IAsyncDisposable
             RequestHeaderEncodingSelector = static name => name == UnreadEncoding.Header ? UnreadEncoding.Instance : Encoding.Latin1,
         };
         KestrelServerLimits limits = options.Limits;
-        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan; // clients keep idle connections for days
+        // Clients keep idle connections for days. A limit of none is no limit of the server's clock: it overflows there, and closes what is idle within a second.
+        limits.KeepAliveTimeout = TimeSpan.FromDays(3650);
         limits.RequestHeadersTimeout = _options.HeadersTimeout;
         limits.MaxRequestBodySize = null; // a stream has no end; each front has a limit of its own for a message
         limits.MinResponseDataRate = null; // a watcher that does not read holds up its own stream alone

@@ -57,8 +57,7 @@ internal sealed class Twin(string name, EtcdFlags flags) : IDisposable
         foreach ((string role, ulong id) in _members)
         {
             text = text.Replace(id.ToString("x", CultureInfo.InvariantCulture), $"<{role}>", StringComparison.Ordinal)
-                .Replace(id.ToString(CultureInfo.InvariantCulture), $"<{role}>", StringComparison.Ordinal)
-                .Replace($"  <{role}>", $" <{role}>", StringComparison.Ordinal);
+                .Replace(id.ToString(CultureInfo.InvariantCulture), $"<{role}>", StringComparison.Ordinal);
         }
 
         text = flags.Endpoints.Aggregate(text, (all, endpoint) => all.Replace(endpoint, "<client>", StringComparison.Ordinal));

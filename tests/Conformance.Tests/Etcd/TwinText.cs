@@ -16,7 +16,10 @@ internal static class TwinText
         (Make("\"(ClusterID|MemberID|RaftTerm)\" : \\d+"), "\"$1\" : N"),
 
         // A cluster, or a lease whose number nobody chose, in hexadecimal or decimal.
-        (Make("\\b[0-9a-f]{15,16}\\b|\\b[0-9]{17,20}\\b"), "<id>"),
+        (Make("\\b[0-9a-f]{12,16}\\b|\\b[0-9]{15,20}\\b"), "<id>"),
+
+        // A number with fewer digits has more spaces before it.
+        (Make(" +<(L|F|G|id)>"), " <$1>"),
         (Make("\"ts\":[^,]*,"), string.Empty),
         (Make("\"target\":\"[^\"]*\""), "\"target\":\"<target>\""),
         (Make("\\b[0-9.]+(ns|µs|Âµs|ms|s)\\b"), "<took>"),
