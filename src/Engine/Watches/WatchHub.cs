@@ -21,9 +21,7 @@ internal sealed class WatchHub : ILoop
 {
     private const int SliceRevisions = 512;
     private const int SliceEvents = 4096;
-
-    /// <summary>Such a slice is one response, and all of it is in memory for whoever does not read: once as events, once on its way out.</summary>
-    private const int SliceBytes = 128 << 10;
+    private const int SliceBytes = 1 << 20;
     private const int TurnsPerRun = 16;
 
     private readonly ConcurrentQueue<Command> _inbox = new();
