@@ -76,6 +76,25 @@ public sealed class EtcdArgumentsTests
         Assert.Equal("ETCD_DATADIR is no variable of a server. Did you mean ETCD_DATA_DIR?", refused.Message);
     }
 
+    /// <summary>Kubernetes sets them in every pod beside a service of that name; etcd passes over them.</summary>
+    [Theory]
+    [InlineData("ETCD_SERVICE_HOST")]
+    [InlineData("ETCD_SERVICE_PORT")]
+    [InlineData("ETCD_SERVICE_PORT_CLIENT")]
+    [InlineData("ETCD_PORT")]
+    [InlineData("ETCD_PORT_2379_TCP")]
+    [InlineData("ETCD_PORT_2379_TCP_ADDR")]
+    [InlineData("ETCD_CLIENT_SERVICE_HOST")]
+    [InlineData("ETCD_CLIENT_PORT_2379_TCP_PROTO")]
+    public void Variables_that_tell_of_a_service_are_not_meant(string variable)
+    {
+        EtcdArguments read = EtcdArguments.Read(["--name", "n1"], Io(new() { [variable] = "tcp://10.0.0.1:2379" }));
+
+        Assert.Equal("serve --name n1", string.Join(' ', read.Arguments));
+        Assert.Equal("get a", string.Join(' ', EtcdArguments.Read(["get", "a"], Io(new() { [variable] = "x" })).Arguments));
+        Assert.Empty(EtcdArguments.Read([], Io(new() { [variable] = "x" })).Arguments);
+    }
+
     [Fact]
     public void Beside_a_configuration_file_nothing_else_counts()
     {

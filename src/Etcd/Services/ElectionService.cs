@@ -18,7 +18,7 @@ internal sealed class ElectionService(MetaStoreNode node, EtcdServicesOptions op
     /// <summary>Answered when the lease leads. A lease that stands already stands on, with the new value.</summary>
     public async ValueTask<CampaignResponse> CampaignAsync(CampaignRequest request, RpcContext context)
     {
-        LeaseKeeper keeper = await LeaseSession.OpenAsync(node, request.Lease, options, context.Ended).ConfigureAwait(false);
+        LeaseKeeper keeper = await LeaseSession.OpenAsync(node, request.Lease, options, context).ConfigureAwait(false);
         await using (keeper.ConfigureAwait(false))
         {
             TurnQueue.Place place = await _turns.EnterAsync(request.Name.Memory, keeper.LeaseId, request.Value.Memory, context).ConfigureAwait(false);
@@ -108,6 +108,7 @@ internal sealed class ElectionService(MetaStoreNode node, EtcdServicesOptions op
     private async ValueTask WaitForCandidateAsync(byte[] prefix, Revision seenAt, RpcContext context)
     {
         var watch = new WatchRequest { Key = prefix, RangeEnd = TurnQueue.EndOf(prefix), StartRevision = seenAt, NoDelete = true };
+        await options.Authority.CheckWatchAsync(context, watch).ConfigureAwait(false);
         try
         {
             await foreach (WatchResponse response in node.WatchAsync(watch, context.Ended).ConfigureAwait(false))
@@ -128,6 +129,7 @@ internal sealed class ElectionService(MetaStoreNode node, EtcdServicesOptions op
     private async ValueTask FollowAsync(ReadOnlyMemory<byte> key, Revision toldUpTo, IRpcWriter<LeaderResponse> answers, RpcContext context)
     {
         var watch = new WatchRequest { Key = key, StartRevision = new Revision(toldUpTo.Value + 1) };
+        await options.Authority.CheckWatchAsync(context, watch).ConfigureAwait(false);
         try
         {
             await foreach (WatchResponse response in node.WatchAsync(watch, context.Ended).ConfigureAwait(false))

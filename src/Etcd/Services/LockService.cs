@@ -14,7 +14,7 @@ internal sealed class LockService(MetaStoreNode node, EtcdServicesOptions option
     /// <summary>Answered when the lock is the lease's. To take it again with the same lease changes nothing.</summary>
     public async ValueTask<LockResponse> LockAsync(LockRequest request, RpcContext context)
     {
-        LeaseKeeper keeper = await LeaseSession.OpenAsync(node, request.Lease, options, context.Ended).ConfigureAwait(false);
+        LeaseKeeper keeper = await LeaseSession.OpenAsync(node, request.Lease, options, context).ConfigureAwait(false);
         await using (keeper.ConfigureAwait(false))
         {
             TurnQueue.Place place = await _turns.EnterAsync(request.Name.Memory, keeper.LeaseId, ReadOnlyMemory<byte>.Empty, context).ConfigureAwait(false);

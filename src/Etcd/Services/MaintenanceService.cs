@@ -71,6 +71,7 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
 
     public async ValueTask<Messages.HashKVResponse> HashKeysAsync(Messages.HashKVRequest request, RpcContext context)
     {
+        await options.Authority.CheckOperatorAsync(context).ConfigureAwait(false);
         HashResponse hash = await node.HashAsync(new HashRequest(new Revision(request.Revision)), context.Ended).ConfigureAwait(false);
         return new Messages.HashKVResponse
         {

@@ -114,6 +114,7 @@ internal sealed class TurnQueue(MetaStoreNode node, IAuthority authority)
     private async ValueTask WaitForRemovalAsync(ReadOnlyMemory<byte> key, Revision seenAt, RpcContext context)
     {
         var request = new WatchRequest { Key = key, StartRevision = seenAt, NoPut = true };
+        await authority.CheckWatchAsync(context, request).ConfigureAwait(false);
         try
         {
             await foreach (WatchResponse response in node.WatchAsync(request, context.Ended).ConfigureAwait(false))

@@ -137,7 +137,7 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
             return;
         }
 
-        StreamWatch watch;
+        long id;
         lock (_gate)
         {
             if (_watches.Count >= options.WatchesPerStreamMax)
@@ -151,34 +151,21 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
                 _nextId++;
             }
 
-            watch = new StreamWatch(message.WatchId == 0 ? _nextId++ : message.WatchId);
-            if (!_watches.TryAdd(watch.Id, watch))
+            id = message.WatchId == 0 ? _nextId++ : message.WatchId;
+            if (_watches.ContainsKey(id))
             {
                 Refuse("mvcc: duplicate watch ID provided on the WatchStream");
                 return;
             }
         }
 
-        Open(watch, request);
+        // The id stays free until then: there is one reader.
+        Open(new StreamWatch(id), request);
     }
 
     private void Open(StreamWatch watch, WatchRequest request)
     {
-        try
-        {
-            watch.Feed = node.OpenWatch(request, () => OnReady(watch));
-        }
-        catch
-        {
-            // The stream ends with it; nobody is to look for a feed that is not there.
-            lock (_gate)
-            {
-                _watches.Remove(watch.Id);
-            }
-
-            throw;
-        }
-
+        watch.Feed = node.OpenWatch(request, () => OnReady(watch));
         bool isThere = watch.Feed.TryTake(out WatchResponse? created);
         Invariant.Check(isThere && created!.IsCreated, "a watch did not begin by saying that it is there");
         lock (_gate)
@@ -188,6 +175,9 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
                 watch.Feed.Dispose();
                 return;
             }
+
+            // Not before it has its feed: the watch loop, which may ask for progress this moment, takes the feeds of all that are here.
+            _watches.Add(watch.Id, watch);
 
             // Whoever asked for progress did not ask for that of this watch, but would take the answer for it.
             AbandonProgress();

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using MetaStore.Server.CommandLine;
 
 namespace MetaStore.Server.Etcd;
@@ -17,6 +18,11 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
     /// <summary>Variables of etcd that are no flags.</summary>
     private static readonly string[] s_otherVariables = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY", "ETCD_CONFIG_FILE"];
 
+    /// <summary>
+    /// What Kubernetes (and linked containers) put into the environment of every container beside a service whose name begins with "etcd": where it is to be found. Nobody has set them.
+    /// </summary>
+    private static readonly Regex s_serviceVariable = new("^ETCD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking, TimeSpan.FromSeconds(1));
+
     /// <summary>Reads what was given. A command line other than that of a server stays as it is.</summary>
     /// <exception cref="RefusalException">There is no such flag, or it would be wrong to pass over it; the message names it and what would be right.</exception>
     public static EtcdArguments Read(IReadOnlyList<string> arguments, ProgramIo io)
@@ -24,7 +30,7 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
         string[] variables =
         [
             .. io.VariableNames
-                .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal) && !s_otherVariables.Contains(name))
+                .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal) && !s_otherVariables.Contains(name) && !s_serviceVariable.IsMatch(name))
                 .Order(StringComparer.Ordinal),
         ];
         string? fileOfVariable = io.Environment(Prefix + "CONFIG_FILE");

@@ -1,4 +1,6 @@
 using MetaStore.Engine;
+using MetaStore.Etcd.Messages.Elections;
+using MetaStore.Etcd.Messages.Locking;
 using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Services;
 
@@ -99,15 +101,33 @@ public sealed class CallGateTests
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Txn, new Messages.TxnRequest()));
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Compact, new Messages.CompactionRequest { Revision = 1 }));
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Snapshot, new Messages.SnapshotRequest()));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/etcdserverpb.Maintenance/HashKV", new Messages.HashKVRequest()));
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/v3lockpb.Lock/Lock", new LockRequest { Name = Say.Bytes("l") }));
+        Assert.Empty((await node.CallAsync<Messages.LeaseLeasesResponse>("/etcdserverpb.Lease/LeaseLeases", new Messages.LeaseLeasesRequest())).Leases);
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Grant, new Messages.LeaseGrantRequest()));
         await using TestStream stream = node.Open(Say.Watch, new Messages.WatchRequest { CreateRequest = new Messages.WatchCreateRequest { Key = Say.Bytes("a") } });
         Assert.Equal("-1 @1 created canceled \"etcdserver: permission denied\"", Say.Text(await stream.ReadAsync<Messages.WatchResponse>()));
         Assert.Equal(1, node.Node.Header.Revision.Value);
     }
 
+    /// <summary>What the server watches for a caller, the caller has to be allowed to watch.</summary>
+    [Fact]
+    public async Task Locks_and_elections_do_not_watch_for_who_may_not()
+    {
+        await using var node = new EtcdNode(new EtcdServicesOptions { Authority = new Nobody { MayAsk = true } });
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/v3electionpb.Election/Observe", new LeaderRequest { Name = Say.Bytes("e") }));
+        await node.CallAsync<LockResponse>("/v3lockpb.Lock/Lock", new LockRequest { Name = Say.Bytes("l") });
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/v3lockpb.Lock/Lock", new LockRequest { Name = Say.Bytes("l") }));
+        await node.Node.PutAsync(new PutRequest { Key = "e/1"u8.ToArray() }, CancellationToken.None);
+        Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/v3electionpb.Election/Observe", new LeaderRequest { Name = Say.Bytes("e") }));
+    }
+
     private sealed class Nobody : IAuthority
     {
-        public ValueTask CheckAsync(RpcContext caller, StoreRequest request) => throw Denied();
+        /// <summary>Single requests are allowed after all.</summary>
+        public bool MayAsk { get; init; }
+
+        public ValueTask CheckAsync(RpcContext caller, StoreRequest request) => MayAsk ? ValueTask.CompletedTask : throw Denied();
 
         public ValueTask CheckWatchAsync(RpcContext caller, WatchRequest request) => throw Denied();
 

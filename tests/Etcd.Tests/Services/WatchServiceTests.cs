@@ -104,6 +104,32 @@ public sealed class WatchServiceTests
         Assert.Equal("0 @3 -a=(c0 m3 v0)", await NextAsync(stream));
     }
 
+    /// <summary>The watch loop answers the question for progress, and asks anew for the watches that have come since, while the next one is being made.</summary>
+    [Fact]
+    public async Task Progress_may_be_asked_for_while_watches_begin()
+    {
+        const int Rounds = 300;
+        await using var node = new EtcdNode();
+        await using TestStream stream = node.Open(Say.Watch, Create("a"));
+        string key = new('k', 1 << 20); // Its copying takes a while, in which the answer comes.
+        WatchRequest slowToBegin = Create(key);
+        for (int i = 0; i < Rounds; i++)
+        {
+            stream.Send(Progress(), Create("a", id: 1), slowToBegin, Cancel(1), Cancel(2 + i));
+        }
+
+        int canceled = 0;
+        while (canceled < Rounds)
+        {
+            WatchResponse response = await stream.ReadAsync<WatchResponse>();
+            canceled += response.Canceled && response.WatchId > 1 ? 1 : 0;
+        }
+
+        Assert.False(node.Node.Failed.IsCompleted);
+        stream.Send(Progress());
+        Assert.Equal("-1 @1", await NextAsync(stream));
+    }
+
     [Fact]
     public async Task A_long_response_comes_in_fragments_where_that_is_asked_for()
     {
