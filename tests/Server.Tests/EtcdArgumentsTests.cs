@@ -33,7 +33,11 @@ public sealed class EtcdArgumentsTests
     {
         var variables = new Dictionary<string, string>
         {
-            ["ETCD_NAME"] = "n2", ["ETCD_DATA_DIR"] = "/var/lib/etcd", ["ETCD_LISTEN_CLIENT_URLS"] = "", ["ETCD_UNSUPPORTED_ARCH"] = "arm64", ["ETCDCTL_API"] = "3",
+            ["ETCD_NAME"] = "n2",
+            ["ETCD_DATA_DIR"] = "/var/lib/etcd",
+            ["ETCD_LISTEN_CLIENT_URLS"] = "",
+            ["ETCD_UNSUPPORTED_ARCH"] = "arm64",
+            ["ETCDCTL_API"] = "3",
         };
 
         Assert.Equal("serve --name n1 --data-dir /var/lib/etcd", string.Join(' ', EtcdArguments.Read(["--name", "n1"], Io(variables)).Arguments));
