@@ -21,7 +21,10 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
     /// <summary>
     /// What Kubernetes (and linked containers) put into the environment of every container beside a service whose name begins with "etcd": where it is to be found. Nobody has set them.
     /// </summary>
-    private static readonly Regex s_serviceVariable = new("^ETCD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking, TimeSpan.FromSeconds(1));
+    private static readonly Regex s_serviceVariable = new(
+        "^ETCD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$",
+        RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking,
+        TimeSpan.FromSeconds(1));
 
     /// <summary>Reads what was given. A command line other than that of a server stays as it is.</summary>
     /// <exception cref="RefusalException">There is no such flag, or it would be wrong to pass over it; the message names it and what would be right.</exception>
