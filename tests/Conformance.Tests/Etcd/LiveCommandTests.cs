@@ -58,9 +58,9 @@ public sealed class LiveCommandTests
             await using ChildProcess leader = twin.Start("elect e heard");
             await using ChildProcess listener = twin.Start("elect -l e");
             await Deadline.UntilAsync(() => listener.Output.Contains("heard", StringComparison.Ordinal), $"{twin.Name} tells who leads: {listener.Errors}");
-            await leader.SignalAsync("INT");
+            await leader.SignalAsync("TERM");
             await leader.WaitForExitAsync();
-            await listener.SignalAsync("INT");
+            await listener.SignalAsync("TERM");
             await listener.WaitForExitAsync();
         }
     }
@@ -74,7 +74,7 @@ public sealed class LiveCommandTests
         await CompareAsync(twins, "lease keep-alive 7", output => output.Split('\n').Length > 6, s_nothing, takeLines: 6);
         foreach (Twin twin in twins.Both)
         {
-            await Deadline.UntilAsync(async () => (await twin.RunAsync("get a", string.Empty)).Output.Length == 0, $"the lease of {twin.Name} ends");
+            await Deadline.UntilAsync(async () => await twin.RunAsync("get a", string.Empty) is { Output: "", Errors: "" }, $"the lease of {twin.Name} ends");
         }
 
         await CompareAsync(twins, "lease keep-alive 7", _ => false, s_nothing);
@@ -94,7 +94,7 @@ public sealed class LiveCommandTests
         await ChangeAsync(source, "put m/1 A", "del m/2", "put m/3 d");
         await SameAsync(source, target, mirror);
         Assert.Equal(string.Empty, (await target.RunAsync("get other", string.Empty)).Output);
-        await mirror.SignalAsync("INT");
+        await mirror.SignalAsync("TERM");
         await mirror.WaitForExitAsync();
     }
 
@@ -128,10 +128,10 @@ public sealed class LiveCommandTests
         string prefix = first.Split(' ')[1] + "/";
         await Deadline.UntilAsync(async () => (await twin.RunAsync($"get {prefix} --prefix --keys-only", string.Empty)).Output.Split(prefix).Length == 3, $"{twin.Name}: both want {prefix}");
         Assert.Equal(string.Empty, waiting.Output);
-        await holder.SignalAsync("INT");
+        await holder.SignalAsync("TERM");
         await holder.WaitForExitAsync();
         await Deadline.UntilAsync(() => waiting.Output.Contains(secondHas, StringComparison.Ordinal), $"{twin.Name}: {second}: {waiting.Errors}");
-        await waiting.SignalAsync("INT");
+        await waiting.SignalAsync("TERM");
         await waiting.WaitForExitAsync();
     }
 
@@ -169,7 +169,7 @@ public sealed class LiveCommandTests
         await Deadline.UntilAsync(() => isEnough(child.Output) || child.HasExited, $"{twin.Name}: {command} has said enough");
         if (!child.HasExited)
         {
-            await child.SignalAsync("INT");
+            await child.SignalAsync("TERM");
         }
 
         int exitCode = await child.WaitForExitAsync();
