@@ -37,7 +37,8 @@ internal sealed class CommandLine(params string[] endpoints)
     {
         // Behind the words that name the command: behind them there may be a program.
         int verbs = words[0] is "endpoint" or "snapshot" or "alarm" or "lease" or "member" or "check" ? 2 : 1;
-        return [.. ProgramPath.Find(), .. words[..verbs], "--endpoints", Endpoints, .. words[verbs..]];
+        string[] patience = words.Contains("--command-timeout") ? [] : ["--command-timeout", "60s"]; // The machine may be busy.
+        return [.. ProgramPath.Find(), .. words[..verbs], "--endpoints", Endpoints, .. patience, .. words[verbs..]];
     }
 
     private string[] Theirs(string[] words) => ["etcdctl", "--endpoints", Endpoints, .. words];

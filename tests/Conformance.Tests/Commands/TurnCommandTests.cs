@@ -31,14 +31,16 @@ public sealed class TurnCommandTests : IDisposable
         await waiting.SignalAsync("TERM");
         Assert.Equal(0, await waiting.WaitForExitAsync());
         Assert.Equal(string.Empty, await line.RunAsync("get", "l/", "--prefix"));
-        Assert.Equal("found 0 leases\n", await line.RunAsync("lease", "list"));
     }
 
     [SkippableFact]
     public async Task A_holder_that_is_killed_loses_the_lock()
     {
         Requires.Program("etcdctl", "etcd-client");
-        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"));
+
+        // Not with heartbeats as quick as in other tests: time in which a busy machine lets the leader stand still counts as two of them.
+        await using ServerProcess server = await ServerProcess.StartAsync(
+            ["--data-dir", _directory.Of("data"), "--listen-client-urls", "http://127.0.0.1:0", "--listen-peer-urls", "http://127.0.0.1:0"]);
         var line = new CommandLine(server.Endpoint);
         await using ChildProcess holder = line.Start("lock", "l", "--ttl", "2");
         await SaysAsync(holder, "l/");
@@ -65,6 +67,7 @@ public sealed class TurnCommandTests : IDisposable
         await KeysAsync(line, "l/", 1);
         await holder.SignalAsync("INT");
         Assert.Equal(0, await holder.WaitForExitAsync());
+        Assert.Equal("found 0 leases\n", await line.RunAsync("lease", "list")); // etcdctl leaves its own to run out.
     }
 
     [SkippableFact]
@@ -77,8 +80,7 @@ public sealed class TurnCommandTests : IDisposable
         Assert.Equal(Normal((await line.AskEtcdctlAsync(printed)).Output), Normal(await line.RunAsync(printed)));
         string both = await line.RunAsync("lock", "l", "printenv", "ETCD_LOCK_REV", "METASTORE_LOCK_TOKEN");
         Assert.Equal(2, both.Split('\n', StringSplitOptions.RemoveEmptyEntries).Count(number => long.Parse(number) > 1));
-        string[] failing = ["lock", "l", "--", "sh", "-c", "exit 7"];
-        Assert.Equal((7, 7), ((await line.AskAsync(failing)).ExitCode, (await line.AskEtcdctlAsync(failing)).ExitCode));
+        Assert.Equal(7, (await line.AskAsync("lock", "l", "--", "sh", "-c", "exit 7")).ExitCode); // As etcdctl from 3.5 on; the one before ends with 1.
         (int exitCode, _, string errors) = await line.AskAsync("lock", "l", "/nonexistent");
         Assert.Equal(1, exitCode);
         Assert.Contains("cannot run /nonexistent", errors);
@@ -160,8 +162,11 @@ public sealed class TurnCommandTests : IDisposable
         await theirListener.WaitForExitAsync();
     }
 
-    private static Task SaysAsync(ChildProcess child, string what) =>
-        Deadline.UntilAsync(() => child.Output.Contains(what, StringComparison.Ordinal), $"it says {what.Trim()}: {child.Output}{child.Errors}");
+    private static async Task SaysAsync(ChildProcess child, string what)
+    {
+        await Deadline.UntilAsync(() => child.Output.Contains(what, StringComparison.Ordinal) || child.HasExited, $"it says {what.Trim()}");
+        Assert.True(child.Output.Contains(what, StringComparison.Ordinal), $"{what.Trim()}: {child.Output}{child.Errors}");
+    }
 
     private static Task KeysAsync(CommandLine line, string prefix, int count) => Deadline.UntilAsync(
         async () => (await line.RunAsync("get", prefix, "--prefix", "--count-only")).Trim() == count.ToString(), $"{count} keys begin with {prefix}");
