@@ -47,6 +47,51 @@ public class GrpcFrontTests
     }
 
     [Fact]
+    public async Task AnAnswerInParts_IsOneMessage()
+    {
+        var parts = new ManyParts(partsMax: 20, failAt: int.MaxValue);
+        await using ServedMethods served = await ServedMethods.StartAsync(parts.Method);
+        using var client = new GrpcClient(served.EndPoint);
+
+        GrpcAnswer answer = await client.CallAsync(Get, s_request);
+
+        Assert.Equal("0", answer.Status);
+        Assert.Equal(parts.Merged(), GrpcClient.Unframe(RangeResponse.Parser, answer.Body));
+    }
+
+    [Fact]
+    public async Task PartsAreMade_AsTheyAreRead()
+    {
+        var parts = new ManyParts(partsMax: 1000, failAt: int.MaxValue);
+        await using ServedMethods served = await ServedMethods.StartAsync(parts.Method);
+        using var client = new GrpcClient(served.EndPoint);
+        using GrpcStream call = client.Open(Get);
+        call.Say(s_request);
+        call.SayNoMore();
+        await call.Response.WaitAsync(Support.Patience);
+
+        // Nobody reads: what the windows and the buffers on the way do not take is not made. 1000 parts are 256 MiB.
+        await parts.Pausing.WaitAsync(Support.Patience);
+        Assert.InRange(parts.Made, 1, 200);
+        RangeResponse? answer = await call.HearAsync(RangeResponse.Parser);
+
+        Assert.Equal(1000, answer!.Kvs.Count);
+        Assert.Equal(1000, parts.Made);
+    }
+
+    [Fact]
+    public async Task PartsThatFail_EndTheCallWithTheirStatus()
+    {
+        await using ServedMethods served = await ServedMethods.StartAsync(new ManyParts(partsMax: 5, failAt: 3).Method);
+        using var client = new GrpcClient(served.EndPoint);
+
+        GrpcAnswer answer = await client.CallAsync(Get, s_request);
+
+        Assert.Equal(("11", "gone"), (answer.Status, answer.Message));
+        Assert.False(answer.IsTrailersOnly);
+    }
+
+    [Fact]
     public async Task AnErrorBeforeAnAnswer_IsInTheHeaders()
     {
         await using ServedMethods served = await ServedMethods.StartAsync(Range(_ => throw new RpcException(StatusCode.OutOfRange, "mvcc: größer\n")));
