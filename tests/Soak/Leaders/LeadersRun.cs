@@ -97,6 +97,12 @@ internal sealed class LeadersRun(LeadersOptions options, TextWriter output)
         try
         {
             StatusResponse status = await client.StatusAsync();
+            if (status.LeaderId == 0)
+            {
+                _refused++;
+                return;
+            }
+
             Member[] others = [.. status.Members.Where(member => member.Id != status.LeaderId)];
             if (_random.Next(KillOneIn) > 0)
             {
@@ -105,7 +111,8 @@ internal sealed class LeadersRun(LeadersOptions options, TextWriter output)
                 return;
             }
 
-            int leader = Enumerable.Range(0, Size).First(node => status.Members.Single(member => member.Id == status.LeaderId).Name == EtcdFlags.NameOf(node));
+            string name = status.Members.Single(member => member.Id == status.LeaderId).Name;
+            int leader = Enumerable.Range(0, Size).Single(node => EtcdFlags.NameOf(node) == name);
             await _servers[leader].DisposeAsync(); // kill -9
             _kills++;
             await StartAsync(leader, directory);
@@ -113,10 +120,6 @@ internal sealed class LeadersRun(LeadersOptions options, TextWriter output)
         catch (MetaStoreException)
         {
             _refused++; // Nobody leads at the moment, or the member asked for has not caught up.
-        }
-        catch (InvalidOperationException) when (!_servers.Any(server => server.Child.HasExited))
-        {
-            _refused++; // Nobody is known to lead.
         }
     }
 
