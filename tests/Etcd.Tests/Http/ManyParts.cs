@@ -7,18 +7,16 @@ namespace MetaStore.Etcd.Tests.Http;
 /// <summary>Answers to a range in parts of a key and 256 KiB each; from one of them on they fail.</summary>
 internal sealed class ManyParts(int partsMax, int failAt)
 {
-    private static readonly ByteString s_value = ByteString.CopyFrom(new byte[256 << 10]);
+    public const long ValueBytes = 256 << 10;
 
-    private readonly TaskCompletionSource _pausing = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static readonly ByteString s_value = ByteString.CopyFrom(new byte[ValueBytes]);
+
     private int _made = 1;
 
     public RpcMethod Method => RpcMethod.UnaryInParts("/etcdserverpb.KV/Range", RangeRequest.Parser, (_, _) => ValueTask.FromResult(Answer()));
 
     /// <summary>Parts that were made so far.</summary>
     public int Made => Volatile.Read(ref _made);
-
-    /// <summary>Ends when no part was asked for in a while.</summary>
-    public Task Pausing => _pausing.Task;
 
     public RangeResponse Merged()
     {
@@ -47,8 +45,6 @@ internal sealed class ManyParts(int partsMax, int failAt)
     {
         for (int i = 1; i < partsMax; i++)
         {
-            // Whoever reads and waits for its own reader comes back late.
-            using var pause = new Timer(_ => _pausing.TrySetResult(), null, TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
             if (i >= failAt)
             {
                 throw new RpcException(StatusCode.OutOfRange, "gone");
