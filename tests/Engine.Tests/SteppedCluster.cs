@@ -31,6 +31,9 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
     public IReadOnlyList<NodeCore> Nodes => _nodes;
 
+    /// <summary>Messages that get lost on their way.</summary>
+    public Func<NodeId, Message, bool> IsLost { get; set; } = (_, _) => false;
+
     protected override IMetaStore Door => _nodes[_turn = (_turn + 1) % Size];
 
     /// <summary>Kills a node and starts it again from what is on its disk. The others choose another leader, if it led.</summary>
@@ -63,8 +66,11 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
             while (_wire.TryDequeue(out (NodeId To, GroupId Group, Message Message) sent))
             {
-                _nodes[(int)sent.To.Value - 1].Receive(sent.Group, sent.Message);
-                worked = true;
+                if (!IsLost(sent.To, sent.Message))
+                {
+                    _nodes[(int)sent.To.Value - 1].Receive(sent.Group, sent.Message);
+                    worked = true;
+                }
             }
         }
     }
@@ -81,6 +87,17 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
     }
 
     public void Dispose() => Array.ForEach(_nodes, node => node.Dispose());
+
+    /// <summary>Lets time pass until something is so.</summary>
+    public void Await(Func<bool> condition, string what)
+    {
+        for (int i = 0; i < 10_000 && !condition(); i++)
+        {
+            Step();
+        }
+
+        Assert.True(condition(), what);
+    }
 
     private void AwaitLeader()
     {

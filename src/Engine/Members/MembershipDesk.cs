@@ -126,6 +126,24 @@ internal sealed class MembershipDesk
         }
     }
 
+    /// <summary>
+    /// A peer says that this member was removed. Where that was asked for here, it is the answer: the log may never tell, since nobody sends it here any more.
+    /// </summary>
+    public void HearOfRemoval()
+    {
+        foreach ((ulong id, PendingOperation operation) in _forwarded.Where(pair => IsOwnRemoval((ClusterRequest)pair.Value.Request)).ToArray())
+        {
+            _forwarded.Remove(id);
+            AnswerRemoval(operation);
+        }
+
+        if (_underWay is { Local: { } local } && IsOwnRemoval(_underWay.Request))
+        {
+            _underWay = null;
+            AnswerRemoval(local);
+        }
+    }
+
     public void CompleteApplied(ulong applied)
     {
         int kept = 0;
@@ -212,6 +230,15 @@ internal sealed class MembershipDesk
 
         _forwarded.Clear();
         _answers.Clear();
+    }
+
+    private bool IsOwnRemoval(ClusterRequest request) => request.Change is RemoveMember removal && removal.Id == _self.Id;
+
+    private void AnswerRemoval(PendingOperation operation)
+    {
+        MembersResponse answer = _answer(_self.Id);
+        operation.TryComplete(answer with { Members = [.. answer.Members.Where(member => member.Id != _self.Id)] });
+        operation.ReleaseByPipeline();
     }
 
     private static ClusterReply Failed(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied) =>

@@ -146,9 +146,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>A lease has changed, in what was published last. Told with the next turn: it is in no hurry, unless <see cref="Applied"/> follows.</summary>
     public void Report(LeaseNews news) => _leaseNews.Enqueue(news);
 
-    public void ReportRefused(NodeId peer, string reason)
+    public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason)
     {
-        _removal.HearFrom(peer, reason);
+        _removal.HearFrom(peer, refusal, reason);
         _parts.Signal.Set();
     }
 
@@ -364,6 +364,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _parts.Snapshots.Tick();
             _desk.Tick(_raft);
             _leases.Tick(_raft);
+            if (_removal.WasRemoved)
+            {
+                _desk.HearOfRemoval();
+            }
+
             _removal.Tick();
         }
 
@@ -559,7 +564,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
                     _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:
-                    SendIfCurrent(_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk));
+                    SendOrCancel(chunk);
                     break;
                 case SnapshotEvent.ChunkAnswer answer:
                     SendIfCurrent(_raft.MakeSnapshotChunkReply(answer.To, answer.Index, answer.BytesHeld, answer.Reject));
@@ -610,6 +615,18 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     private void SendPayload(NodeId to, MessageKind kind, byte[] payload) =>
         _parts.Transport.Send(_parts.Group, new Message { Kind = kind, From = _raft.Id, To = to, Chunk = payload });
+
+    private void SendOrCancel(SnapshotEvent.ChunkToSend chunk)
+    {
+        if (_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk) is { } message)
+        {
+            _parts.Transport.Send(_parts.Group, message);
+        }
+        else
+        {
+            _parts.Snapshots.Cancel(chunk.To, chunk.Info.Index);
+        }
+    }
 
     private void SendIfCurrent(Message? message)
     {
