@@ -73,10 +73,12 @@ public sealed class SnapshotRestoreTests : IDisposable
         RangeResponse again = await node.RangeAsync(All());
         Assert.Equal(all.Items.Select(Describe), again.Items.Select(Describe));
         Assert.Equal(restored.Revision, again.Header.Revision);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         CompactedException told = await Assert.ThrowsAsync<CompactedException>(async () =>
         {
             // A client that has seen more than the snapshot holds.
-            await foreach (WatchResponse response in node.WatchAsync(new WatchRequest { Key = Bytes("k1"), StartRevision = new Revision(hash.HashRevision.Value + 100) }))
+            var watch = new WatchRequest { Key = Bytes("k1"), StartRevision = new Revision(hash.HashRevision.Value + 100) };
+            await foreach (WatchResponse response in node.WatchAsync(watch, patience.Token))
             {
                 Assert.True(response.IsCreated);
             }
@@ -169,6 +171,12 @@ public sealed class SnapshotRestoreTests : IDisposable
         File.WriteAllBytes(plain, changed);
         Assert.Contains("does not fit its SHA-256", Assert.Throws<CorruptionException>(() => SavedSnapshot.Read(s_disk, plain)).Message);
         SnapshotRestore.Run(s_disk, plain, Settings("unchecked"), new SnapshotRestoreOptions { SkipHashCheck = true });
+        byte[] longer = [.. filled, .. new byte[511], 1];
+        File.WriteAllBytes(plain, [.. longer, .. SHA256.HashData(longer)]);
+        Assert.Contains("behind the end of the content", Assert.Throws<CorruptionException>(() => SavedSnapshot.Read(s_disk, plain)).Message);
+        byte[] unclean = [.. content, .. Enumerable.Repeat((byte)1, filled.Length - content.Length)];
+        File.WriteAllBytes(plain, [.. unclean, .. SHA256.HashData(unclean)]);
+        Assert.Contains("behind the end of the content", Assert.Throws<CorruptionException>(() => SavedSnapshot.Read(s_disk, plain)).Message);
         File.WriteAllBytes(plain, filled);
         Assert.Contains("has no SHA-256", Assert.Throws<CorruptionException>(() => SavedSnapshot.Read(s_disk, plain)).Message);
         SnapshotRestore.Run(s_disk, plain, Settings("without"), new SnapshotRestoreOptions { SkipHashCheck = true });
@@ -253,6 +261,7 @@ public sealed class SnapshotRestoreTests : IDisposable
             int pieces = 0;
             await foreach (ReadOnlyMemory<byte> piece in node.SnapshotAsync())
             {
+                Assert.InRange(pieces, 0, 100);
                 await stream.WriteAsync(piece);
                 await node.PutAsync(new PutRequest { Key = Bytes($"k{pieces++:d4}"), Value = Bytes("changed") });
                 await node.CompactAsync(new CompactRequest((await node.StatusAsync()).Header.Revision));
