@@ -11,6 +11,8 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 {
     private const int Size = 3;
 
+    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(20);
+
     private readonly FaultyDisk[] _disks = [.. Enumerable.Range(0, Size).Select(i => new FaultyDisk(new Random(i)))];
     private readonly NodeCore[] _nodes = new NodeCore[Size];
     private readonly Queue<(NodeId To, GroupId Group, Message Message)> _wire = new();
@@ -88,6 +90,15 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
     public void Dispose() => Array.ForEach(_nodes, node => node.Dispose());
 
+    /// <summary>Lets time pass.</summary>
+    public void Pass(TimeSpan time)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += s_step)
+        {
+            Step();
+        }
+    }
+
     /// <summary>Lets time pass until something is so.</summary>
     public void Await(Func<bool> condition, string what)
     {
@@ -118,7 +129,7 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
     private void Step()
     {
-        Time.Advance(TimeSpan.FromMilliseconds(20));
+        Time.Advance(s_step);
         Settle();
     }
 
