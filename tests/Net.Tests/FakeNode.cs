@@ -8,7 +8,7 @@ namespace MetaStore.Net.Tests;
 /// A store of one dictionary, and the node that goes with it. <see cref="Intercept"/> sees each request first: what it returns is awaited
 /// before the request is carried out, so a test can hold answers back or let them fail.
 /// </summary>
-internal sealed class FakeNode : IMetaStore, IMetaStoreSessions, INodeInfo
+internal sealed class FakeNode : IMetaStore, IMetaStoreSessions, IMetaStoreSnapshots, INodeInfo
 {
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, KeyValue> _items = new(StringComparer.Ordinal);
@@ -95,6 +95,12 @@ internal sealed class FakeNode : IMetaStore, IMetaStoreSessions, INodeInfo
 
     public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default) =>
         Watch?.Invoke(request, cancellationToken) ?? throw new MetaStoreException(MetaStoreError.InvalidArgument, "this node has no watches");
+
+    /// <summary>The pieces of a snapshot; without it there is none.</summary>
+    public Func<CancellationToken, IAsyncEnumerable<ReadOnlyMemory<byte>>>? Snapshot { get; set; }
+
+    public IAsyncEnumerable<ReadOnlyMemory<byte>> SnapshotAsync(CancellationToken cancellationToken = default) =>
+        Snapshot?.Invoke(cancellationToken) ?? throw new MetaStoreException(MetaStoreError.InvalidArgument, "this node has no snapshots");
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -146,6 +146,14 @@ public sealed class GoldenBytesTests
     }
 
     [Fact]
+    public void ASnapshotAndItsParts()
+    {
+        Same("SNAPSHOT", Written(output => FrameOutput.WriteSnapshot(output, 1, 1 << 20)));
+        Same("SNAPSHOTPART", Written(output => FrameOutput.WriteSnapshotPart(output, 1, new SnapshotPart(Support.Bytes("abc"), IsLast: false))));
+        Same("SNAPSHOTEND", Written(output => FrameOutput.WriteSnapshotPart(output, 1, new SnapshotPart(default, IsLast: true))));
+    }
+
+    [Fact]
     public void AnErrorFrame() => Same("ERROR", Written(output => FrameOutput.WriteError(output, 1, MetaStoreError.NoLeader, Outcome.NotApplied, "no leader")));
 
     [Fact]
@@ -164,7 +172,7 @@ public sealed class GoldenBytesTests
     [Fact]
     public void NumbersOfKindsAndErrorsStay()
     {
-        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 16 17 18 19 20 24 25 26 32 65 66 67 68 69 70 71 72 73 74 75 76 80 81 82 83 84 88 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
+        Assert.Equal("1 2 3 4 5 6 7 8 9 10 11 12 16 17 18 19 20 24 25 26 27 32 65 66 67 68 69 70 71 72 73 74 75 76 80 81 82 83 84 88 91 96 112 113", string.Join(' ', Enum.GetValues<FrameKind>().Select(kind => (int)kind)));
         Assert.Equal("0 1 2 3 4 5 6 7 8 9 10 11", string.Join(' ', Enum.GetValues<HandshakeResult>().Select(result => (int)result)));
         Assert.Equal(Enumerable.Range(1, 37), Enum.GetValues<MetaStoreError>().Select(error => (int)error));
     }
@@ -224,6 +232,9 @@ public sealed class GoldenBytesTests
         ["WATCHCOMPACTED"] = "2d0000004f91104e010000000000000058000000000000000000000000000000000000000000000000000000000000000000000008090000000000000000000000",
         ["WATCHCREDIT"] = "04000000d79aaf4f01000000000000001900000000100000",
         ["WATCHCANCEL"] = "00000000379056ba01000000000000001a000000",
+        ["SNAPSHOT"] = "0400000092ecb09201000000000000001b00000000001000",
+        ["SNAPSHOTPART"] = "04000000ec4a5ae101000000000000005b00000000616263",
+        ["SNAPSHOTEND"] = "010000009aaec54b01000000000000005b00000001",
         ["LEADER"] = "0800000009a460610000000000000000700000000200000000000000",
         ["RAFT"] = "7c0000001388ef830000000000000000200000000900000003030000",
     };

@@ -1,5 +1,6 @@
 using System.Text;
 using MetaStore.Engine;
+using MetaStore.Engine.Snapshots;
 using MetaStore.Server.Output;
 
 namespace MetaStore.Server.Tests;
@@ -8,6 +9,7 @@ namespace MetaStore.Server.Tests;
 public sealed class OutputTests
 {
     private static readonly ResponseHeader s_header = new(0x1122334455667788, 0xffeeddccbbaa9988, new Revision(5), 2);
+    private static readonly SavedSnapshot s_snapshot = new() { Hash = 255, Revision = new Revision(7), CompactRevision = new Revision(2), KeyCount = 3, FileBytes = 2048 };
     private static readonly KeyValue s_foo = Pair("foo", "bar\n"u8.ToArray(), 0);
     private static readonly KeyValue s_binary = Pair("bin", [0xff, 0x00, 0x5c, 0x09], 0x1f);
 
@@ -115,6 +117,64 @@ public sealed class OutputTests
 
             """,
             p => p.LeaseTimeToLive(left, withKeys: false));
+    }
+
+    [Fact]
+    public void Fields_are_as_etcdctl_prints()
+    {
+        const string Header = "\"ClusterID\" : 1234605616436508552\n\"MemberID\" : 18441921395520346504\n\"Revision\" : 5\n\"RaftTerm\" : 2\n";
+        const string Foo = "\"Key\" : \"foo\"\n\"CreateRevision\" : 2\n\"ModRevision\" : 4\n\"Version\" : 3\n\"Value\" : \"bar\\n\"\n\"Lease\" : 0\n";
+        AssertPrinted(new FieldsPrinter(), $"{Header}{Foo}\"More\" : true\n\"Count\" : 9\n", p => p.Get(new RangeResponse { Header = s_header, Items = [s_foo], More = true, Count = 9 }, default));
+        AssertPrinted(new FieldsPrinter(), Header + Foo.Replace("\n\"", "\n\"Prev", StringComparison.Ordinal).Insert(1, "Prev"), p => p.Put(new PutResponse { Header = s_header, Previous = s_foo }));
+        AssertPrinted(new FieldsPrinter(), $"{Header}\"Deleted\" : 2\n", p => p.Delete(new DeleteRangeResponse { Header = s_header, Deleted = 2 }));
+        AssertPrinted(new FieldsPrinter(), $"{Header}\"ID\" : 31\n\"TTL\" : 10\n", p => p.LeaseGranted(new LeaseGrantResponse { Header = s_header, Id = 0x1f, Ttl = 10 }));
+        AssertPrinted(
+            new FieldsPrinter(),
+            $"{Header}\"Version\" : \"1.2.3\"\n\"DBSize\" : 67108864\n\"Leader\" : 1\n\"IsLearner\" : false\n\"RaftIndex\" : 9\n\"RaftTerm\" : 2\n\"RaftAppliedIndex\" : 8\n\"Errors\" : []\n\"Endpoint\" : \"h:1\"\n\n",
+            p => p.EndpointStatus([new("h:1", Status())]));
+        AssertPrinted(new FieldsPrinter(), $"{Header}\"Endpoint\" : \"h:1\"\n\"Hash\" : 77\n\n", p => p.EndpointHash([new("h:1", Hash())]));
+        AssertPrinted(new FieldsPrinter(), "\"Hash\" : 255\n\"Revision\" : 7\n\"Keys\" : 3\n\"Size\" : 2048\n", p => p.SnapshotStatus(s_snapshot));
+    }
+
+    [Fact]
+    public void Endpoints_and_snapshots_are_as_etcdctl_prints()
+    {
+        EndpointHealth well = new("h:1", TimeSpan.FromMicroseconds(1234.5), null);
+        EndpointHealth ill = new("h:2", TimeSpan.FromSeconds(5), "gone");
+        AssertPrinted(new SimplePrinter(), "h:1 is healthy: successfully committed proposal: took = 1.2345ms\n", p => p.EndpointHealth([well, ill]));
+        AssertPrinted(new JsonPrinter(), "[{\"endpoint\":\"h:1\",\"health\":true,\"took\":\"1.2345ms\"},{\"endpoint\":\"h:2\",\"health\":false,\"took\":\"5s\",\"error\":\"gone\"}]\n", p => p.EndpointHealth([well, ill]));
+        AssertPrinted(new FieldsPrinter(), "\"Endpoint\" : \"h:2\"\n\"Health\" : false\n\"Took\" : 5s\n\"Error\" : gone\n\n", p => p.EndpointHealth([ill]));
+        AssertPrinted(
+            new TablePrinter(),
+            """
+            +----------+--------+------+-------+
+            | ENDPOINT | HEALTH | TOOK | ERROR |
+            +----------+--------+------+-------+
+            | h:2      | false  | 5s   | gone  |
+            +----------+--------+------+-------+
+
+            """,
+            p => p.EndpointHealth([ill]));
+        AssertPrinted(new SimplePrinter(), "h:1, ffeeddccbbaa9988, 1.2.3, 67 MB, false, false, 2, 9, 8, \n", p => p.EndpointStatus([new("h:1", Status())]));
+        AssertPrinted(new SimplePrinter(), "h:1, ffeeddccbbaa9988, 1.2.3, 67 MB, false, false, 2, 9, 8, no leader\n", p => p.EndpointStatus([new("h:1", Status() with { LeaderId = 0 })]));
+        AssertPrinted(new SimplePrinter(), "h:1, 77\n", p => p.EndpointHash([new("h:1", Hash())]));
+        AssertPrinted(new SimplePrinter(), "ff, 7, 3, 2.0 kB\n", p => p.SnapshotStatus(s_snapshot));
+        AssertPrinted(new JsonPrinter(), "{\"hash\":255,\"revision\":7,\"totalKey\":3,\"totalSize\":2048}\n", p => p.SnapshotStatus(s_snapshot));
+    }
+
+    [Theory]
+    [InlineData(0, "0s")]
+    [InlineData(0.0001, "100ns")]
+    [InlineData(0.0123, "12.3µs")]
+    [InlineData(1.5, "1.5ms")]
+    [InlineData(2500, "2.5s")]
+    public void Times_have_their_unit(double milliseconds, string expected) => Assert.Equal(expected, GoText.Duration(TimeSpan.FromMicroseconds(milliseconds * 1000)));
+
+    [Fact]
+    public void What_is_quoted_stays_on_its_line()
+    {
+        Assert.Equal("\"a \\\"b\\\" \\\\ \\a\\b\\f\\n\\r\\t\\v\"", GoText.Quote("a \"b\" \\ \a\b\f\n\r\t\v"));
+        Assert.Equal("\"\\x00\\x1f\\x7f\\xff\\xfeé\\u00a0\\U000e0001\"", GoText.Quote([0, 0x1f, 0x7f, 0xff, 0xfe, .. "é\u00a0\U000e0001"u8]));
     }
 
     [Fact]

@@ -84,6 +84,56 @@ public sealed class FormatTests
     }
 
     [Fact]
+    public void Golden_restored_marker()
+    {
+        FaultyDisk disk = TestLog.Disk();
+        disk.CreateDirectory("/data");
+        Assert.Null(RestoredMarker.TryRead(disk, "/data"));
+        RestoredMarker.Write(disk, "/data", new WalIdentity(0x1122334455667788, 3));
+        Assert.Equal(GoldenRestored, Convert.ToHexStringLower(disk.ReadAllBytes("/data/restored")));
+        Assert.Equal(new WalIdentity(0x1122334455667788, 3), RestoredMarker.TryRead(disk, "/data"));
+        for (int at = 0; at < GoldenRestored.Length / 2; at++)
+        {
+            byte[] bytes = Convert.FromHexString(GoldenRestored);
+            bytes[at] ^= 0x10;
+            disk.WriteAllBytes("/data/restored", bytes);
+            Assert.Throws<CorruptionException>(() => RestoredMarker.TryRead(disk, "/data"));
+        }
+
+        disk.WriteAllBytes("/data/restored", Convert.FromHexString(GoldenRestored)[..^1]);
+        Assert.Throws<CorruptionException>(() => RestoredMarker.TryRead(disk, "/data"));
+    }
+
+    /// <summary>Under a temporary name, and published where it is whole; whatever the file is called.</summary>
+    [Fact]
+    public void A_snapshot_file_is_published_whole_or_not_at_all()
+    {
+        FaultyDisk disk = TestLog.Disk();
+        disk.CreateDirectory("/data");
+        var file = new List<byte>();
+        var encoder = new SnapshotEncoder(TestLog.Identity, 7, new SnapshotInfo(258, 3, new byte[] { 1, 2 }), bytes => file.AddRange(bytes));
+        encoder.Write("content"u8);
+        encoder.Complete();
+        AssertHex(GoldenSnapshot, file.ToArray());
+        for (int length = file.Count; length > 0; length -= 13)
+        {
+            using IDiskFile part = disk.Create($"/data/copy{length}.part");
+            part.Write(file.ToArray().AsSpan(0, length), 0);
+            if (length < file.Count)
+            {
+                Assert.Throws<CorruptionException>(() => SnapshotFile.Publish(disk, part, $"/data/copy{length}"));
+                Assert.False(disk.FileExists($"/data/copy{length}"));
+                continue;
+            }
+
+            SnapshotFile.Publish(disk, part, "/data/copy");
+            Assert.True(SnapshotFile.IsOne(disk, "/data/copy"));
+            using SnapshotReader reader = SnapshotFile.OpenRead(disk, "/data/copy");
+            Assert.Equal((TestLog.Identity.ClusterId, TestLog.Identity.NodeId, 7u, 258ul), (reader.ClusterId, reader.WrittenBy, reader.GroupId, reader.Info.Index));
+        }
+    }
+
+    [Fact]
     public void Names_of_segments_are_strict()
     {
         Assert.True(SegmentHeader.TryParseFileName("00000000000000ff.wal", out ulong sequence));
@@ -121,6 +171,8 @@ public sealed class FormatTests
         string lines = string.Join('\n', Enumerable.Range(0, (hex.Length + 63) / 64).Select(i => hex.Substring(i * 64, Math.Min(64, hex.Length - (i * 64)))));
         Assert.Equal(expected.ReplaceLineEndings("\n"), lines);
     }
+
+    private const string GoldenRestored = "4d4554415245530a0100000000000000887766554433221103000000000000006aea78b4";
 
     private const string GoldenFirst =
         """

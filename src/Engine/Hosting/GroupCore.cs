@@ -141,6 +141,15 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return new StoreExport(Store);
     }
 
+    public SnapshotExport ExportFile()
+    {
+        ThrowIfDown();
+        _reader.CheckHoldsData(View);
+        return View.AppliedIndex > 0
+            ? new SnapshotExport(Store, new WalIdentity(_settings.ClusterId, _settings.NodeId.Value), Group.Value)
+            : throw new MetaStoreException(MetaStoreError.NoLeader, "this member has applied nothing yet: no leader has told it of anything");
+    }
+
     public async ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default)
     {
         await PassBarrierAsync(serializable: !linearizable, cancellationToken).ConfigureAwait(false);

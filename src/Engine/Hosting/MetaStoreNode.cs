@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Snapshots;
@@ -12,7 +13,7 @@ namespace MetaStore.Engine.Hosting;
 /// A node of the store inside this process. Opening it recovers the data directory and starts the loops; disposing it stops them.
 /// A single node needs nothing else; a member of a cluster needs a transport (MetaStore.Net has it).
 /// </summary>
-public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, INodeInfo
+public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, IMetaStoreSnapshots, INodeInfo
 {
     private readonly NodeCore _core;
     private readonly NodeThreads _threads;
@@ -144,7 +145,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
             throw new ArgumentException($"A cluster of {settings.Members.Count} members needs a transport.", nameof(transport));
         }
 
-        return new MetaStoreNode(settings, transport ?? NoPeers.Instance, logger ?? NullLogger.Instance);
+        return new MetaStoreNode(SnapshotRestore.Resolve(new NativeDisk(), settings), transport ?? NoPeers.Instance, logger ?? NullLogger.Instance);
     }
 
     /// <summary>A seed for <see cref="NodeSettings.Seed"/>. The one draw of true randomness in a node's life.</summary>
@@ -249,6 +250,25 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     /// <summary>Begins a copy of all that this member has now. Goes through the store once before it returns, to know how long the copy will be.</summary>
     /// <exception cref="MetaStoreException">The node is stopped or has failed, or is a witness.</exception>
     public StoreExport Export() => _core.Export();
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ReadOnlyMemory<byte>> SnapshotAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        using SnapshotExport export = _core.ExportFile();
+        while (true)
+        {
+            // Each piece is some milliseconds of work: between two of them whoever shares the caller's thread has its turn.
+            await Task.Yield();
+            cancellationToken.ThrowIfCancellationRequested();
+            ReadOnlyMemory<byte> piece = export.ReadNext();
+            if (piece.IsEmpty)
+            {
+                yield break;
+            }
+
+            yield return piece;
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) => _core.MembersAsync(linearizable, cancellationToken);

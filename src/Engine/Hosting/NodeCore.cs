@@ -125,6 +125,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public StoreExport Export() => _group.Export();
 
+    public SnapshotExport ExportFile() => _group.ExportFile();
+
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) =>
         _group.MembersAsync(linearizable, cancellationToken);
 

@@ -27,8 +27,9 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
     private readonly StoreMemory _memory = new();
     private long _offset;
 
+    /// <param name="change">Makes of the view that was read the one that the store is to have, of the same keys; null: as it was read.</param>
     /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
-    public MvccStore Read()
+    public MvccStore Read(Func<StoreView, StoreView>? change = null)
     {
         uint format = UInt32();
         Require(format == StoreSnapshotWriter.Format, $"format {format}; this program reads format {StoreSnapshotWriter.Format}");
@@ -62,7 +63,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Leases = ReadLeases(),
             IsHollow = flags != 0,
         };
-        return new MvccStore(_memory, index, events, view);
+        return new MvccStore(_memory, index, events, change?.Invoke(view) ?? view);
     }
 
     private long ReadKeys(KeyIndexBuilder index, long revision, long compactRevision)

@@ -140,7 +140,7 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
 
     /// <summary>Begins a watch on this connection; it ends with it.</summary>
     /// <exception cref="MetaStoreException">The connection takes nothing any more, or the request is too large.</exception>
-    public ClientWatch OpenWatch(WatchRequest request)
+    public ClientStream<WatchResponse> OpenWatch(WatchRequest request)
     {
         int length = WatchCodec.GetLength(request);
         if ((uint)length > _welcome.BodyBytesMax)
@@ -150,6 +150,10 @@ internal sealed class ClientConnection : IFrameSource<Outgoing>
 
         return _watches.Open(request);
     }
+
+    /// <summary>Begins a snapshot of the node at the other end; it ends with the connection.</summary>
+    /// <exception cref="MetaStoreException">The connection takes nothing any more.</exception>
+    public ClientStream<SnapshotPart> OpenSnapshot() => _watches.OpenSnapshot();
 
     /// <summary>Somebody watches, and the node has said nothing for so long: it should be asked for a sign of life.</summary>
     public bool IsQuiet(long now, TimeSpan patience) =>

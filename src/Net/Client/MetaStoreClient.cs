@@ -13,7 +13,7 @@ namespace MetaStore.Net;
 /// safe: reads always, writes only when they have certainly not been applied. A write that may have been applied fails with
 /// <see cref="Outcome.Unknown"/>. One instance serves a whole program; all members may be called from any thread.
 /// </summary>
-public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreSessions
+public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, IMetaStoreSnapshots
 {
     private readonly MetaStoreClientOptions _options;
     private readonly TimeProvider _time;
@@ -138,6 +138,32 @@ public sealed class MetaStoreClient : IMetaStore, IMetaStoreCluster, IMetaStoreS
     {
         ArgumentNullException.ThrowIfNull(request);
         return new RemoteWatch(_router, _backoff, _options, request, _stopping.Token).RunAsync(cancellationToken);
+    }
+
+    /// <summary>A snapshot of one of the nodes, any. To ask a certain one, make a client with its endpoint alone.</summary>
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ReadOnlyMemory<byte>> SnapshotAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ThrowIfClosed();
+        ClientConnection connection = await _router.AcquireAsync(preferLeader: false, avoid: null, _options.RequestTimeout, cancellationToken).ConfigureAwait(false);
+        ClientStream<SnapshotPart> parts = connection.OpenSnapshot();
+        try
+        {
+            SnapshotPart part;
+            do
+            {
+                part = await parts.NextAsync(cancellationToken).ConfigureAwait(false);
+                if (!part.Bytes.IsEmpty)
+                {
+                    yield return part.Bytes;
+                }
+            }
+            while (!part.IsLast);
+        }
+        finally
+        {
+            parts.Leave();
+        }
     }
 
     /// <inheritdoc/>

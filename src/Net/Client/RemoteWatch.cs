@@ -15,7 +15,7 @@ internal sealed class RemoteWatch(ClientRouter router, Backoff backoff, MetaStor
         string? avoid = null;
         for (int tries = 1; ; tries++)
         {
-            (ClientConnection? connection, ClientWatch? watch, MetaStoreException? failure) = await OpenAsync(avoid, cancellationToken).ConfigureAwait(false);
+            (ClientConnection? connection, ClientStream<WatchResponse>? watch, MetaStoreException? failure) = await OpenAsync(avoid, cancellationToken).ConfigureAwait(false);
             if (watch is not null)
             {
                 try
@@ -67,7 +67,7 @@ internal sealed class RemoteWatch(ClientRouter router, Backoff backoff, MetaStor
     private bool MayResume(MetaStoreException failure) =>
         RetryPolicy.MayRetry(failure, isRepeatable: true, options.Endpoints.Count) || (_cursor.IsCreated && failure.Error == MetaStoreError.Protocol);
 
-    private async ValueTask<(ClientConnection?, ClientWatch?, MetaStoreException?)> OpenAsync(string? avoid, CancellationToken cancellationToken)
+    private async ValueTask<(ClientConnection?, ClientStream<WatchResponse>?, MetaStoreException?)> OpenAsync(string? avoid, CancellationToken cancellationToken)
     {
         ClientConnection? connection = null;
         try
@@ -81,7 +81,7 @@ internal sealed class RemoteWatch(ClientRouter router, Backoff backoff, MetaStor
         }
     }
 
-    private async ValueTask<(WatchResponse?, MetaStoreException?)> NextAsync(ClientWatch watch, CancellationToken cancellationToken)
+    private async ValueTask<(WatchResponse?, MetaStoreException?)> NextAsync(ClientStream<WatchResponse> watch, CancellationToken cancellationToken)
     {
         try
         {

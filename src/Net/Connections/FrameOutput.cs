@@ -52,6 +52,24 @@ internal static class FrameOutput
         output.Advance(Length);
     }
 
+    public static void WriteSnapshot(PipeWriter output, ulong correlation, uint credit)
+    {
+        const int Length = FrameHeader.Size + SnapshotCodec.RequestSize;
+        Span<byte> frame = output.GetSpan(Length)[..Length];
+        SnapshotCodec.WriteRequest(frame[FrameHeader.Size..], credit);
+        FrameHeader.Seal(frame, correlation, FrameKind.Snapshot);
+        output.Advance(Length);
+    }
+
+    public static void WriteSnapshotPart(PipeWriter output, ulong correlation, SnapshotPart part)
+    {
+        int length = FrameHeader.Size + SnapshotCodec.PartOverhead + part.Bytes.Length;
+        Span<byte> frame = output.GetSpan(length)[..length];
+        SnapshotCodec.WritePart(frame[FrameHeader.Size..], part);
+        FrameHeader.Seal(frame, correlation, FrameKind.SnapshotAnswer);
+        output.Advance(length);
+    }
+
     /// <summary>Writes a response of a watch; one that is longer than the other side takes ends the watch with an error in its place.</summary>
     /// <returns>Whether it fitted.</returns>
     public static bool WriteWatchAnswer(PipeWriter output, ulong correlation, WatchResponse response, long bodyBytesMax)

@@ -11,6 +11,7 @@ namespace MetaStore.Net.Server;
 internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadlines, int operationsMax, ILogger logger)
 {
     private readonly StoreFailures _failures = new(logger);
+    private readonly SnapshotPlaces _snapshotPlaces = new();
     private readonly PendingAnswer<PutResponse>.Pool _puts = new(new StoreFailures(logger));
     private readonly PendingAnswer<RangeResponse>.Pool _ranges = new(new StoreFailures(logger));
     private readonly PendingAnswer<DeleteRangeResponse>.Pool _deletes = new(new StoreFailures(logger));
@@ -36,7 +37,8 @@ internal sealed class RequestDispatcher(IMetaStore store, DeadlineClock deadline
         + _granted.Outstanding + _revoked.Outstanding + _renewed.Outstanding + _timesToLive.Outstanding + _leases.Outstanding;
 
     /// <summary>The watches of a connection.</summary>
-    public ServerWatches WatchesOf(BinaryServerOptions options, long answerBytesMax, Action<Answer> send) => new(store, options, _failures, answerBytesMax, send);
+    public ServerWatches WatchesOf(BinaryServerOptions options, long answerBytesMax, Action<Answer> send) => new(
+        store, new ServerSnapshots(store as IMetaStoreSnapshots, _snapshotPlaces, options, answerBytesMax), options, _failures, answerBytesMax, send);
 
     /// <summary>
     /// Handles one request. True: <paramref name="answer"/> is there already. False: it goes to <paramref name="target"/>, later or

@@ -132,6 +132,9 @@ internal sealed class ServerConnection : IAnswerTarget, IFrameSource<Answer>
             case WatchResponse told:
                 FrameOutput.WriteWatchAnswer(output, answer.Correlation, told, _answerBytesMax);
                 break;
+            case SnapshotPart part:
+                FrameOutput.WriteSnapshotPart(output, answer.Correlation, part);
+                break;
             case CompactedException compacted when answer.Kind == FrameKind.Watch:
                 FrameOutput.WriteWatchCompacted(output, answer.Correlation, compacted.CompactRevision);
                 break;

@@ -2,8 +2,11 @@ using MetaStore.Engine;
 
 namespace MetaStore.Net.Server;
 
-/// <summary>A watch of a connection: what it asks for, and how much of it may be sent.</summary>
-internal sealed class ServerWatch(ulong correlation, WatchRequest request, long credit)
+/// <summary>A watch of a connection, or a snapshot: what it asks for, and how much of it may be sent.</summary>
+/// <param name="correlation">Its correlation.</param>
+/// <param name="request">What it asks for; null: a snapshot.</param>
+/// <param name="credit">Bytes that may be sent.</param>
+internal sealed class ServerWatch(ulong correlation, WatchRequest? request, long credit)
 {
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _left = new();
@@ -12,7 +15,7 @@ internal sealed class ServerWatch(ulong correlation, WatchRequest request, long 
 
     public ulong Correlation { get; } = correlation;
 
-    public WatchRequest Request { get; } = request;
+    public WatchRequest? Request { get; } = request;
 
     /// <summary>Cancelled when nobody looks any more.</summary>
     public CancellationToken Left => _left.Token;

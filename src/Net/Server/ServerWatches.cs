@@ -6,15 +6,17 @@ using MetaStore.Net.Wire;
 namespace MetaStore.Net.Server;
 
 /// <summary>
-/// The watches of one connection. Each has its credit, in bytes, which the client gives back as it takes what was sent; without credit nothing of it is sent, and the
+/// The watches of one connection, and its snapshots. Each has its credit, in bytes, which the client gives back as it takes what was sent; without credit nothing of it is sent, and the
 /// others, and the answers to requests, go their way. What all of them have handed to the socket's queue together is bounded as well.
 /// </summary>
 /// <param name="store">What is watched.</param>
+/// <param name="snapshots">Makes the parts of snapshots.</param>
 /// <param name="options">Settings of the server.</param>
 /// <param name="failures">Turns exceptions into what the client is told.</param>
 /// <param name="answerBytesMax">Bytes of one answer that the client takes.</param>
 /// <param name="send">Queues an answer to be written.</param>
-internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions options, StoreFailures failures, long answerBytesMax, Action<Answer> send)
+internal sealed class ServerWatches(
+    IMetaStore store, ServerSnapshots snapshots, BinaryServerOptions options, StoreFailures failures, long answerBytesMax, Action<Answer> send)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, ServerWatch> _watches = [];
@@ -33,16 +35,16 @@ internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions option
         }
     }
 
-    public static bool IsOfWatch(FrameKind kind) => kind is FrameKind.Watch or FrameKind.WatchCredit or FrameKind.WatchCancel;
+    public static bool IsOfWatch(FrameKind kind) => kind is FrameKind.Watch or FrameKind.Snapshot or FrameKind.WatchCredit or FrameKind.WatchCancel;
 
     /// <summary>Handles a frame that is one of a watch.</summary>
     /// <exception cref="WireFormatException">It is not what its kind says.</exception>
     public void Handle(in FrameHeader header, in ReadOnlySequence<byte> body)
     {
         byte[] owned = body.ToArray();
-        if (header.Kind == FrameKind.Watch)
+        if (header.Kind is FrameKind.Watch or FrameKind.Snapshot)
         {
-            Open(header.Correlation, owned);
+            Open(header.Kind, header.Correlation, owned);
             return;
         }
 
@@ -92,7 +94,7 @@ internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions option
         }
     }
 
-    private void Open(ulong correlation, byte[] body)
+    private void Open(FrameKind kind, ulong correlation, byte[] body)
     {
         ServerWatch watch;
         lock (_gate)
@@ -109,7 +111,17 @@ internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions option
                 return;
             }
 
-            WatchRequest request = WatchCodec.ReadRequest(body, out uint credit);
+            uint credit;
+            WatchRequest? request = null;
+            if (kind == FrameKind.Watch)
+            {
+                request = WatchCodec.ReadRequest(body, out credit);
+            }
+            else
+            {
+                credit = SnapshotCodec.ReadRequest(body);
+            }
+
             watch = new ServerWatch(correlation, request, credit);
             if (!_watches.TryAdd(correlation, watch))
             {
@@ -128,7 +140,7 @@ internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions option
         object? end = null;
         try
         {
-            await ProcessWatchAsync(watch).ConfigureAwait(false);
+            await (watch.Request is { } request ? ProcessWatchAsync(watch, request) : snapshots.ProcessAsync(watch, part => SendAsync(watch, part))).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (watch.IsLeft)
         {
@@ -151,12 +163,12 @@ internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions option
         }
     }
 
-    private async Task ProcessWatchAsync(ServerWatch watch)
+    private async Task ProcessWatchAsync(ServerWatch watch, WatchRequest request)
     {
-        await foreach (WatchResponse response in store.WatchAsync(watch.Request, watch.Left).ConfigureAwait(false))
+        await foreach (WatchResponse response in store.WatchAsync(request, watch.Left).ConfigureAwait(false))
         {
             WatchResponse rest = response;
-            while (watch.Request.Fragment && rest.Events.Count > 1 && WatchCodec.GetLength(rest) > answerBytesMax)
+            while (request.Fragment && rest.Events.Count > 1 && WatchCodec.GetLength(rest) > answerBytesMax)
             {
                 WatchResponse part = WatchCodec.TakePart(ref rest, answerBytesMax);
                 await SendAsync(watch, part).ConfigureAwait(false);
@@ -166,15 +178,18 @@ internal sealed class ServerWatches(IMetaStore store, BinaryServerOptions option
         }
     }
 
-    private async ValueTask SendAsync(ServerWatch watch, WatchResponse response)
+    private ValueTask SendAsync(ServerWatch watch, WatchResponse response) => SendAsync(watch, response, (int)Math.Min(WatchCodec.GetLength(response), int.MaxValue));
+
+    private ValueTask SendAsync(ServerWatch watch, SnapshotPart part) => SendAsync(watch, part, SnapshotCodec.PartOverhead + part.Bytes.Length);
+
+    private async ValueTask SendAsync(ServerWatch watch, object content, int bytes)
     {
-        int bytes = (int)Math.Min(WatchCodec.GetLength(response), int.MaxValue);
         await watch.TakeCreditAsync(bytes).ConfigureAwait(false);
         while (!_unsent.TryEnter(bytes))
         {
             await _unsent.WhenRoomAsync().ConfigureAwait(false);
         }
 
-        send(new Answer(watch.Correlation, FrameKind.Watch, response, Answer.Unasked, bytes));
+        send(new Answer(watch.Correlation, FrameKind.Watch, content, Answer.Unasked, bytes));
     }
 }

@@ -60,11 +60,14 @@ internal enum FrameKind : byte
     /// <summary>Request: begin a watch; <see cref="WatchCodec"/>. It has answers without end.</summary>
     Watch = 0x18,
 
-    /// <summary>To the server, for a watch: so many more bytes may come. Has no answer.</summary>
+    /// <summary>To the server, for a watch or a snapshot: so many more bytes may come. Has no answer.</summary>
     WatchCredit = 0x19,
 
-    /// <summary>To the server: nobody looks at the watch any more. Has no answer.</summary>
+    /// <summary>To the server: nobody looks at the watch, or the snapshot, any more. Has no answer.</summary>
     WatchCancel = 0x1a,
+
+    /// <summary>Request: all that the node has; <see cref="SnapshotCodec"/>. It has many answers.</summary>
+    Snapshot = 0x1b,
 
     /// <summary>Between peers: a Raft message with its group.</summary>
     RaftMessage = 0x20,
@@ -122,6 +125,9 @@ internal enum FrameKind : byte
 
     /// <summary>To a watch.</summary>
     WatchAnswer = 0x58,
+
+    /// <summary>To a snapshot: the next part of it.</summary>
+    SnapshotAnswer = 0x5b,
 
     /// <summary>Answer to any request that failed; with correlation 0, the reason why the server is closing the connection.</summary>
     Error = 0x60,

@@ -39,6 +39,22 @@ internal static class ArgumentText
     /// <summary>The command line of this process, where the system has it.</summary>
     public static byte[]? ReadCommandLine() => OperatingSystem.IsLinux() && File.Exists("/proc/self/cmdline") ? File.ReadAllBytes("/proc/self/cmdline") : null;
 
+    /// <summary>Whether the argument is text, and not bytes that are none.</summary>
+    public static bool IsText(string argument)
+    {
+        for (ReadOnlySpan<char> rest = argument; !rest.IsEmpty;)
+        {
+            if (Rune.DecodeFromUtf16(rest, out _, out int read) != OperationStatus.Done)
+            {
+                return false;
+            }
+
+            rest = rest[read..];
+        }
+
+        return true;
+    }
+
     /// <summary>The bytes of an argument.</summary>
     public static byte[] ToBytes(string argument)
     {

@@ -23,7 +23,7 @@ internal sealed class ClientFlags
             Description = $"the nodes to ask, as host:port with commas between [default: ${EndpointsVariable}, else 127.0.0.1:2379]",
             HelpName = "endpoints",
         };
-        _format = Flags.Choice("--write-out", "how the answer is printed", ("simple", OutputFormat.Simple), ("json", OutputFormat.Json), ("table", OutputFormat.Table));
+        _format = Flags.Choice("--write-out", "how the answer is printed", ("simple", OutputFormat.Simple), ("json", OutputFormat.Json), ("fields", OutputFormat.Fields), ("table", OutputFormat.Table));
         _format.Aliases.Add("-w");
     }
 
@@ -39,6 +39,9 @@ internal sealed class ClientFlags
         }
     }
 
+    /// <summary>For a command that prints as the others do, and asks no node.</summary>
+    public void AddFormatTo(Command command) => command.Options.Add(_format);
+
     public IReadOnlyList<string> Endpoints(ParseResult result)
     {
         string? flag = result.GetValue(_endpoints);
@@ -52,11 +55,11 @@ internal sealed class ClientFlags
 
     public MetaStoreClient Connect(ParseResult result) => Connect(result, Endpoints(result));
 
-    public MetaStoreClient Connect(ParseResult result, IReadOnlyList<string> endpoints)
+    public MetaStoreClient Connect(ParseResult result, IReadOnlyList<string> endpoints, int connections = 1)
     {
         try
         {
-            return MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = endpoints, RequestTimeout = _timeout.Read(result) });
+            return MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = endpoints, RequestTimeout = _timeout.Read(result), ConnectionsPerEndpoint = connections });
         }
         catch (ArgumentException e)
         {

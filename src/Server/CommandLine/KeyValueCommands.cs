@@ -114,7 +114,9 @@ internal static class KeyValueCommands
     public static Command Compact(ClientFlags flags)
     {
         var revision = Flags.NumberArgument("REV", "the oldest revision that stays readable", 0, long.MaxValue);
-        var command = new Command("compact", "give up the history before a revision") { revision };
+        Option<bool> physical = Flags.Switch("--physical", "answer when no reader can see what was given up, which is so anyway");
+        var command = new Command("compact", "give up the history before a revision") { revision, physical };
+        command.Aliases.Add("compaction");
         flags.AddTo(command);
         command.SetAction((result, cancel) => flags.RunAsync(result, async (store, printer) =>
         {

@@ -1,4 +1,5 @@
 using MetaStore.Engine;
+using MetaStore.Engine.Snapshots;
 
 namespace MetaStore.Server.Output;
 
@@ -10,6 +11,9 @@ internal enum OutputFormat
 
     /// <summary>etcdctl's JSON: keys and values in base64.</summary>
     Json,
+
+    /// <summary>etcdctl's fields: a line for each.</summary>
+    Fields,
 
     /// <summary>For people.</summary>
     Table,
@@ -41,6 +45,17 @@ internal interface IAnswerPrinter
 
     void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers);
 
+    /// <summary>Which endpoints answer. Of those that do not the simple format says nothing: they are told as errors.</summary>
+    void EndpointHealth(IReadOnlyList<EndpointHealth> answers);
+
+    /// <summary>Status as etcdctl prints it: less than <see cref="Status"/>.</summary>
+    void EndpointStatus(IReadOnlyList<EndpointAnswer<StatusResponse>> answers);
+
+    /// <summary>Hashes as etcdctl prints them: less than <see cref="Hash"/>.</summary>
+    void EndpointHash(IReadOnlyList<EndpointAnswer<HashResponse>> answers);
+
+    void SnapshotStatus(SavedSnapshot snapshot);
+
     void Members(MembersResponse answer);
 
     /// <summary>A change of the members was made; <paramref name="done"/> is what was done, as "removed from".</summary>
@@ -70,6 +85,7 @@ internal static class AnswerPrinter
     public static IAnswerPrinter Create(OutputFormat format) => format switch
     {
         OutputFormat.Json => new JsonPrinter(),
+        OutputFormat.Fields => new FieldsPrinter(),
         OutputFormat.Table => new TablePrinter(),
         _ => new SimplePrinter(),
     };

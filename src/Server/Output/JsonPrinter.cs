@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using MetaStore.Engine;
+using MetaStore.Engine.Snapshots;
 
 namespace MetaStore.Server.Output;
 
@@ -32,6 +33,40 @@ internal sealed class JsonPrinter : IAnswerPrinter
     public void Status(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) => Line(json => WriteEach(json, answers, "Status", WriteStatus));
 
     public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Line(json => WriteEach(json, answers, "HashKV", WriteHash));
+
+    public void EndpointHealth(IReadOnlyList<EndpointHealth> answers) => Line(json =>
+    {
+        json.WriteStartArray();
+        foreach (EndpointHealth health in answers)
+        {
+            json.WriteStartObject();
+            json.WriteString("endpoint", health.Endpoint);
+            json.WriteBoolean("health", health.Error is null);
+            json.WriteString("took", GoText.Duration(health.Took));
+            if (health.Error is not null)
+            {
+                json.WriteString("error", health.Error);
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    });
+
+    public void EndpointStatus(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) => Status(answers);
+
+    public void EndpointHash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Hash(answers);
+
+    public void SnapshotStatus(SavedSnapshot snapshot) => Line(json =>
+    {
+        json.WriteStartObject();
+        json.WriteNumber("hash", snapshot.Hash);
+        json.WriteNumber("revision", snapshot.Revision.Value);
+        json.WriteNumber("totalKey", snapshot.KeyCount);
+        json.WriteNumber("totalSize", snapshot.FileBytes);
+        json.WriteEndObject();
+    });
 
     public void Members(MembersResponse answer) => Line(json => WriteMembers(json, answer));
 

@@ -1,4 +1,5 @@
 using MetaStore.Engine;
+using MetaStore.Engine.Snapshots;
 
 namespace MetaStore.Server.Output;
 
@@ -100,6 +101,20 @@ internal sealed class SimplePrinter : IAnswerPrinter
         }
     }
 
+    public void EndpointHealth(IReadOnlyList<EndpointHealth> answers)
+    {
+        foreach (EndpointHealth health in answers.Where(health => health.Error is null))
+        {
+            _text.Line($"{health.Endpoint} is healthy: successfully committed proposal: took = {GoText.Duration(health.Took)}");
+        }
+    }
+
+    public void EndpointStatus(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) => Rows(answers.Select(EndpointRows.Of));
+
+    public void EndpointHash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => Rows(answers.Select(EndpointRows.Of));
+
+    public void SnapshotStatus(SavedSnapshot snapshot) => Rows([EndpointRows.Of(snapshot)]);
+
     public void Members(MembersResponse answer)
     {
         foreach (Member member in answer.Members)
@@ -142,6 +157,14 @@ internal sealed class SimplePrinter : IAnswerPrinter
     public void Text(string line) => _text.Line(line);
 
     public ReadOnlyMemory<byte> Finish() => _text.Take();
+
+    private void Rows(IEnumerable<string[]> rows)
+    {
+        foreach (string[] row in rows)
+        {
+            _text.Line(string.Join(", ", row));
+        }
+    }
 
     private void Pair(KeyValue pair, bool valueOnly)
     {

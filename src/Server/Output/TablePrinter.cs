@@ -1,4 +1,5 @@
 using MetaStore.Engine;
+using MetaStore.Engine.Snapshots;
 
 namespace MetaStore.Server.Output;
 
@@ -93,6 +94,15 @@ internal sealed class TablePrinter : IAnswerPrinter
 
     public void Hash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) =>
         TextTable.Write(_text, NodeRows.HashHeads, [.. answers.Select(NodeRows.Of)]);
+
+    public void EndpointHealth(IReadOnlyList<EndpointHealth> answers) => TextTable.Write(_text, EndpointRows.HealthHeads, [.. answers.Select(EndpointRows.Of)]);
+
+    public void EndpointStatus(IReadOnlyList<EndpointAnswer<StatusResponse>> answers) =>
+        TextTable.Write(_text, EndpointRows.StatusHeads, [.. answers.Select(EndpointRows.Of)]);
+
+    public void EndpointHash(IReadOnlyList<EndpointAnswer<HashResponse>> answers) => TextTable.Write(_text, EndpointRows.HashHeads, [.. answers.Select(EndpointRows.Of)]);
+
+    public void SnapshotStatus(SavedSnapshot snapshot) => TextTable.Write(_text, EndpointRows.SnapshotHeads, [EndpointRows.Of(snapshot)]);
 
     public void Members(MembersResponse answer) => TextTable.Write(_text, NodeRows.MemberHeads, [.. answer.Members.Select(NodeRows.Of)]);
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using MetaStore.Engine;
+using MetaStore.Engine.Snapshots;
 using MetaStore.Net;
 using MetaStore.Raft;
 using MetaStore.Wal;
@@ -21,7 +22,9 @@ internal static class MemberIdentity
         if (DirectoryIdentity.TryRead(new NativeDisk(), options.Node.DataDirectory) is { } known)
         {
             // Started as new with other flags than before: the log refuses it, and says whose the directory is.
-            return options.ClusterState == ClusterState.Existing ? With(options, known.Identity.ClusterId, known.Identity.NodeId) : options;
+            return options.ClusterState == ClusterState.Existing
+                ? With(options, known.Identity.ClusterId, known.Identity.NodeId)
+                : options with { Node = SnapshotRestore.Resolve(new NativeDisk(), options.Node) };
         }
 
         return options.ClusterState == ClusterState.Existing && !HoldsLog(options.Node.DataDirectory) ? Join(options, await AskAsync(options)) : options;

@@ -25,6 +25,7 @@ public sealed class SnapshotReader : IDisposable
         Info = header.Info;
         GroupId = header.GroupId;
         WrittenBy = header.Identity.NodeId;
+        ClusterId = header.Identity.ClusterId;
     }
 
     /// <summary>What the snapshot stands for, from its header.</summary>
@@ -35,6 +36,9 @@ public sealed class SnapshotReader : IDisposable
 
     /// <summary>The node that wrote it.</summary>
     public ulong WrittenBy { get; }
+
+    /// <summary>Its cluster.</summary>
+    public ulong ClusterId { get; }
 
     /// <summary>Fills the buffer with the next bytes of the content; fewer only at its end, 0 behind it. The end is reached only if the whole file is sound.</summary>
     /// <exception cref="CorruptionException">The file is damaged. Nothing that was read may be used.</exception>

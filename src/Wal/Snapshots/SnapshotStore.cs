@@ -55,7 +55,7 @@ public sealed class SnapshotStore
         ArgumentOutOfRangeException.ThrowIfGreaterThan(info.Configuration.Length, SnapshotInfo.ConfigurationBytesMax);
         _disk.CreateDirectory(_directory);
         string path = PathOf(groupId, info.Index, info.Term);
-        return new SnapshotWriter(_disk, path + TemporarySuffix, path, new SnapshotHeader(_identity, groupId, info));
+        return new SnapshotWriter(_disk, path + TemporarySuffix, path, _identity, groupId, info);
     }
 
     /// <summary>Opens a snapshot for reading its content.</summary>

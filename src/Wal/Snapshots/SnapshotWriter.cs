@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace MetaStore.Wal;
 
 /// <summary>Writes one snapshot file. Until <see cref="Complete"/> it has a temporary name and does not count.</summary>
@@ -8,24 +6,18 @@ public sealed class SnapshotWriter : IDisposable
     private readonly IDisk _disk;
     private readonly string _path;
     private readonly IDiskFile _file;
-    private readonly byte[] _chunk = GC.AllocateUninitializedArray<byte>(SnapshotHeader.ChunkHeaderBytes + SnapshotHeader.ChunkBytesMax);
-    private int _chunkBytes;
-    private uint _crc;
+    private readonly SnapshotEncoder _encoder;
     private long _offset;
-    private ulong _payloadBytes;
-    private ulong _chunks;
     private bool _isOpen = true;
 
-    internal SnapshotWriter(IDisk disk, string temporaryPath, string path, SnapshotHeader header)
+    internal SnapshotWriter(IDisk disk, string temporaryPath, string path, WalIdentity identity, uint groupId, SnapshotInfo info)
     {
         _disk = disk;
         _path = path;
         _file = disk.Create(temporaryPath);
         try
         {
-            byte[] bytes = header.Encode(out _crc);
-            _file.Write(bytes, 0);
-            _offset = bytes.Length;
+            _encoder = new SnapshotEncoder(identity, groupId, info, Append);
         }
         catch
         {
@@ -35,24 +27,14 @@ public sealed class SnapshotWriter : IDisposable
     }
 
     /// <summary>Bytes of content written so far.</summary>
-    public ulong PayloadBytes => _payloadBytes + (ulong)_chunkBytes;
+    public ulong PayloadBytes => _encoder.PayloadBytes;
 
     /// <summary>Appends to the content.</summary>
     /// <exception cref="DiskException">The disk failed or is full: the snapshot cannot be completed.</exception>
     public void Write(ReadOnlySpan<byte> bytes)
     {
         ObjectDisposedException.ThrowIf(!_isOpen, this);
-        while (!bytes.IsEmpty)
-        {
-            int taken = Math.Min(bytes.Length, SnapshotHeader.ChunkBytesMax - _chunkBytes);
-            bytes[..taken].CopyTo(_chunk.AsSpan(SnapshotHeader.ChunkHeaderBytes + _chunkBytes));
-            _chunkBytes += taken;
-            bytes = bytes[taken..];
-            if (_chunkBytes == SnapshotHeader.ChunkBytesMax)
-            {
-                WriteChunk();
-            }
-        }
+        _encoder.Write(bytes);
     }
 
     /// <summary>Ends the content and gives the file its name. When this returns the snapshot is on stable storage.</summary>
@@ -60,17 +42,7 @@ public sealed class SnapshotWriter : IDisposable
     public void Complete()
     {
         ObjectDisposedException.ThrowIf(!_isOpen, this);
-        if (_chunkBytes > 0)
-        {
-            WriteChunk();
-        }
-
-        Span<byte> footer = stackalloc byte[SnapshotHeader.FooterBytes];
-        footer.Clear();
-        BinaryPrimitives.WriteUInt64LittleEndian(footer[8..], _payloadBytes);
-        BinaryPrimitives.WriteUInt64LittleEndian(footer[16..], _chunks);
-        BinaryPrimitives.WriteUInt32LittleEndian(footer[4..], RecordFormat.Crc(_crc, footer));
-        _file.Write(footer, _offset);
+        _encoder.Complete();
         SnapshotFiles.Publish(_disk, _file, _path);
         _isOpen = false;
     }
@@ -85,17 +57,10 @@ public sealed class SnapshotWriter : IDisposable
         }
     }
 
-    private void WriteChunk()
+    private void Append(ReadOnlySpan<byte> bytes)
     {
-        Span<byte> chunk = _chunk.AsSpan(0, SnapshotHeader.ChunkHeaderBytes + _chunkBytes);
-        BinaryPrimitives.WriteInt32LittleEndian(chunk, _chunkBytes);
-        _crc = RecordFormat.Crc(_crc, chunk);
-        BinaryPrimitives.WriteUInt32LittleEndian(chunk[RecordFormat.CrcOffset..], _crc);
-        _file.Write(chunk, _offset);
-        _offset += chunk.Length;
-        _payloadBytes += (ulong)_chunkBytes;
-        _chunks++;
-        _chunkBytes = 0;
+        _file.Write(bytes, _offset);
+        _offset += bytes.Length;
     }
 }
 
