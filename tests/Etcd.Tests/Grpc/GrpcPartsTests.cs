@@ -52,12 +52,12 @@ public class GrpcPartsTests
 
     [Fact]
     public void AMessage_IsFramedAsGrpcHasIt() =>
-        Assert.Equal("0000000005" + "0A03" + "666F6F", Convert.ToHexString(GrpcClient.Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") })));
+        Assert.Equal("0000000005" + "0A03" + "666F6F", Convert.ToHexString(Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") })));
 
     [Fact]
     public void AMessage_IsTakenOnceItIsThere_AndNothingBehindIt()
     {
-        byte[] bytes = [.. GrpcClient.Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") }), 0xff];
+        byte[] bytes = [.. Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") }), 0xff];
         for (int length = 0; length <= bytes.Length; length++)
         {
             var buffer = new ReadOnlySequence<byte>(bytes, 0, length);
@@ -98,5 +98,12 @@ public class GrpcPartsTests
         var refused = Assert.Throws<RpcException>(() => MessageFrame.TryTake(ref buffer, 10, out _));
 
         Assert.Equal((StatusCode.Internal, message), (refused.Code, refused.Message));
+    }
+
+    private static byte[] Frame(IMessage message)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        MessageFrame.Write(output, message);
+        return output.WrittenSpan.ToArray();
     }
 }
