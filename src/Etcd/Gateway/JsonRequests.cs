@@ -96,6 +96,10 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
         {
             message = s_parser.Parse(JsonNumbers.QuoteLong(s_strict.GetString(json)), descriptor);
         }
+        catch (DecoderFallbackException)
+        {
+            throw new RpcException(StatusCode.InvalidArgument, "the request's JSON is not valid UTF-8");
+        }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or ArgumentException or FormatException or OverflowException)
         {
             throw Refused(e);

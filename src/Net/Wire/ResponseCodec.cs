@@ -221,7 +221,7 @@ internal static class ResponseCodec
         if (staleness == StalenessFlag)
         {
             // Rounded up: an answer is never said to be younger than it is.
-            writer.WriteInt64((long)Math.Ceiling(range.Staleness!.Value.TotalMicroseconds));
+            writer.WriteInt64((range.Staleness!.Value.Ticks + TimeSpan.TicksPerMicrosecond - 1) / TimeSpan.TicksPerMicrosecond);
         }
 
         WriteKeyValues(ref writer, range.Items);

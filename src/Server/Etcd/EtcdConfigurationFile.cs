@@ -50,6 +50,11 @@ internal static class EtcdConfigurationFile
         {
             throw new RefusalException(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"{path}, line {e.Start.Line}: {e.Message}"));
         }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or OverflowException or IndexOutOfRangeException or KeyNotFoundException)
+        {
+            // The reader of YAML ends so where a text breaks off in places that it did not foresee.
+            throw new RefusalException(ExitCode.Usage, $"{path}: this is no YAML; settings look like \"name: value\", one a line.", e);
+        }
     }
 
     /// <summary>The reader of YAML calls itself for each level, so that a file of nothing but brackets would end the process.</summary>

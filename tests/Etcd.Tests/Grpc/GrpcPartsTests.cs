@@ -35,6 +35,7 @@ public class GrpcPartsTests
     [InlineData(" 5S")]
     [InlineData("1.5S")]
     [InlineData("123456789S")]
+    [InlineData("5\0S")]
     public void WhatIsNoDeadline_IsRefused(string text) => Assert.False(GrpcTimeout.TryParse(text, out _));
 
     [Theory]

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 
 namespace MetaStore.Fuzz.Running;
 
@@ -24,6 +25,19 @@ internal static class Pieces
         }
 
         return new ReadOnlySequence<byte>(first!, 0, last!, last!.Memory.Length);
+    }
+
+    /// <summary>A body of these bytes, all of which are there.</summary>
+    public static PipeReader Body(ReadOnlyMemory<byte> bytes, byte pattern)
+    {
+        if (!bytes.IsEmpty)
+        {
+            return PipeReader.Create(Cut(bytes, pattern));
+        }
+
+        var nothing = new Pipe();
+        nothing.Writer.Complete();
+        return nothing.Reader;
     }
 
     /// <summary>The result of what must not have to wait for anything.</summary>

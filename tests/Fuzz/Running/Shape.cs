@@ -7,31 +7,21 @@ internal static class Shape
 {
     private const int LettersMax = 72;
 
-    /// <summary>A message without its numbers and without what it quotes.</summary>
+    /// <summary>A message without its numbers and without what it quotes: of a word that holds a digit, or what is no ASCII, a 0 stays.</summary>
     public static string Of(string message)
     {
         var shape = new StringBuilder(LettersMax);
-        bool isQuoted = false;
-        foreach (char letter in message)
+        string plain = string.Concat(message.Split('"').Where((_, part) => part % 2 == 0));
+        foreach (string word in plain.Split([' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries))
         {
-            if (letter == '"')
+            shape.Append(word.Any(letter => !char.IsAscii(letter) || char.IsDigit(letter) || char.IsControl(letter)) ? "0" : word).Append(' ');
+            if (shape.Length >= LettersMax)
             {
-                isQuoted = !isQuoted;
-                continue;
-            }
-
-            char kind = char.IsDigit(letter) ? '0' : letter is > '~' or < ' ' ? '?' : letter;
-            if (!isQuoted && !(kind is '0' or '?' && shape.Length > 0 && shape[^1] == kind))
-            {
-                shape.Append(kind);
-                if (shape.Length == LettersMax)
-                {
-                    break;
-                }
+                break;
             }
         }
 
-        return shape.ToString();
+        return shape.ToString(0, Math.Min(shape.Length, LettersMax)).TrimEnd();
     }
 
     public static string Of(Exception e) => $"{e.GetType().Name}: {Of(e.Message)}";

@@ -48,9 +48,10 @@ internal sealed class DirectoryFileTarget : FuzzTarget
     {
         var reader = new InputReader(input);
         byte flags = reader.Byte();
+        bool isMended = (flags & 1) != 0;
         int kind = (flags >> 1) % 3;
         byte[] bytes = reader.Rest.ToArray();
-        if ((flags & 1) != 0)
+        if (isMended)
         {
             Mend(bytes, kind == 0);
         }
@@ -59,7 +60,7 @@ internal sealed class DirectoryFileTarget : FuzzTarget
         disk.CreateDirectory(TestLog.Directory);
         try
         {
-            return AllocationBudget.Hold(bytes.Length, AllocationFactor, () => kind == 0 ? ReadName(disk, bytes) : ReadVotes(disk, bytes, kind == 2));
+            return AllocationBudget.Hold(bytes.Length, AllocationFactor, () => kind == 0 ? ReadName(disk, bytes, isMended) : ReadVotes(disk, bytes, isMended, kind == 2));
         }
         catch (Exception e) when (e is CorruptionException or WalIdentityException or WalVersionException)
         {
@@ -81,14 +82,15 @@ internal sealed class DirectoryFileTarget : FuzzTarget
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(sumAt), crc);
     }
 
-    private string ReadName(FaultyDisk disk, byte[] bytes)
+    private string ReadName(FaultyDisk disk, byte[] bytes, bool isMended)
     {
         disk.WriteAllBytes(Path.Combine(TestLog.Directory, DirectoryIdentity.FileName), bytes);
         DirectoryIdentity read = DirectoryIdentity.TryRead(disk, TestLog.Directory) ?? throw new FuzzFailure("a name that is there is not read");
+        FuzzFailure.Unless(isMended || bytes.AsSpan().SequenceEqual(_name), "a damaged name is read");
         return $"name {read.Identity == TestLog.Identity} {bytes.AsSpan().SequenceEqual(_name)}";
     }
 
-    private string ReadVotes(FaultyDisk disk, byte[] bytes, bool hasSound)
+    private string ReadVotes(FaultyDisk disk, byte[] bytes, bool isMended, bool hasSound)
     {
         disk.WriteAllBytes(PathOfVotes(0), bytes);
         if (hasSound)
@@ -98,6 +100,7 @@ internal sealed class DirectoryFileTarget : FuzzTarget
 
         using VoteFile votes = VoteFile.Read(disk, TestLog.Directory, TestLog.Identity);
         bool isDamaged = VoteFile.DamageOf(disk, PathOfVotes(0)) is not null;
+        FuzzFailure.Unless(isMended || isDamaged || bytes.AsSpan().SequenceEqual(_votes), "a damaged copy is taken for a sound one");
         FuzzFailure.Unless(!hasSound || votes.IsKnown, "a sound copy is passed over");
         FuzzFailure.Unless(!isDamaged || votes.IsKnown == hasSound, "a damaged copy counts");
         FuzzFailure.Unless(!isDamaged || !hasSound || votes.Groups[1] == s_vote, "a vote is forgotten though a sound copy has it");

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -12,14 +11,14 @@ namespace MetaStore.Fuzz.Targets;
 internal sealed class Exchange : IRequestBodyPipeFeature, IHttpResponseTrailersFeature, IHttpMinRequestBodyDataRateFeature, IHttpRequestLifetimeFeature
 {
     private readonly MemoryStream _answer = new();
-    private readonly HttpResponseFeature _response = new();
+    private readonly BegunResponse _response = new();
 
-    public Exchange(ReadOnlySequence<byte> body = default)
+    public Exchange(PipeReader? body = null)
     {
-        Reader = PipeReader.Create(body);
+        Reader = body ?? Running.Pieces.Body(ReadOnlyMemory<byte>.Empty, 0);
         Features.Set<IHttpRequestFeature>(Request);
         Features.Set<IHttpResponseFeature>(_response);
-        Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(_answer));
+        Features.Set<IHttpResponseBodyFeature>(new BegunBody(_answer, _response));
         Features.Set<IRequestBodyPipeFeature>(this);
         Features.Set<IHttpResponseTrailersFeature>(this);
         Features.Set<IHttpMinRequestBodyDataRateFeature>(this);
@@ -55,6 +54,22 @@ internal sealed class Exchange : IRequestBodyPipeFeature, IHttpResponseTrailersF
     public void Abort()
     {
         // Nobody is there to be told.
+    }
+
+    private sealed class BegunResponse : HttpResponseFeature
+    {
+        public bool HasBegun { get; set; }
+
+        public override bool HasStarted => HasBegun;
+    }
+
+    private sealed class BegunBody(Stream answer, BegunResponse response) : StreamResponseBodyFeature(answer)
+    {
+        public override Task StartAsync(CancellationToken cancellationToken = default)
+        {
+            response.HasBegun = true;
+            return base.StartAsync(cancellationToken);
+        }
     }
 }
 

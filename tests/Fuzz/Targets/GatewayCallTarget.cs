@@ -46,7 +46,7 @@ internal sealed class GatewayCallTarget : FuzzTarget
         string method = Encoding.Latin1.GetString(reader.Sized().Span);
         string path = Encoding.Latin1.GetString(reader.Sized().Span);
         string deadline = Encoding.Latin1.GetString(reader.Sized().Span);
-        var exchange = new Exchange(Pieces.Cut(reader.Rest, cut));
+        var exchange = new Exchange(Pieces.Body(reader.Rest, cut));
         exchange.Request.Method = (flags & 1) != 0 ? "POST" : method;
         exchange.Request.Path = (flags & 2) != 0 ? s_paths[(flags >> 2) & 3] : '/' + path;
         if (deadline.Length > 0)

@@ -59,7 +59,7 @@ internal sealed class GrpcCallTarget : FuzzTarget
             texts[i] = Encoding.Latin1.GetString(reader.Sized().Span);
         }
 
-        var exchange = new Exchange(Pieces.Cut(reader.Rest, cut));
+        var exchange = new Exchange(Pieces.Body(reader.Rest, cut));
         exchange.Request.Method = (flags & 1) != 0 ? "POST" : texts[0];
         exchange.Request.Path = (flags & 2) != 0 ? s_paths[(flags >> 3) & 3] : '/' + texts[1]; // HTTP gives no path that begins otherwise.
         exchange.Request.Headers.ContentType = (flags & 4) != 0 ? "application/grpc" : texts[2];

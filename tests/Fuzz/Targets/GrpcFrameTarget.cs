@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.IO.Pipelines;
 using Google.Protobuf;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Metrics;
@@ -63,7 +62,7 @@ internal sealed class GrpcFrameTarget : FuzzTarget
     private static Reading Read(Method method, ReadOnlyMemory<byte> body, byte cut, int bytesMax)
     {
         var messages = new List<IMessage>();
-        var reader = new MessageReader(PipeReader.Create(Pieces.Cut(body, cut)), method.Request.Parser, bytesMax, new RpcCounters());
+        var reader = new MessageReader(Pieces.Body(body, cut), method.Request.Parser, bytesMax, new RpcCounters());
         try
         {
             while (Pieces.Finished(reader.ReadAsync(CancellationToken.None)) is { } message)
@@ -83,7 +82,7 @@ internal sealed class GrpcFrameTarget : FuzzTarget
     private static void CheckPrefixes(ReadOnlyMemory<byte> body, int bytesMax)
     {
         long? whole = null;
-        for (int length = Math.Min(body.Length, 64); length >= 0; length--)
+        for (int length = Math.Min(body.Length, 10); length >= 0; length--)
         {
             var buffer = new ReadOnlySequence<byte>(body[..length]);
             try

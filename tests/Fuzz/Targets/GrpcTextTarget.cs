@@ -46,7 +46,7 @@ internal sealed class GrpcTextTarget : FuzzTarget
         bool isOne = GrpcTimeout.TryParse(text, out TimeSpan timeout);
         FuzzFailure.Unless(isOne == s_timeout.IsMatch(text), $"\"{text}\" is {(isOne ? "" : "not ")}taken for a deadline");
         FuzzFailure.Unless(!isOne || timeout > TimeSpan.Zero == text.AsSpan(0, text.Length - 1).ContainsAnyInRange('1', '9'), $"\"{text}\" is a deadline of {timeout}");
-        return isOne ? $"timeout {text[^1]} {Shape.Size(timeout.Ticks)}" : $"no timeout {Shape.Of(text)}";
+        return isOne ? $"timeout {text[^1]} {Shape.Size(timeout.Ticks)}" : $"no timeout {Shape.Size(text.Length)}";
     }
 
     private static string Message(string message)
@@ -54,7 +54,7 @@ internal sealed class GrpcTextTarget : FuzzTarget
         string header = GrpcStatusText.Encode(message);
         FuzzFailure.Unless(!header.AsSpan().ContainsAnyExceptInRange(' ', '~'), $"\"{header}\" cannot stand in a header");
         FuzzFailure.UnlessEqual(Shape.Hex(Encoding.UTF8.GetBytes(message)), Shape.Hex(Unescape(header)), "a message does not come back out of its header");
-        return $"message {Shape.Size(message.Length)} {Shape.Size(header.Length)} {Shape.Of(header)}";
+        return $"message {Shape.Size(message.Length)} {Shape.Size(header.Length)} {message.Any(char.IsSurrogate)} {message.Contains('%', StringComparison.Ordinal)}";
     }
 
     private static byte[] Unescape(string header)

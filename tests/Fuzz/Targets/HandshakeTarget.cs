@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Pipelines;
 using MetaStore.Fuzz.Running;
 using MetaStore.Net.Connections;
 using MetaStore.Net.Wire;
@@ -69,7 +68,7 @@ internal sealed class HandshakeTarget : FuzzTarget
 
     private static string ReadHello(byte[] bytes, byte cut)
     {
-        Hello hello = Pieces.Finished(HandshakeIo.ReadHelloAsync(PipeReader.Create(Pieces.Cut(bytes, cut)), CancellationToken.None));
+        Hello hello = Pieces.Finished(HandshakeIo.ReadHelloAsync(Pieces.Body(bytes, cut), CancellationToken.None));
         var again = new byte[Hello.Size];
         hello.Write(again);
         FuzzFailure.UnlessEqual(Shape.Hex(bytes.AsSpan(0, Hello.Size)), Shape.Hex(again), "a hello that was read is written otherwise");
@@ -92,7 +91,7 @@ internal sealed class HandshakeTarget : FuzzTarget
 
     private static string ReadWelcome(byte[] bytes, byte cut)
     {
-        Welcome welcome = Pieces.Finished(HandshakeIo.ReadWelcomeAsync(PipeReader.Create(Pieces.Cut(bytes, cut)), CancellationToken.None));
+        Welcome welcome = Pieces.Finished(HandshakeIo.ReadWelcomeAsync(Pieces.Body(bytes, cut), CancellationToken.None));
         Welcome plain = welcome with { Text = string.Empty };
         var again = new byte[Welcome.Size];
         plain.Write(again);

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
@@ -76,7 +75,7 @@ internal sealed class JsonTarget : FuzzTarget
     {
         var read = new List<IMessage>();
         var served = new ServedMethod(new StreamMethod(method.Path, method.Request.Parser, takesOneRequest: !isMany, (_, _, _) => Task.CompletedTask), new RpcCounters());
-        var requests = new JsonRequests(PipeReader.Create(Pieces.Cut(body, cut)), served, method.Request, MessageBytesMax);
+        var requests = new JsonRequests(Pieces.Body(body, cut), served, method.Request, MessageBytesMax);
         string end = "end";
         try
         {

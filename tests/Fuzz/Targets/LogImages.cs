@@ -65,7 +65,8 @@ internal static class LogOpening
     /// <summary>What was recovered; null, with the refusal, where the log was refused by name.</summary>
     public static (string? Recovered, bool WasCut, string Refusal) Try(FaultyDisk disk)
     {
-        bool isSound = WalInspector.Inspect(disk, TestLog.Directory).IsSound;
+        // That there are no snapshots, which the log's marks speak of, is a finding about the directory.
+        bool isSound = !WalInspector.Inspect(disk, TestLog.Directory).Findings.Any(finding => finding.IsDamage && finding.File != TestLog.Directory);
         try
         {
             WalRecovery recovery;

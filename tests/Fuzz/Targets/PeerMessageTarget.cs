@@ -76,7 +76,7 @@ internal sealed class PeerMessageTarget : FuzzTarget
         PeerFrame frame = PeerFrame.Read(bytes);
         Message message = frame.Message;
         FuzzFailure.UnlessEqual(Shape.Hex(bytes.Span[GroupBytes..]), Shape.Hex(Write(message)), "a message that was read is written otherwise");
-        return $"{message.Kind} {MessageCheck.IsWellFormed(message)} {Shape.Size(message.Entries.Count)}{Shape.Size(message.Membership.Length)}{Shape.Size(message.Chunk.Length)} {message.Reject}{message.IsTransfer}";
+        return $"{message.Kind} {MessageCheck.IsWellFormed(message)} {Shape.Size(message.Entries.Count)}{message.Membership.Length > 0}{message.Chunk.Length > 0} {message.Reject}";
     }
 
     private static string ReadMembership(ReadOnlyMemory<byte> bytes)

@@ -79,10 +79,10 @@ internal sealed class WireRequestTarget : FuzzTarget
 
     private static string Sketch(object? request) => request switch
     {
-        PutRequest put => $"put {put.ReturnPrevious}{put.IgnoreLease}{put.IgnoreValue} {Shape.Size(put.Key.Length)}{Shape.Size(put.Value.Length)}{Shape.Size(put.TimeToLive.Ticks)}",
-        RangeRequest range => $"range {range.SortTarget}{range.SortOrder}{range.CountOnly}{range.Serializable} {Shape.Size(range.Key.Length)}{Shape.Size(range.StalenessMax.Ticks)}{range.MinModRevision.Value != 0}",
+        PutRequest put => $"put {put.ReturnPrevious}{put.IgnoreLease}{put.IgnoreValue} {Shape.Size(put.Key.Length)}{Shape.Size(put.Value.Length)}{put.TimeToLive > TimeSpan.Zero}",
+        RangeRequest range => $"range {Enum.IsDefined(range.SortTarget)}{range.CountOnly}{range.Serializable} {Shape.Size(range.Key.Length)}{range.StalenessMax > TimeSpan.Zero}{range.MinModRevision.Value != 0}",
         DeleteRangeRequest delete => $"delete {delete.ReturnPrevious} {Shape.Size(delete.Key.Length)}",
-        TxnRequest txn => $"txn {Shape.Size(txn.Compare.Count)}{string.Join(' ', txn.Success.Concat(txn.Failure).Take(3).Select(Sketch))}",
+        TxnRequest txn => $"txn {Shape.Size(txn.Compare.Count)}{string.Join(' ', txn.Success.Concat(txn.Failure).Take(3).Select(operation => operation.GetType().Name[0]))}",
         SessionRequest session => $"session {Sketch(session.Request)}",
         ClusterCall call => $"members {call.Change?.GetType().Name}",
         WatchRequest watch => $"watch {watch.Predicates.Count} {Shape.Size(watch.Key.Length)}",
