@@ -12,8 +12,11 @@ public sealed record EtcdServerOptions
     /// <summary>Connections at a time; those beyond are closed at once. 1 or more. Whoever sets it leaves open files for the store itself, which must not run out of them.</summary>
     public int ConnectionsMax { get; init; } = 100_000;
 
-    /// <summary>Calls under way on one connection, at most. 1 or more.</summary>
-    public int StreamsPerConnectionMax { get; init; } = 1 << 16;
+    /// <summary>
+    /// Calls under way on one connection, at most; a client that is well made waits with further ones. Twice as many may be in memory: a client that resets its calls does not wait until they are
+    /// done with. 1 or more.
+    /// </summary>
+    public int StreamsPerConnectionMax { get; init; } = 1 << 13;
 
     /// <summary>How long a new connection may take to show what it speaks. More than 0.</summary>
     public TimeSpan FirstBytesTimeout { get; init; } = TimeSpan.FromSeconds(10);

@@ -84,11 +84,11 @@ internal sealed class RawHttp2 : IAsyncDisposable
         }
     }
 
-    /// <summary>Why the connection was ended; null where nothing was said of that.</summary>
-    public async Task<int?> HearWhyItEndedAsync()
+    /// <summary>Why the connection was ended; null where nothing was said of that, or, if that is enough, a ping was answered.</summary>
+    public async Task<int?> HearWhyItEndedAsync(bool untilPong = false)
     {
         int? why = null;
-        while (await HearAsync() is { } frame)
+        while (await HearAsync() is { } frame && !(untilPong && frame.Type == Http2Frame.Ping))
         {
             why = frame.Type == Http2Frame.GoAway ? frame.Error : why;
         }
