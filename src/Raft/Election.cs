@@ -28,7 +28,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     {
         state.ElectionElapsed++;
 
-        // A voter alone has nobody to wait for: no leader can exist that it might disturb.
+        // A voter alone has nobody to wait for: a leader that it might disturb has removed itself, and has no lease.
         bool isAlone = state.Role == Role.Follower && state.Quorum.IsSingle;
         int timeout = state.ElectionTimeout + Precedence.ExtraTicks(state.Membership, state.Id, state.Options.ElectionTicks);
         if (isAlone || state.ElectionElapsed >= timeout)

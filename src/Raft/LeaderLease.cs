@@ -7,7 +7,8 @@ namespace MetaStore.Raft;
 /// made short enough for clocks that run at different rates.
 /// <para>
 /// The lease is lost with the office, for good in this term once leadership was to be handed over (whoever was asked to stand may do so
-/// at any later time, and voters answer it), and until a new round is answered when the membership changes.
+/// at any later time, and voters answer it), and until a new round is answered when the membership changes. A leader that is no voter any more has none: the voters need not ask
+/// it, and where there is only one left, that one stands at once.
 /// </para>
 /// </summary>
 internal sealed class LeaderLease(NodeState state)
@@ -54,7 +55,7 @@ internal sealed class LeaderLease(NodeState state)
     public ulong BeginRound()
     {
         _lastRound++;
-        if (!_isForfeited)
+        if (!_isForfeited && state.Membership.IsVoter(state.Id))
         {
             _sent.Enqueue((_lastRound, state.Now));
             Count(); // An only voter needs nobody's answer.

@@ -185,7 +185,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         return true;
     }
 
-    /// <summary>The last acts of a leader that is no voter any more: what is committed is told, and the best of the voters stands at once.</summary>
+    /// <summary>The last acts of a leader that is no voter any more, or has lost its majority: what is committed is told, and the best of the voters stands at once.</summary>
     public void Resign()
     {
         replication.Flush();

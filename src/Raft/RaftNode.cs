@@ -173,6 +173,8 @@ public sealed class RaftNode
         switch (_leadership.Tick())
         {
             case OfficeState.Lost:
+                // It may still be heard, though it hears nobody: then a successor need not wait for its own election timeout.
+                _leadership.Resign();
                 _roles.BecomeFollower(_state.Term, NodeId.None);
                 break;
             case OfficeState.ToRenew:
@@ -408,7 +410,10 @@ public sealed class RaftNode
         return true;
     }
 
-    /// <summary>Wraps a piece of a snapshot for a peer, in the current term. Null: this member does not lead (any more).</summary>
+    /// <summary>
+    /// Wraps a piece of a snapshot for a peer, in the current term. Null: it is of no use (any more), because this member does not lead, the peer is no member, or it has by
+    /// now all that the snapshot holds.
+    /// </summary>
     /// <param name="to">The peer that <see cref="Ready.SnapshotsToSend"/> named.</param>
     /// <param name="snapshot">The snapshot the piece is of; committed.</param>
     /// <param name="offset">Where the piece begins, in bytes.</param>
@@ -417,13 +422,13 @@ public sealed class RaftNode
     public Message? MakeSnapshotChunk(NodeId to, SnapshotMetadata snapshot, ulong offset, ulong length, ReadOnlyMemory<byte> chunk)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
-        if (_state.Role != Role.Leader)
+        if (_state.Role != Role.Leader || _replication.Find(to) is not { } peer || peer.Match >= snapshot.Index)
         {
             return null;
         }
 
         Invariant.Check(snapshot.Index <= _state.Log.Commit, $"Snapshot of {snapshot.Index} to be sent, but only {_state.Log.Commit} is committed.");
-        _replication.Find(to)?.RaisePendingSnapshot(snapshot.Index);
+        peer.RaisePendingSnapshot(snapshot.Index);
         return new Message
         {
             Kind = MessageKind.SnapshotChunk,

@@ -119,6 +119,28 @@ public sealed class SnapshotTransferTests
         Array.ForEach(peers, peer => peer.Dispose());
     }
 
+    /// <summary>A peer that caught up from the log meanwhile needs no snapshot, and keeps nobody waiting who does.</summary>
+    [Fact]
+    public void WhatIsOfNoUseAnyMore_IsCancelled_AndMakesRoom()
+    {
+        using SnapshotTransfers transfers = Make(s_options with { TransfersMax = 1 });
+        using var caughtUp = new Peer(2);
+        using var behind = new Peer(3);
+        transfers.Begin(caughtUp.Id, isWitness: false, indexMin: Index);
+        transfers.Begin(behind.Id, isWitness: false, indexMin: Index);
+        Assert.Equal(caughtUp.Id, Assert.Single(Send(transfers)).To);
+
+        transfers.Cancel(caughtUp.Id, Index - 1); // of a transfer before this one
+        transfers.Cancel(behind.Id, Index); // it waits, and nothing was sent of it yet
+        Assert.Empty(Send(transfers));
+
+        transfers.Cancel(caughtUp.Id, Index);
+        Exchange(transfers, behind, pieces: int.MaxValue);
+        Assert.Equal(Index, behind.Received!.Info.Index);
+        Assert.Equal([(caughtUp.Id, false), (behind.Id, true)], _reported.OfType<SnapshotEvent.TransferEnded>().Select(end => (end.To, end.Succeeded)));
+        Assert.True(transfers.IsEmpty);
+    }
+
     [Fact]
     public void AWitness_GetsOnePieceWithoutABody_AndMakesTheFileItself()
     {

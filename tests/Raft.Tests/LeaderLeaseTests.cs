@@ -148,6 +148,22 @@ public sealed class LeaderLeaseTests
         AssertAnswers(leader);
     }
 
+    /// <summary>The voter that is left stands as soon as it knows that it is the only one, whatever it answered a moment ago.</summary>
+    [Fact]
+    public void ALeaderThatRemovesItself_HasNoLease_ThoughItGoesOnUntilThatIsCommitted()
+    {
+        RaftNode leader = Leader(2);
+        Confirm(leader, sentAt: 1000, from: 2);
+        AssertAnswers(leader);
+
+        Assert.Equal(MembershipResult.Accepted, leader.ChangeMembership(new Membership([new(2)])));
+        Confirm(leader, sentAt: 1001, from: 2);
+
+        Assert.Equal(Role.Leader, leader.Role);
+        AssertAsks(leader);
+        Assert.Equal(0, leader.UnansweredRounds);
+    }
+
     [Fact]
     public void AMemberThatRestarts_KeepsSilenceForAnElectionTimeout()
     {

@@ -212,6 +212,40 @@ public sealed class PartsTests
         Assert.Equal(new LogIndex(11), bench.Node.FirstIndex);
     }
 
+    /// <summary>It may be deaf and not mute: whoever has most of the log is asked to stand, once, in its term.</summary>
+    [Fact]
+    public void ALeaderThatHearsNobody_NamesItsSuccessor()
+    {
+        NodeBench bench = new NodeBench(3).Lead().Sync();
+        bench.Node.Propose(default);
+        bench.Sync();
+        bench.Step(NodeBench.From(3, MessageKind.AppendReply, 1) with { Index = new LogIndex(2) });
+        while (bench.Node.Role == Role.Leader)
+        {
+            bench.Tick(1).Take();
+        }
+
+        Message asked = Assert.Single(bench.Sent, message => message.Kind == MessageKind.TimeoutNow);
+        Assert.Equal((new NodeId(3), new Term(1)), (asked.To, asked.Term));
+    }
+
+    /// <summary>A piece is for those who lack what the snapshot holds: not for who got it from the log meanwhile, nor for who is no member.</summary>
+    [Fact]
+    public void APieceOfASnapshot_IsMadeForThoseWhoNeedIt()
+    {
+        NodeBench bench = LeaderOfTenEntries(held: 4, isActive: true);
+        bench.Node.AdvanceApplied(new LogIndex(10));
+        var snapshot = new SnapshotMetadata(new LogIndex(5), new Term(1), bench.Node.Membership);
+        bench.Node.Compact(snapshot);
+        Message? ToPeer(ulong peer) => bench.Node.MakeSnapshotChunk(new NodeId(peer), snapshot, offset: 0, length: 1, new byte[1]);
+        Assert.Equal(new NodeId(3), ToPeer(3)?.To);
+        Assert.Null(ToPeer(2));
+        Assert.Null(ToPeer(4));
+
+        bench.Step(NodeBench.From(3, MessageKind.AppendReply, 1) with { Index = new LogIndex(5) });
+        Assert.Null(ToPeer(3));
+    }
+
     /// <summary>Member 2 has all, member 3 the first <paramref name="held"/>, and has been silent since, or not. The entries have no data.</summary>
     private static NodeBench LeaderOfTenEntries(ulong held, bool isActive)
     {

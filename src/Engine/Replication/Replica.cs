@@ -559,7 +559,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
                     _raft.Compact(ToMetadata(taken.Info), catchUpBytes: taken.CatchUpBytes);
                     break;
                 case SnapshotEvent.ChunkToSend chunk:
-                    SendIfCurrent(_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk));
+                    SendOrCancel(chunk);
                     break;
                 case SnapshotEvent.ChunkAnswer answer:
                     SendIfCurrent(_raft.MakeSnapshotChunkReply(answer.To, answer.Index, answer.BytesHeld, answer.Reject));
@@ -610,6 +610,18 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     private void SendPayload(NodeId to, MessageKind kind, byte[] payload) =>
         _parts.Transport.Send(_parts.Group, new Message { Kind = kind, From = _raft.Id, To = to, Chunk = payload });
+
+    private void SendOrCancel(SnapshotEvent.ChunkToSend chunk)
+    {
+        if (_raft.MakeSnapshotChunk(chunk.To, ToMetadata(chunk.Info), chunk.Offset, chunk.Length, chunk.Chunk) is { } message)
+        {
+            _parts.Transport.Send(_parts.Group, message);
+        }
+        else
+        {
+            _parts.Snapshots.Cancel(chunk.To, chunk.Info.Index);
+        }
+    }
 
     private void SendIfCurrent(Message? message)
     {

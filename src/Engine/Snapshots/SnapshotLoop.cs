@@ -101,6 +101,9 @@ internal sealed class SnapshotLoop : ILoop
     /// <summary>Sends a snapshot that reaches to <paramref name="indexMin"/> at least, where the log goes on; to a witness, no more of it than its head.</summary>
     public void Send(NodeId peer, bool isWitness, ulong indexMin) => Post(() => _transfers.Begin(peer, isWitness, indexMin));
 
+    /// <summary>The peer has no use for the snapshot of that index (any more).</summary>
+    public void Cancel(NodeId peer, ulong index) => Post(() => _transfers.Cancel(peer, index));
+
     /// <summary>A piece from the leader, or a peer's answer to one, that passed Raft's checks.</summary>
     public void Deliver(Message message) => Post(() => Handle(message));
 

@@ -63,6 +63,16 @@ internal sealed class SnapshotTransfers : IDisposable
         StartWaiting();
     }
 
+    /// <summary>Ends the transfer of the snapshot of that index, if it is still the one that is under way to the peer.</summary>
+    public void Cancel(NodeId peer, ulong index)
+    {
+        if (_running.TryGetValue(peer, out SnapshotTransfer? transfer) && transfer.Info.Index == index)
+        {
+            End(transfer, succeeded: false);
+            transfer.Dispose();
+        }
+    }
+
     /// <summary>There is a newer snapshot, which may be what some wait for.</summary>
     public void SnapshotTaken()
     {

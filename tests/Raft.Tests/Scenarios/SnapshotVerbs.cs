@@ -43,7 +43,7 @@ internal sealed class SnapshotVerbs : IVerbs
         }
         else
         {
-            cluster.Print("not the leader");
+            cluster.Print("none: it does not lead, or the peer has it all");
         }
     }
 
