@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using MetaStore.Engine;
 using MetaStore.Testing.Grpc;
 
@@ -72,7 +73,7 @@ internal sealed class GrpcChaosClient : IChaosClient
         {
             throw new MetaStoreException(MetaStoreError.ConnectionLost, $"There is no connection: {e.Message}", Outcome.NotApplied, e);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception e) when (e is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
             throw new MetaStoreException(MetaStoreError.ConnectionLost, $"No answer came: {e.Message}", Outcome.Unknown, e);
         }

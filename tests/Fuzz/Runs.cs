@@ -8,8 +8,8 @@ namespace MetaStore.Fuzz;
 internal sealed class Runs(Arguments arguments, TextWriter output)
 {
     /// <summary>Of one run, this many new inputs of a target are kept: the smallest. More would be of little use, and make the tree heavy.</summary>
-    private const int KeptMax = 24;
-    private const int KeptBytesMax = 1024;
+    private const int KeptMax = 12;
+    private const int KeptBytesMax = 256;
 
     private readonly CorpusFolder _found = new(CorpusFolder.Artifacts);
 

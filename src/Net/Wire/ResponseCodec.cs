@@ -335,6 +335,11 @@ internal static class ResponseCodec
     private static RangeResponse ReadRange(ref WireReader reader, ResponseHeader header)
     {
         byte flags = reader.ReadFlags(Flag | StalenessFlag | NotStaleFlag, "range.flags");
+        if ((flags & (StalenessFlag | NotStaleFlag)) == (StalenessFlag | NotStaleFlag))
+        {
+            throw new WireFormatException("range.flags: an answer is either not stale or has an age.");
+        }
+
         return new RangeResponse
         {
             Header = header,

@@ -10,7 +10,7 @@ internal abstract class FuzzTarget : IDisposable
     public virtual int BytesMax => 4096;
 
     /// <summary>Fresh inputs that the tests run; fewer where one takes long.</summary>
-    public virtual int TestInputs => 2_000;
+    public virtual int TestInputs => 1_000;
 
     /// <summary>Pieces that mean something to the reader.</summary>
     public virtual IReadOnlyList<byte[]> Words => [];

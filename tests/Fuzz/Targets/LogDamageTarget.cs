@@ -21,7 +21,7 @@ internal sealed class LogDamageTarget : FuzzTarget
 
     public override int BytesMax => 1 + (EditsMax * EditBytes);
 
-    public override int TestInputs => 1_500;
+    public override int TestInputs => 500;
 
     public override IEnumerable<byte[]> Seeds()
     {

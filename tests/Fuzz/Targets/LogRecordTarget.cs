@@ -21,7 +21,7 @@ internal sealed class LogRecordTarget : FuzzTarget
 
     public override int BytesMax => 2048;
 
-    public override int TestInputs => 1_500;
+    public override int TestInputs => 500;
 
     public override IEnumerable<byte[]> Seeds()
     {

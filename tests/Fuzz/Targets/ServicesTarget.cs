@@ -35,7 +35,7 @@ internal sealed class ServicesTarget : FuzzTarget
 
     public override int BytesMax => 1024;
 
-    public override int TestInputs => 300;
+    public override int TestInputs => 100;
 
     public override IReadOnlyList<byte[]> Words { get; } = [.. SeedMessages.All.Select(seed => Call(seed.Path, seed.Message)), [0x0a, 0x01, 0x61], [0x12, 0x01, 0x00]];
 

@@ -25,7 +25,7 @@ internal sealed class SnapshotFileTarget : FuzzTarget
 
     public override int BytesMax => 3 + (EditsMax * EditBytes);
 
-    public override int TestInputs => 1_000;
+    public override int TestInputs => 300;
 
     public override IEnumerable<byte[]> Seeds()
     {

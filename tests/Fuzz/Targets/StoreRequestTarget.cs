@@ -38,7 +38,7 @@ internal sealed class StoreRequestTarget : FuzzTarget
             (StoreRequest request, int length) = AllocationBudget.Hold(input.Length, AllocationFactor, () => (StoreRequestCodec.Read(input, out int bytesRead), bytesRead));
             FuzzFailure.Unless(length > 0 && length <= input.Length, $"{length} bytes were read of {input.Length}");
             byte[] written = Write(request);
-            FuzzFailure.Unless(written.Length == length, $"{length} bytes were read, {written.Length} are written");
+            FuzzFailure.UnlessEqual(Shape.Hex(input.Span[..length]), Shape.Hex(written), "what was read is written as other bytes");
             StoreRequest again = StoreRequestCodec.Read(written, out _);
             FuzzFailure.UnlessEqual(Samples.Show(request), Samples.Show(again), "what was read, written and read, is another");
             return $"{Sketch(request)} {Shape.Size(length)} {length == input.Length}";

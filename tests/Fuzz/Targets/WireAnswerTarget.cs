@@ -6,7 +6,7 @@ using MetaStore.Raft;
 
 namespace MetaStore.Fuzz.Targets;
 
-/// <summary>A body that a server sends: what a client reads of it is an answer, or is refused, and one that was read, written and read is the same. Input: kind u8, body.</summary>
+/// <summary>A body that a server sends: what a client reads of it is an answer, or is refused, and one that was read is written as the same bytes, and read as the same. Input: kind u8, body.</summary>
 internal sealed class WireAnswerTarget : FuzzTarget
 {
     private const int AllocationFactor = 24;
@@ -43,7 +43,9 @@ internal sealed class WireAnswerTarget : FuzzTarget
         try
         {
             object answer = AllocationBudget.Hold(body.Length, AllocationFactor, () => Read(kind, body));
-            object again = Read(kind, Write(kind, answer));
+            byte[] written = Write(kind, answer);
+            object again = Read(kind, written);
+            FuzzFailure.Unless(written.Length != body.Length || body.Span.SequenceEqual(written), $"what was read is written as other bytes: {Shape.Hex(body.Span)} {Shape.Hex(written)}");
             FuzzFailure.UnlessEqual(Show(answer), Show(again), "what was read, written and read, is another");
             return $"{kind} {answer.GetType().Name} {Shape.Size(body.Length)} {(answer as SessionResponse)?.Answer.GetType().Name} {ResponseCodec.HoldsNoBytes(kind, body.Length)}";
         }

@@ -5,7 +5,7 @@ using MetaStore.Net.Wire;
 
 namespace MetaStore.Fuzz.Targets;
 
-/// <summary>A body of a request of the binary protocol: it is one or it is refused, and one that was read, written and read is the same. Input: kind u8, body.</summary>
+/// <summary>A body of a request of the binary protocol: it is one or it is refused, and one that was read is written as the same bytes (or fewer, where fields with nothing in them were sent) and read as the same. Input: kind u8, body.</summary>
 internal sealed class WireRequestTarget : FuzzTarget
 {
     private const int OperationsMax = 64;
@@ -35,7 +35,9 @@ internal sealed class WireRequestTarget : FuzzTarget
         try
         {
             (object? request, uint number) = AllocationBudget.Hold(body.Length, AllocationFactor, () => Read(kind, body));
-            (object? again, uint numberAgain) = Read(kind, Write(kind, request, number));
+            byte[] written = Write(kind, request, number);
+            (object? again, uint numberAgain) = Read(kind, written);
+            FuzzFailure.Unless(written.Length != body.Length || body.Span.SequenceEqual(written), $"what was read is written as other bytes: {Shape.Hex(body.Span)} {Shape.Hex(written)}");
             FuzzFailure.UnlessEqual($"{number} {Samples.Show(request)}", $"{numberAgain} {Samples.Show(again)}", "what was read, written and read, is another");
             return $"{kind} {Sketch(request)}";
         }
