@@ -1,7 +1,9 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using Google.Protobuf;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Messages;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 
 namespace MetaStore.Etcd.Tests.Grpc;
@@ -99,6 +101,22 @@ public class GrpcPartsTests
         var refused = Assert.Throws<RpcException>(() => MessageFrame.TryTake(ref buffer, 10, out _));
 
         Assert.Equal((StatusCode.Internal, message), (refused.Code, refused.Message));
+    }
+
+    [Theory]
+    [InlineData("12FFFFFFFF07")]
+    [InlineData("0A02080112FFFFFFFF07")]
+    [InlineData("12061A04FFFFFFFF")]
+    public async Task ALengthInsideThatNothingHolds_IsTheMessagesFault(string body)
+    {
+        byte[] message = Convert.FromHexString(body);
+        var reader = new MessageReader(
+            PipeReader.Create(new ReadOnlySequence<byte>([0, 0, 0, 0, (byte)message.Length, .. message])), TxnRequest.Parser, 1000, new RpcCounters());
+
+        var refused = await Assert.ThrowsAsync<RpcException>(() => reader.ReadAsync(CancellationToken.None).AsTask());
+
+        Assert.Equal(StatusCode.Internal, refused.Code);
+        Assert.StartsWith("grpc: error unmarshalling request: ", refused.Message, StringComparison.Ordinal);
     }
 
     private static byte[] Frame(IMessage message)

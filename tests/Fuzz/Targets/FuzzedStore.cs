@@ -71,12 +71,9 @@ internal sealed class FuzzedStore : IDisposable
             Wait(_node.GrantLeaseAsync(new LeaseGrantRequest(3600, Lease)));
         }
 
-        DeleteRangeResponse deleted = Wait(_node.DeleteRangeAsync(new DeleteRangeRequest { Key = s_first, RangeEnd = s_first }));
+        Wait(_node.DeleteRangeAsync(new DeleteRangeRequest { Key = s_first, RangeEnd = s_first }));
         PutResponse put = Wait(_node.PutAsync(new PutRequest { Key = "a"u8.ToArray(), Value = "1"u8.ToArray() }));
-        if (deleted.Deleted > 0)
-        {
-            Wait(_node.CompactAsync(new CompactRequest(put.Header.Revision)));
-        }
+        Wait(_node.CompactAsync(new CompactRequest(put.Header.Revision)));
 
         PutRequest[] puts = [new() { Key = "a"u8.ToArray(), Value = "22"u8.ToArray() }, new() { Key = "b"u8.ToArray(), Value = new byte[40] }, new() { Key = "c"u8.ToArray(), LeaseId = Lease }];
         _base = Wait(_node.TxnAsync(new TxnRequest { Success = puts })).Header.Revision.Value;

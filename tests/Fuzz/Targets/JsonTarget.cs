@@ -65,7 +65,7 @@ internal sealed class JsonTarget : FuzzTarget
             CheckRoundTrip(message);
             return $"{method.Path} {kind} {Skeleton.Of(message)}";
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception e) when (e is InvalidProtocolBufferException or IndexOutOfRangeException) // the latter is a fault of the parser
         {
             return "no protobuf";
         }

@@ -97,7 +97,7 @@ internal sealed class ServicesTarget : FuzzTarget
         {
             return method.Request.Parser.ParseFrom(bytes.Span);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception e) when (e is InvalidProtocolBufferException or IndexOutOfRangeException) // the latter is a fault of the parser
         {
             return null;
         }
