@@ -22,13 +22,16 @@ internal sealed class LeaderLease(NodeState state)
     private bool _isForfeited;
 
     /// <summary>Whether nobody else can lead now, by the driver's clock as it was last told (<see cref="RaftNode.SetTime"/>).</summary>
-    public bool IsValid => (_isHeld && !_isForfeited && state.Now < _heldFrom + state.Options.LeaseDuration) || KnownBugs.LeaderReadsWithoutAsking;
+    public bool IsValid => IsValidAt(state.Now);
 
     /// <summary>The number of the last round of heartbeats.</summary>
     public ulong LastRound => _lastRound;
 
     /// <summary>Rounds that wait for a majority's answer.</summary>
     public int Unanswered => _sent.Count;
+
+    /// <summary>The same at any moment that has not passed yet.</summary>
+    public bool IsValidAt(long now) => (_isHeld && !_isForfeited && now < _heldFrom + state.Options.LeaseDuration) || KnownBugs.LeaderReadsWithoutAsking;
 
     /// <summary>Takes office: nothing is known yet.</summary>
     public void Open()
@@ -55,7 +58,7 @@ internal sealed class LeaderLease(NodeState state)
     public ulong BeginRound()
     {
         _lastRound++;
-        if (!_isForfeited && state.Membership.IsVoter(state.Id))
+        if (!_isForfeited && (state.Membership.IsVoter(state.Id) || KnownBugs.RemovedLeaderHasLease))
         {
             _sent.Enqueue((_lastRound, state.Now));
             Count(); // An only voter needs nobody's answer.

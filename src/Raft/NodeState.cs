@@ -83,10 +83,19 @@ internal sealed class NodeState
     public bool HasLiveLeader => SilenceLeft > 0 || (!Leader.IsNone && ElectionElapsed < Options.ElectionTicks);
 
     /// <summary>
-    /// Ticks after a restart in which no election is answered: before it, this node may have answered a heartbeat, and its leader may
-    /// count on that.
+    /// Ticks in which no election is answered, since a leader was heard of, or since a restart, before which this node may have answered a heartbeat: the leader counts on
+    /// that for its lease, whatever terms are heard of meanwhile. 0 where there are no leases.
     /// </summary>
     public int SilenceLeft { get; set; }
+
+    /// <summary>A leader was heard of, and may count on this node for so many ticks.</summary>
+    public void PromiseSilence(int ticks)
+    {
+        if (Options.LeaseDuration > 0)
+        {
+            SilenceLeft = ticks;
+        }
+    }
 
     /// <summary>The group sleeps, as far as this node knows: no time passes for it.</summary>
     public bool IsQuiescent { get; set; }

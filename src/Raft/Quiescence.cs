@@ -25,6 +25,7 @@ internal sealed class Quiescence(NodeState state, Replication replication, Leade
         {
             roles.RestartElectionTimer();
             state.ElectionElapsed = Math.Min(LeaderSilentTicks, state.Options.ElectionTicks);
+            state.PromiseSilence(state.Options.ElectionTicks - state.ElectionElapsed);
         }
     }
 

@@ -137,6 +137,9 @@ public sealed class RaftNode
     /// <summary>Reads of this member that have not been answered or given up.</summary>
     internal int PendingReads => _leaderReads.Count + _forwardedReads.Count;
 
+    /// <summary>Whether this member would answer reads at that moment, by its own clock, without asking anybody.</summary>
+    public bool HoldsLeaseAt(long now) => _state.Role == Role.Leader && _leaderLease.IsValidAt(now);
+
     /// <summary>Rounds of heartbeats that the lease would count from, were they answered.</summary>
     internal int UnansweredRounds => _leaderLease.Unanswered;
 

@@ -70,6 +70,11 @@ internal sealed class RoleSwitch(NodeState state, Leadership leadership, Forward
         state.Role = role;
         state.Leader = leader;
         state.IsQuiescent = false;
+        if (!leader.IsNone && leader != state.Id)
+        {
+            state.PromiseSilence(state.Options.ElectionTicks);
+        }
+
         RestartElectionTimer();
     }
 }

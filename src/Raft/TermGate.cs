@@ -84,6 +84,7 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
         else
         {
             state.ElectionElapsed = 0;
+            state.PromiseSilence(state.Options.ElectionTicks);
         }
     }
 

@@ -582,4 +582,28 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A follower that promised its leader to elect nobody else forgets it with any message of a higher term.</summary>
+    public const bool HigherTermEndsThePromise =
+#if KNOWN_BUG_95
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A leader that removed itself has a lease from those who are left, of which a single one waits for nobody.</summary>
+    public const bool RemovedLeaderHasLease =
+#if KNOWN_BUG_96
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>Any membership that is committed where a change was proposed passes for that change.</summary>
+    public const bool AnyMembershipIsTheChange =
+#if KNOWN_BUG_97
+        true;
+#else
+        false;
+#endif
 }

@@ -110,6 +110,18 @@ public sealed class RefusalTests : IDisposable
     public async Task A_wrong_flag() =>
         Assert.Contains("--data-dri is no flag of \"metastore serve\". Did you mean --data-dir?", await AssertRefusedAsync(2, ["--data-dri", "x"]));
 
+    [Theory]
+    [InlineData("http://127.0.0.1:24817", "http://127.0.0.1:24817")]
+    [InlineData("http://0.0.0.0:24817", "http://127.0.0.1:24817")]
+    [InlineData("http://127.0.0.1:24819", "http://127.0.0.1:24817,http://127.0.0.1:24817")]
+    public async Task A_port_for_two(string peers, string clients)
+    {
+        string errors = await AssertRefusedAsync(2, ["--data-dir", _directory.Of("data"), "--listen-peer-urls", peers, "--listen-client-urls", clients]);
+        Assert.Contains("--listen-client-urls names 127.0.0.1:24817, and --listen-", errors);
+        Assert.Contains("each must have a port of its own", errors);
+        Assert.False(Directory.Exists(_directory.Of("data")));
+    }
+
     [Fact]
     public async Task A_port_in_use()
     {

@@ -103,6 +103,49 @@ public sealed class SessionTests
         Assert.Equal("@3 count 1 k=a(c2 m3 v2 l0)", node.Run(new RangeRequest { Key = Bytes("k") }));
     }
 
+    /// <summary>What is applied stays so, and a repeat is told the same.</summary>
+    [Fact]
+    public void AnAnswerTooLargeToGive_IsNamed_AndItsRequestIsAppliedAllTheSame()
+    {
+        using var node = new SteppedNode();
+        ulong session = Open(node);
+        const int ValueBytes = 1 << 20;
+        const int Keys = StoreLimits.AnswerBytesMax / ValueBytes; // with the keys themselves it is a few bytes more than may be
+        for (int i = 0; i < Keys; i++)
+        {
+            node.Wait(node.Core.PutAsync(new PutRequest { Key = Bytes($"k{i:00}"), Value = new byte[ValueBytes] }));
+        }
+
+        var all = new RangeRequest { Key = Bytes("k"), RangeEnd = Bytes("l") };
+        RangeRequest sorted = all with { SortTarget = SortTarget.ModRevision };
+        RangeRequest half = all with { Limit = Keys / 2 };
+        PutRequest put = Put("x", "1");
+        TxnRequest[] tooMuch =
+        [
+            new TxnRequest { Success = [put, all] }, new TxnRequest { Success = [put, sorted] }, new TxnRequest { Success = [put, half, half, half with { Limit = 1 }] },
+            new TxnRequest { Success = [new TxnRequest { Success = [half] }, half, put, new RangeRequest { Key = Bytes("k00") }] },
+        ];
+        int written = 0;
+        foreach (TxnRequest txn in tooMuch)
+        {
+            MetaStoreException refusal = Assert.Throws<MetaStoreException>(() => node.Wait(node.Core.TxnAsync(txn)));
+            Assert.Equal((MetaStoreError.ResponseTooLarge, Outcome.Unknown), (refusal.Error, refusal.Outcome));
+            Assert.StartsWith("the request was applied", refusal.Message, StringComparison.Ordinal);
+            Assert.Equal(++written, node.Wait(node.Core.RangeAsync(new RangeRequest { Key = Bytes("x") })).Items.Single().Version);
+        }
+
+        MetaStoreException read = Assert.Throws<MetaStoreException>(() => node.Wait(node.Core.TxnAsync(new TxnRequest { Success = [half, half, half with { Limit = 1 }] })));
+        Assert.Equal((MetaStoreError.ResponseTooLarge, Outcome.NotApplied), (read.Error, read.Outcome));
+        Assert.Equal(2, node.Wait(node.Core.TxnAsync(new TxnRequest { Success = [put, half, half with { Limit = 5 }] })).Responses.Skip(1).Count(part => part is RangeResponse { Items.Count: > 4 }));
+
+        SessionRequest delete = Request(session, 1, new DeleteRangeRequest { Key = Bytes("k"), RangeEnd = Bytes("l"), ReturnPrevious = true });
+        Assert.Equal(MetaStoreError.ResponseTooLarge, Fails(node, delete));
+        Assert.Equal(0, node.Wait(node.Core.RangeAsync(all)).Count);
+        node.Wait(node.Core.PutAsync(Put("k", "2")));
+        Assert.Equal(MetaStoreError.ResponseTooLarge, Fails(node, delete));
+        Assert.Equal(1, node.Wait(node.Core.RangeAsync(all)).Count);
+    }
+
     [Fact]
     public void ASessionThatAcknowledgesNothing_IsStopped()
     {

@@ -11,6 +11,8 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 {
     private const int Size = 3;
 
+    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(20);
+
     private readonly FaultyDisk[] _disks = [.. Enumerable.Range(0, Size).Select(i => new FaultyDisk(new Random(i)))];
     private readonly NodeCore[] _nodes = new NodeCore[Size];
     private readonly Queue<(NodeId To, GroupId Group, Message Message)> _wire = new();
@@ -30,6 +32,9 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
     }
 
     public IReadOnlyList<NodeCore> Nodes => _nodes;
+
+    /// <summary>Messages that get lost on their way.</summary>
+    public Func<NodeId, Message, bool> IsLost { get; set; } = (_, _) => false;
 
     protected override IMetaStore Door => _nodes[_turn = (_turn + 1) % Size];
 
@@ -63,8 +68,11 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
             while (_wire.TryDequeue(out (NodeId To, GroupId Group, Message Message) sent))
             {
-                _nodes[(int)sent.To.Value - 1].Receive(sent.Group, sent.Message);
-                worked = true;
+                if (!IsLost(sent.To, sent.Message))
+                {
+                    _nodes[(int)sent.To.Value - 1].Receive(sent.Group, sent.Message);
+                    worked = true;
+                }
             }
         }
     }
@@ -81,6 +89,26 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
     }
 
     public void Dispose() => Array.ForEach(_nodes, node => node.Dispose());
+
+    /// <summary>Lets time pass.</summary>
+    public void Pass(TimeSpan time)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += s_step)
+        {
+            Step();
+        }
+    }
+
+    /// <summary>Lets time pass until something is so.</summary>
+    public void Await(Func<bool> condition, string what)
+    {
+        for (int i = 0; i < 10_000 && !condition(); i++)
+        {
+            Step();
+        }
+
+        Assert.True(condition(), what);
+    }
 
     private void AwaitLeader()
     {
@@ -101,7 +129,7 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
     private void Step()
     {
-        Time.Advance(TimeSpan.FromMilliseconds(20));
+        Time.Advance(s_step);
         Settle();
     }
 

@@ -323,6 +323,6 @@ public sealed class PeerTransportTests
 
         public void ReportUnreachable(NodeId peer) => Unreachable.Enqueue(peer);
 
-        public void ReportRefused(NodeId peer, string reason) => Refusals.Enqueue(reason);
+        public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason) => Refusals.Enqueue(reason);
     }
 }

@@ -164,6 +164,35 @@ public sealed class LeaderLeaseTests
         Assert.Equal(0, leader.UnansweredRounds);
     }
 
+    /// <summary>A refusal of another's old request tells it of the term in which a third one stands.</summary>
+    [Fact]
+    public void WhatAFollowerPromised_HoldsWhateverTermsItHearsOf()
+    {
+        var follower = new RaftNode(Options(1, 3));
+        follower.Step(NodeBench.From(3, MessageKind.Heartbeat, 1) with { Round = 1 });
+        follower.Step(NodeBench.From(2, MessageKind.PreVoteReply, 2) with { Reject = true });
+        Sync(follower);
+        Message vote = NodeBench.From(2, MessageKind.Vote, 2);
+        Assert.Equal(new Term(2), follower.Term);
+        for (int tick = 0; tick < 10; tick++)
+        {
+            Assert.False(Grants(follower, vote), $"after {tick} ticks");
+            follower.Tick();
+        }
+
+        Assert.True(Grants(follower, vote));
+    }
+
+    [Fact]
+    public void WhatAFollowerPromised_IsNotInTheWayOfWhomTheLeaderAskedToStand()
+    {
+        var follower = new RaftNode(Options(1, 3));
+        follower.Step(NodeBench.From(3, MessageKind.Heartbeat, 1) with { Round = 1 });
+        Sync(follower);
+
+        Assert.True(Grants(follower, NodeBench.From(2, MessageKind.Vote, 2) with { IsTransfer = true }));
+    }
+
     [Fact]
     public void AMemberThatRestarts_KeepsSilenceForAnElectionTimeout()
     {
@@ -247,6 +276,23 @@ public sealed class LeaderLeaseTests
                 node.Advance(new WriteReceipt(append.WriteId));
             }
         }
+    }
+
+    private static bool Grants(RaftNode node, Message vote)
+    {
+        node.Step(vote);
+        var sent = new List<Message>();
+        while (node.HasReady)
+        {
+            Ready ready = node.TakeReady();
+            sent.AddRange(ready.Messages);
+            if (ready.Append is { } append)
+            {
+                node.Advance(new WriteReceipt(append.WriteId));
+            }
+        }
+
+        return sent.Exists(message => message is { Kind: MessageKind.VoteReply, Reject: false });
     }
 
     /// <summary>What the node sends; its disk takes nothing.</summary>

@@ -16,11 +16,21 @@ internal sealed class ClusterInvariants
     private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted)> _states = [];
     private readonly Dictionary<ulong, ulong> _members = [];
     private LogIndex _committedMax;
+    private Term _ledMax;
 
     public LogIndex CommittedMax => _committedMax;
 
-    public void Leads(NodeId node, Term term)
+    /// <param name="node">A leader.</param>
+    /// <param name="term">Of which term.</param>
+    /// <param name="holdsLease">It would answer reads without asking: then nobody may ever have led a higher term.</param>
+    public void Leads(NodeId node, Term term, bool holdsLease)
     {
+        _ledMax = term > _ledMax ? term : _ledMax;
+        if (holdsLease && term < _ledMax)
+        {
+            throw Broken($"{node} has its lease of term {term}, and term {_ledMax} has a leader");
+        }
+
         if (!_leaders.TryAdd(term, node) && _leaders[term] != node)
         {
             throw Broken($"{node} and {_leaders[term]} both lead term {term}");

@@ -96,11 +96,11 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
                 && peer.Known.Judge(node.Id.Value, node.Core!.DirectoryId) is not null);
             if (refusing is not null)
             {
-                node.Core.ReportRefused(refusing.Id, "refused");
+                node.Core.ReportRefused(refusing.Id, refusing.Known.Judge(node.Id.Value, node.Core.DirectoryId)!.Value, "refused");
             }
             else if (IsStray(node))
             {
-                node.Core.ReportRefused(node.Id, "its addition was never committed"); // Its operator takes it away.
+                node.Core.ReportRefused(node.Id, MemberRefusal.DirectoryReplaced, "its addition was never committed"); // Its operator takes it away.
             }
         }
     }

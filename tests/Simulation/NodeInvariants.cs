@@ -6,7 +6,7 @@ using MetaStore.Raft;
 namespace MetaStore.Simulation;
 
 /// <summary>Watches one group on one node through all its lives, after each of its steps. What it learns goes to the group's invariants.</summary>
-internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
+internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeProvider? leaseClock)
 {
     private Promise _promise;
     private LogIndex _seenLast;
@@ -97,7 +97,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster)
         Require(raft.Role == Role.Follower || !raft.Membership.IsWitness(id), $"is a witness, and {raft.Role} of term {raft.Term}");
         if (raft.Role == Role.Leader)
         {
-            cluster.Leads(id, raft.Term);
+            cluster.Leads(id, raft.Term, holdsLease: leaseClock is not null && raft.HoldsLeaseAt(leaseClock.GetTimestamp()));
             if (_role != Role.Leader)
             {
                 cluster.CheckCompleteness(id, raft);

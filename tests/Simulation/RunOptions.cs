@@ -182,6 +182,7 @@ internal sealed record RunOptions
             LeaderHunt = random.Chance(0.1),
             Lease = true,
             Sessions = false,
+            LeaseClients = 0,
             Watchers = 0,
             Groups = 1,
         };

@@ -13,6 +13,10 @@ internal sealed class SimulatedNode
 {
     /// <summary>Between two heartbeats of a leader.</summary>
     public const long Tick = 50 * VirtualTime.Millisecond;
+
+    /// <summary>The drift of clocks that leaders' leases allow for.</summary>
+    private const double LeaseDriftMax = 0.1;
+
     private const string DataDirectory = "/data";
 
     private readonly World _world;
@@ -38,7 +42,7 @@ internal sealed class SimulatedNode
         double drift = (world.Options.ClocksAtExtremes ? Math.Sign(share) : share) * world.Options.ClockDriftMax;
         _clock = new DriftingClock(world.Time, 1 + drift, random.NextInt64(1000 * VirtualTime.Second));
         _disk = new FaultyDisk(random.Branch());
-        _invariants = world.Groups.ToDictionary(group => group.Id, group => new NodeInvariants(id, group.Invariants));
+        _invariants = world.Groups.ToDictionary(group => group.Id, group => new NodeInvariants(id, group.Invariants, world.Options.ClockDriftMax <= LeaseDriftMax ? _clock : null));
     }
 
     public NodeId Id { get; }
@@ -283,7 +287,7 @@ internal sealed class SimulatedNode
             FragmentBytes = _world.Options.WatchFragmentBytes,
             ProgressInterval = TimeSpan.FromSeconds(1),
         },
-        ClockDriftMax = _world.Options.Lease ? 0.1 : 1,
+        ClockDriftMax = _world.Options.Lease ? LeaseDriftMax : 1,
         Wal = new WalOptions { SegmentBytes = _world.Options.SegmentBytes },
         Seed = _random.NextUInt64(),
     };

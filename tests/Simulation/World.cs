@@ -224,7 +224,7 @@ internal sealed class World
         SimulatedNode? receiver = Find(to);
         if (receiver?.Core is not null && Find(message.From) is { Core: { } sender } && receiver.Known.Judge(message.From.Value, sender.DirectoryId) is { } refusal)
         {
-            sender.ReportRefused(to, refusal.ToString());
+            sender.ReportRefused(to, refusal, refusal.ToString());
             return;
         }
 

@@ -1,8 +1,8 @@
 using MetaStore.Soak;
 
-if (SoakOptions.Parse(args) is not { } options)
+if (args is ["leaders", .. string[] rest])
 {
-    return 64;
+    return LeadersOptions.Parse(rest) is { } leaders ? await new LeadersRun(leaders, Console.Out).RunAsync() : 64;
 }
 
-return await new SoakRun(options, Console.Out).RunAsync() ? 0 : 1;
+return MemoryOptions.Parse(args) is { } memory ? await new MemoryRun(memory, Console.Out).RunAsync() ? 0 : 1 : 64;

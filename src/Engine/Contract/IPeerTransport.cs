@@ -25,7 +25,7 @@ public interface IPeerMessageSink
     void ReportUnreachable(NodeId peer);
 
     /// <summary>A peer refuses this member for good: it was removed from the cluster, or came back without the data it had.</summary>
-    void ReportRefused(NodeId peer, string reason);
+    void ReportRefused(NodeId peer, MemberRefusal refusal, string reason);
 
     /// <summary>
     /// Names the data directory the node runs on; said in every handshake. A peer that knows the member by another one refuses it: whoever

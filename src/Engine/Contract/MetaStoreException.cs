@@ -63,7 +63,7 @@ public enum MetaStoreError : ushort
     /// <summary>The node failed for good (storage, broken invariant) and serves nothing any more.</summary>
     NodeFailed = 20,
 
-    /// <summary>The answer is larger than the protocol carries; ask with a limit.</summary>
+    /// <summary>The answer is larger than the protocol carries, or than an answer may be; ask for less at a time. A write may have been applied: see the outcome.</summary>
     ResponseTooLarge = 21,
 
     /// <summary>No such member.</summary>

@@ -3,6 +3,12 @@ namespace MetaStore.Engine;
 /// <summary>How much one request may ask for. The defaults are etcd's.</summary>
 public sealed record StoreLimits
 {
+    /// <summary>
+    /// Keys and values in the answer to one transaction, or to one removal that returns what was there, in bytes. What would be larger is applied, and answered with
+    /// <see cref="MetaStoreError.ResponseTooLarge"/>. No setting: all members must judge alike what a session keeps.
+    /// </summary>
+    public const int AnswerBytesMax = 64 << 20;
+
     /// <summary>Operations in a transaction, counted through nesting as etcd does.</summary>
     public int TxnOperationsMax { get; init; } = 128;
 

@@ -89,11 +89,11 @@ internal sealed class GroupHost : ILoopHost
         }
     }
 
-    public void ReportRefused(NodeId peer, string reason)
+    public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason)
     {
         foreach (GroupCore group in _ordered)
         {
-            group.Node.ReportRefused(peer, reason);
+            group.Node.ReportRefused(peer, refusal, reason);
         }
     }
 

@@ -74,7 +74,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public void ReportUnreachable(NodeId peer) => Node.ReportUnreachable(peer);
 
-    public void ReportRefused(NodeId peer, string reason) => Node.ReportRefused(peer, reason);
+    public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason) => Node.ReportRefused(peer, refusal, reason);
 
     public Revision Visit<TVisitor>(in KeyRange range, Revision revision, ref TVisitor visitor)
         where TVisitor : struct, IKeyValueVisitor => _group.Visit(range, revision, ref visitor);

@@ -114,15 +114,37 @@ internal sealed class MembershipDesk
     /// <summary>A membership came out of the log, committed.</summary>
     public void Committed(in Entry entry, Membership membership)
     {
-        if (_underWay is { Request.Change: not null } && !membership.IsJoint && entry.Index >= _proposedAt)
+        ChangeOrigin change = membership.IsJoint ? default : MemberTable.From(membership).LastChange;
+        if (_underWay is { Request.Change: not null } job && !membership.IsJoint && entry.Index >= _proposedAt)
         {
-            EndUnderWay(new ClusterReply(entry.Index.Value, _memberId, null));
+            // What is committed at or behind its place is it, or has replaced it: another led meanwhile, which this member may not have noticed yet.
+            bool isIt = change == OriginOf(job, _memberId) || KnownBugs.AnyMembershipIsTheChange;
+            EndUnderWay(isIt
+                ? new ClusterReply(entry.Index.Value, _memberId, null)
+                : Failed(MetaStoreError.NoLeader, "another member was elected before the change was committed, and it was not made"));
         }
 
-        ChangeOrigin change = membership.IsJoint ? default : MemberTable.From(membership).LastChange;
         if (change.Asker == _self.Id && _forwarded.Remove(change.Request, out PendingOperation? asked))
         {
             _answers.Add(new Answer(entry.Index.Value, change.Member, asked));
+        }
+    }
+
+    /// <summary>
+    /// A peer says that this member was removed. Where that was asked for here, it is the answer: the log may never tell, since nobody sends it here any more.
+    /// </summary>
+    public void HearOfRemoval()
+    {
+        foreach ((ulong id, PendingOperation operation) in _forwarded.Where(pair => IsOwnRemoval((ClusterRequest)pair.Value.Request)).ToArray())
+        {
+            _forwarded.Remove(id);
+            AnswerRemoval(operation);
+        }
+
+        if (_underWay is { Local: { } local } && IsOwnRemoval(_underWay.Request))
+        {
+            _underWay = null;
+            AnswerRemoval(local);
         }
     }
 
@@ -214,6 +236,15 @@ internal sealed class MembershipDesk
         _answers.Clear();
     }
 
+    private bool IsOwnRemoval(ClusterRequest request) => request.Change is RemoveMember removal && removal.Id == _self.Id;
+
+    private void AnswerRemoval(PendingOperation operation)
+    {
+        MembersResponse answer = _answer(_self.Id);
+        operation.TryComplete(answer with { Members = [.. answer.Members.Where(member => member.Id != _self.Id)] });
+        operation.ReleaseByPipeline();
+    }
+
     private static ClusterReply Failed(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied) =>
         new(0, 0, new MetaStoreException(error, message, outcome));
 
@@ -249,7 +280,7 @@ internal sealed class MembershipDesk
             return true;
         }
 
-        Membership target = table.Because(new ChangeOrigin(job.Origin.IsNone ? _self.Id : job.Origin.Value, job.Id, memberId)).ToMembership();
+        Membership target = table.Because(OriginOf(job, memberId)).ToMembership();
         if (raft.ChangeMembership(target) != MembershipResult.Accepted)
         {
             return false;
@@ -364,9 +395,11 @@ internal sealed class MembershipDesk
         bool isWaiting = _queue.Any(job => job.Local is null && job.Origin.IsNone) || _underWay is { Local: null, Origin.IsNone: true };
         if (!isWaiting)
         {
-            _queue.Enqueue(new Job(request, null, NodeId.None, 0));
+            _queue.Enqueue(new Job(request, null, NodeId.None, ++_sequence));
         }
     }
+
+    private ChangeOrigin OriginOf(Job job, ulong memberId) => new(job.Origin.IsNone ? _self.Id : job.Origin.Value, job.Id, memberId);
 
     private void EndUnderWay(ClusterReply reply)
     {

@@ -10,7 +10,7 @@ namespace MetaStore.Engine.Members;
 internal sealed class RemovalWatch(NodeId self, int patienceTicks, NodeFailure failure)
 {
     private int _ticksLeft = -1;
-    private volatile string? _refusal;
+    private volatile Refusal? _refusal;
 
     /// <summary>Nothing tells against this member.</summary>
     public bool IsSettled => _ticksLeft < 0 && _refusal is null;
@@ -24,18 +24,30 @@ internal sealed class RemovalWatch(NodeId self, int patienceTicks, NodeFailure f
         }
     }
 
+    /// <summary>A peer says that this member was removed, which peers say once it is applied.</summary>
+    public bool WasRemoved => _refusal is { Kind: MemberRefusal.Removed };
+
     /// <summary>A peer refuses this member for good. Called from any thread.</summary>
-    public void HearFrom(NodeId peer, string reason) => _refusal = $"peer {peer}: {reason}";
+    public void HearFrom(NodeId peer, MemberRefusal refusal, string reason) => _refusal = new Refusal(refusal, $"peer {peer}: {reason}");
 
     public void Tick()
     {
-        if (_refusal is not null)
+        if (_refusal is { Kind: not MemberRefusal.Removed } refusal)
         {
-            failure.Fail("membership", new MemberRefusedException(_refusal));
+            failure.Fail("membership", new MemberRefusedException(refusal.Text));
+            return;
         }
-        else if (_ticksLeft > 0 && --_ticksLeft == 0)
+
+        if (_ticksLeft < 0 && WasRemoved)
         {
-            failure.Fail("membership", new MemberRefusedException($"member {self} was removed from the cluster; its data directory is of no further use"));
+            _ticksLeft = patienceTicks;
+        }
+
+        if (_ticksLeft > 0 && --_ticksLeft == 0)
+        {
+            failure.Fail("membership", new MemberRefusedException(_refusal?.Text ?? $"member {self} was removed from the cluster; its data directory is of no further use"));
         }
     }
+
+    private sealed record Refusal(MemberRefusal Kind, string Text);
 }

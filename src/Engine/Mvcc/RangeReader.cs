@@ -33,7 +33,34 @@ internal static class RangeReader
 
         return request.SortTarget == SortTarget.Key
             ? ReadInOrder(index, range, indexRevision, revision, request, bytesMax)
-            : ReadWhole(index, range, revision, request, bytesMax);
+            : ReadSorted(index, range, revision, request, bytesMax);
+    }
+
+    /// <summary>
+    /// The same, as a whole or not at all: null where keys and values take more than the bytes that are left, of which they are taken off; then less than none are left.
+    /// </summary>
+    public static RangeResponse? ReadWhole(in KeyIndex index, long indexRevision, long revision, RangeRequest request, ref long bytesLeft)
+    {
+        const long NoneLeft = -1;
+        if (bytesLeft < 0)
+        {
+            return null;
+        }
+
+        RangeResponse response;
+        try
+        {
+            response = Read(index, indexRevision, revision, request, bytesLeft);
+        }
+        catch (MetaStoreException e) when (e.Error == MetaStoreError.ResponseTooLarge)
+        {
+            bytesLeft = NoneLeft;
+            return null;
+        }
+
+        bool isCut = response.More && (request.Limit <= 0 || response.Items.Count < request.Limit);
+        bytesLeft = isCut ? NoneLeft : bytesLeft - response.Items.Sum(static item => (long)item.Key.Length + item.Value.Length);
+        return bytesLeft < 0 ? null : response;
     }
 
     public static long Count(in KeyIndex index, in KeyRange range, long indexRevision, long revision)
@@ -101,7 +128,7 @@ internal static class RangeReader
         return new RangeResponse { Items = collector.Items, Count = Count(index, range, indexRevision, revision), More = true };
     }
 
-    private static RangeResponse ReadWhole(in KeyIndex index, in KeyRange range, long revision, RangeRequest request, long bytesMax)
+    private static RangeResponse ReadSorted(in KeyIndex index, in KeyRange range, long revision, RangeRequest request, long bytesMax)
     {
         var collector = new BestCollector(revision, request, bytesMax);
         index.Scan(range, ref collector);

@@ -146,9 +146,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>A lease has changed, in what was published last. Told with the next turn: it is in no hurry, unless <see cref="Applied"/> follows.</summary>
     public void Report(LeaseNews news) => _leaseNews.Enqueue(news);
 
-    public void ReportRefused(NodeId peer, string reason)
+    public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason)
     {
-        _removal.HearFrom(peer, reason);
+        _removal.HearFrom(peer, refusal, reason);
         _parts.Signal.Set();
     }
 
@@ -364,6 +364,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _parts.Snapshots.Tick();
             _desk.Tick(_raft);
             _leases.Tick(_raft);
+            if (_removal.WasRemoved)
+            {
+                _desk.HearOfRemoval();
+            }
+
             _removal.Tick();
         }
 

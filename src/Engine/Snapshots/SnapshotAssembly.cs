@@ -116,5 +116,11 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
             Dispose();
             return null;
         }
+        catch (SnapshotFormatException)
+        {
+            // Of a peer whose release this one does not understand: the node ends and says so, and must be able to start again without it.
+            files.Delete(groupId, info);
+            throw;
+        }
     }
 }

@@ -5,10 +5,13 @@ using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Transactions;
 
-/// <summary>What applying one request came to: an answer, or an error that left no trace.</summary>
+/// <summary>What applying one request came to: an answer, or an error that left no trace; or the word that it was applied, and that its answer was too large.</summary>
 internal readonly record struct ApplyResult(StoreResponse? Response, MetaStoreError Error)
 {
     public static ApplyResult Failed(MetaStoreError error) => new(null, error);
+
+    /// <summary>All of the request is applied.</summary>
+    public static ApplyResult AnswerTooLarge => new(null, MetaStoreError.ResponseTooLarge);
 
     public static ApplyResult Done(StoreResponse? response) => new(response, default);
 
@@ -67,7 +70,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             store.EndRequest(Index);
         }
 
-        return ApplyResult.Done(response);
+        return run.IsAnswerTooLarge ? ApplyResult.AnswerTooLarge : ApplyResult.Done(response);
     }
 
     /// <summary>These requests come next, a few of them: what they will touch is fetched meanwhile.</summary>
@@ -142,6 +145,10 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         private Dictionary<TxnRequest, bool>? _decisions;
 
         private int _depth;
+        private long _answerBytesLeft = StoreLimits.AnswerBytesMax;
+
+        /// <summary>The answer grew beyond what an answer may take, and is not whole.</summary>
+        public bool IsAnswerTooLarge => _answerBytesLeft < 0;
 
         public long Revision { get; } = owner.Store.Revision + 1;
 
@@ -195,7 +202,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
                 return null;
             }
 
-            bool returnsPrevious = put.ReturnPrevious && !previous.IsNull && !previous.IsTombstone;
+            bool returnsPrevious = put.ReturnPrevious && !previous.IsNull && !previous.IsTombstone && HasRoomFor(put.Key.Length + previous.Value.Length);
             return new PutResponse { Header = Header(), Previous = returnsPrevious ? RangeReader.ToKeyValue(put.Key.Span, previous) : null };
         }
 
@@ -209,7 +216,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             var previous = new List<KeyValue>();
             foreach (KeyRecord record in visitor.Records)
             {
-                if (wantResponse && delete.ReturnPrevious)
+                if (wantResponse && delete.ReturnPrevious && HasRoomFor(record.Key.Length + record.Head.Value.Length))
                 {
                     previous.Add(RangeReader.ToKeyValue(record.Key, record.Head));
                 }
@@ -249,7 +256,18 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         private RangeResponse Range(RangeRequest range)
         {
             long revision = range.Revision.Value > 0 ? range.Revision.Value : Revision;
-            return RangeReader.Read(owner.Store.Unpublished, Revision, revision, range) with { Header = Header() };
+            RangeResponse? response = RangeReader.ReadWhole(owner.Store.Unpublished, Revision, revision, range, ref _answerBytesLeft);
+            return (response ?? new RangeResponse()) with { Header = Header() };
+        }
+
+        private bool HasRoomFor(int bytes)
+        {
+            if (_answerBytesLeft >= 0)
+            {
+                _answerBytesLeft -= bytes;
+            }
+
+            return _answerBytesLeft >= 0;
         }
 
         private readonly ResponseHeader Header()

@@ -4,7 +4,7 @@ namespace MetaStore.Engine.Transactions;
 internal static class StoreErrors
 {
     public static MetaStoreException ToException(MetaStoreError error, bool mayHaveBeenApplied = false) =>
-        new(error, TextOf(error), error == MetaStoreError.AnswerNotKept || mayHaveBeenApplied ? Outcome.Unknown : Outcome.NotApplied);
+        new(error, TextOf(error), error is MetaStoreError.AnswerNotKept or MetaStoreError.ResponseTooLarge || mayHaveBeenApplied ? Outcome.Unknown : Outcome.NotApplied);
 
     private static string TextOf(MetaStoreError error) => error switch
     {
@@ -17,6 +17,7 @@ internal static class StoreErrors
         MetaStoreError.SessionSequenceTooOld => "the session has acknowledged a later request; this one is not applied",
         MetaStoreError.SessionFull => $"the request's number is {SessionRequest.UnacknowledgedMax} or more above what the session has acknowledged",
         MetaStoreError.AnswerNotKept => $"the request was applied before, once; its answer exceeded {SessionRequest.KeptAnswerBytesMax} bytes, or what its session may keep, and was not kept",
+        MetaStoreError.ResponseTooLarge => $"the request was applied; its answer would take more than {StoreLimits.AnswerBytesMax} bytes of keys and values, and is not given: ask for less at a time",
         _ => error.ToString(),
     };
 }

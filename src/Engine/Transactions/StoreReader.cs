@@ -199,15 +199,16 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         bool succeeded = CompareEvaluator.AllHold(view.Index, view.Revision, txn.Compare);
         IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
         var responses = new StoreResponse[branch.Count];
+        long bytesLeft = StoreLimits.AnswerBytesMax;
         for (int i = 0; i < branch.Count; i++)
         {
             var range = (RangeRequest)branch[i];
             long revision = Resolve(range.Revision.Value, view);
             oldest = Math.Min(oldest, revision);
-            responses[i] = RangeReader.Read(view.Index, view.Revision, revision, range) with
-            {
-                Header = new ResponseHeader(0, 0, new Revision(view.Revision), 0),
-            };
+            RangeResponse response = RangeReader.ReadWhole(view.Index, view.Revision, revision, range, ref bytesLeft)
+                ?? throw new MetaStoreException(
+                    MetaStoreError.ResponseTooLarge, $"the answer would take more than {StoreLimits.AnswerBytesMax} bytes of keys and values; ask for less at a time");
+            responses[i] = response with { Header = new ResponseHeader(0, 0, new Revision(view.Revision), 0) };
         }
 
         return new TxnResponse { Header = Header(view), Succeeded = succeeded, Responses = responses };

@@ -22,6 +22,9 @@ internal sealed class WatchHub : ILoop
     private const int SliceRevisions = 512;
     private const int SliceEvents = 4096;
     private const int SliceBytes = 1 << 20;
+
+    /// <summary>What is read at once for one watcher that is behind: as much as it may hold for as long as nobody takes it.</summary>
+    private const int CatchUpBytes = 128 << 10;
     private const int TurnsPerRun = 16;
 
     private readonly ConcurrentQueue<Command> _inbox = new();
@@ -394,7 +397,7 @@ internal sealed class WatchHub : ILoop
         int bytes = 0;
         int looked = 0;
         long revision = watcher.Next;
-        for (; revision <= _matched && looked < SliceEvents && bytes < SliceBytes; revision++)
+        for (; revision <= _matched && looked < SliceEvents && bytes < CatchUpBytes; revision++)
         {
             foreach (ref readonly LoggedEvent logged in Read(revision))
             {

@@ -17,6 +17,7 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
     private readonly IHttpRequestFeature _request;
     private readonly IHttpResponseFeature _response;
     private readonly IHttpResponseBodyFeature _body;
+    private readonly IHttpRequestLifetimeFeature _lifetime;
     private readonly ServedMethod _served;
 
     public GatewayCall(IFeatureCollection features, IHttpRequestFeature request, ServedMethod served, CancellationToken stopping)
@@ -25,6 +26,7 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
         _request = request;
         _response = features.GetRequiredFeature<IHttpResponseFeature>();
         _body = features.GetRequiredFeature<IHttpResponseBodyFeature>();
+        _lifetime = features.GetRequiredFeature<IHttpRequestLifetimeFeature>();
         _served = served;
     }
 
@@ -34,7 +36,21 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
         name == "authorization" ? Header(_request.Headers, name) : Header(_request.Headers, MetadataPrefix + name);
 
     /// <summary>Says the only answer.</summary>
-    public async ValueTask AnswerAsync(IMessage message)
+    public async ValueTask AnswerAsync(RpcAnswer answer)
+    {
+        if (answer.Rest is null)
+        {
+            await AnswerAsync(answer.First).ConfigureAwait(false);
+            return;
+        }
+
+        _response.Headers.ContentType = ContentType;
+        await _body.StartAsync(CancellationToken.None).ConfigureAwait(false);
+        await JsonAnswers.WriteAsync(_body.Writer, answer, Ended).ConfigureAwait(false);
+        _served.Counters.CountSent(answer.Length);
+    }
+
+    private async ValueTask AnswerAsync(IMessage message)
     {
         int length = message.CalculateSize();
         _served.Counters.CountSent(length);
@@ -81,6 +97,10 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
             var whole = new ArrayBufferWriter<byte>();
             JsonAnswers.WriteError(whole, code, message);
             await SendAsync(whole).ConfigureAwait(false);
+        }
+        else
+        {
+            _lifetime.Abort(); // An answer of which a part is missing must not look like a whole one.
         }
     }
 

@@ -55,7 +55,7 @@ internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, TimeProvid
             if (route.Served.Method is UnaryMethod unary)
             {
                 IMessage asked = await requests.ReadOnlyOneAsync(call.Ended).ConfigureAwait(false);
-                await call.AnswerAsync(await unary.CallAsync(asked, call).ConfigureAwait(false)).ConfigureAwait(false);
+                await call.AnswerAsync(await unary.AnswerAsync(asked, call).ConfigureAwait(false)).ConfigureAwait(false);
             }
             else
             {

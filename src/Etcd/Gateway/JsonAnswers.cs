@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections;
+using System.IO.Pipelines;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Google.Protobuf;
@@ -21,6 +22,40 @@ internal static class JsonAnswers
     {
         using var json = new Utf8JsonWriter(output, s_options);
         Write(json, message);
+    }
+
+    /// <summary>An answer in parts: what the first has, and the list that goes on through all of them. Waits for a caller that does not read.</summary>
+    public static async ValueTask WriteAsync(PipeWriter output, RpcAnswer answer, CancellationToken cancellationToken)
+    {
+        using var json = new Utf8JsonWriter(output, s_options);
+        FieldDescriptor list = answer.First.Descriptor.Fields.InDeclarationOrder().Last(field => field.IsRepeated);
+        json.WriteStartObject();
+        foreach (FieldDescriptor field in answer.First.Descriptor.Fields.InDeclarationOrder().Where(field => field != list))
+        {
+            WriteField(json, field, answer.First);
+        }
+
+        json.WriteStartArray(list.Name);
+        await WriteItemsAsync(answer.First).ConfigureAwait(false);
+        await foreach (IMessage part in answer.Rest!.ConfigureAwait(false))
+        {
+            await WriteItemsAsync(part).ConfigureAwait(false);
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+
+        async ValueTask WriteItemsAsync(IMessage part)
+        {
+            foreach (object item in (IList)list.Accessor.GetValue(part))
+            {
+                WriteValue(json, list, item);
+            }
+
+            json.Flush();
+            await output.FlushAsync(cancellationToken).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
     }
 
     /// <summary>One answer of a stream, on a line of its own.</summary>
@@ -71,19 +106,24 @@ internal static class JsonAnswers
         json.WriteStartObject();
         foreach (FieldDescriptor field in message.Descriptor.Fields.InDeclarationOrder())
         {
-            object? value = field.Accessor.GetValue(message);
-            if (field.IsRepeated)
-            {
-                WriteList(json, field, (IList)value);
-            }
-            else if (field.HasPresence ? field.Accessor.HasValue(message) : !IsDefault(value))
-            {
-                json.WritePropertyName(field.Name);
-                WriteValue(json, field, value);
-            }
+            WriteField(json, field, message);
         }
 
         json.WriteEndObject();
+    }
+
+    private static void WriteField(Utf8JsonWriter json, FieldDescriptor field, IMessage message)
+    {
+        object? value = field.Accessor.GetValue(message);
+        if (field.IsRepeated)
+        {
+            WriteList(json, field, (IList)value);
+        }
+        else if (field.HasPresence ? field.Accessor.HasValue(message) : !IsDefault(value))
+        {
+            json.WritePropertyName(field.Name);
+            WriteValue(json, field, value);
+        }
     }
 
     private static void WriteList(Utf8JsonWriter json, FieldDescriptor field, IList items)

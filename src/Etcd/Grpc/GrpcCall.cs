@@ -44,11 +44,28 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         return new MessageReader(_features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, parser, bytesMax, counters);
     }
 
-    /// <summary>Says the only answer. It leaves with the status.</summary>
-    public async ValueTask AnswerAsync(IMessage message)
+    /// <summary>Says the only answer. It leaves with the status, but for one in parts, which go out as they are made.</summary>
+    public async ValueTask AnswerAsync(RpcAnswer answer)
     {
         await StartAsync().ConfigureAwait(false);
-        Put(message);
+        if (answer.Rest is null)
+        {
+            Put(answer.First);
+            return;
+        }
+
+        long left = MessageFrame.WritePrefix(_output!, answer.Length) - answer.First.CalculateSize();
+        answer.First.WriteTo(_output!);
+        await FlushAsync(Ended).ConfigureAwait(false);
+        await foreach (IMessage part in answer.Rest.ConfigureAwait(false))
+        {
+            left -= part.CalculateSize();
+            part.WriteTo(_output!);
+            await FlushAsync(Ended).ConfigureAwait(false);
+        }
+
+        Invariant.Check(left == 0, $"The parts of an answer were to take {answer.Length} bytes, and have taken {answer.Length - left}.");
+        _counters!.CountSent(MessageFrame.PrefixBytes + answer.Length);
     }
 
     /// <inheritdoc/>
@@ -60,8 +77,7 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         }
 
         Put(message);
-        await _output!.FlushAsync(cancellationToken).ConfigureAwait(false);
-        Ended.ThrowIfCancellationRequested();
+        await FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Ends the call with a status. Where nothing was said before, the headers say it all.</summary>
@@ -96,6 +112,13 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         _response.Headers.ContentType = ContentType;
         _output = _body.Writer;
         await _body.StartAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for a caller that does not read.</summary>
+    private async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        await _output!.FlushAsync(cancellationToken).ConfigureAwait(false);
+        Ended.ThrowIfCancellationRequested();
     }
 
     private void Put(IMessage message) => _counters!.CountSent(MessageFrame.Write(_output!, message));

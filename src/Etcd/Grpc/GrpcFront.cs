@@ -43,7 +43,7 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, TimeProvider 
             {
                 IMessage request = await requests.ReadAsync(call.Ended).ConfigureAwait(false)
                     ?? throw new RpcException(StatusCode.Internal, "the call ended without a request");
-                await call.AnswerAsync(await unary.CallAsync(request, call).ConfigureAwait(false)).ConfigureAwait(false);
+                await call.AnswerAsync(await unary.AnswerAsync(request, call).ConfigureAwait(false)).ConfigureAwait(false);
             }
             else
             {

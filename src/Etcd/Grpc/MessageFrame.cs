@@ -24,12 +24,19 @@ internal static class MessageFrame
     public static int Write(IBufferWriter<byte> output, IMessage message)
     {
         int length = message.CalculateSize();
-        Span<byte> prefix = output.GetSpan(PrefixBytes);
-        prefix[0] = 0;
-        BinaryPrimitives.WriteUInt32BigEndian(prefix[1..], (uint)length);
-        output.Advance(PrefixBytes);
+        WritePrefix(output, length);
         message.WriteTo(output);
         return PrefixBytes + length;
+    }
+
+    /// <summary>Announces a message of so many bytes; says how many.</summary>
+    public static long WritePrefix(IBufferWriter<byte> output, long length)
+    {
+        Span<byte> prefix = output.GetSpan(PrefixBytes);
+        prefix[0] = 0;
+        BinaryPrimitives.WriteUInt32BigEndian(prefix[1..], checked((uint)length));
+        output.Advance(PrefixBytes);
+        return length;
     }
 
     /// <summary>Takes a message off the buffer. False while it is not there as a whole; the buffer then stays as it is.</summary>

@@ -16,7 +16,12 @@ internal abstract class RpcMethod(string path, MessageParser parser)
         string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<TResponse>> call)
         where TRequest : class, IMessage<TRequest>
         where TResponse : class, IMessage<TResponse>
-        => new UnaryMethod(path, parser, async (request, context) => await call((TRequest)request, context).ConfigureAwait(false));
+        => new UnaryMethod(path, parser, async (request, context) => new RpcAnswer(await call((TRequest)request, context).ConfigureAwait(false)));
+
+    /// <summary>One request, one answer, which may come in parts.</summary>
+    public static RpcMethod UnaryInParts<TRequest>(string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<RpcAnswer>> call)
+        where TRequest : class, IMessage<TRequest>
+        => new UnaryMethod(path, parser, (request, context) => call((TRequest)request, context));
 
     /// <summary>One request, many answers.</summary>
     public static RpcMethod ServerStream<TRequest, TResponse>(
@@ -46,10 +51,18 @@ internal abstract class RpcMethod(string path, MessageParser parser)
 }
 
 /// <summary>One request, one answer.</summary>
-internal sealed class UnaryMethod(string path, MessageParser parser, Func<IMessage, RpcContext, ValueTask<IMessage>> call) : RpcMethod(path, parser)
+internal sealed class UnaryMethod(string path, MessageParser parser, Func<IMessage, RpcContext, ValueTask<RpcAnswer>> call) : RpcMethod(path, parser)
 {
+    /// <exception cref="RpcException">The call fails with that status; so may the reading of an answer's parts.</exception>
+    public ValueTask<RpcAnswer> AnswerAsync(IMessage request, RpcContext context) => call(request, context);
+
+    /// <summary>For requests whose answer is known to be small: it is put together.</summary>
     /// <exception cref="RpcException">The call fails with that status.</exception>
-    public ValueTask<IMessage> CallAsync(IMessage request, RpcContext context) => call(request, context);
+    public async ValueTask<IMessage> CallAsync(IMessage request, RpcContext context)
+    {
+        RpcAnswer answer = await call(request, context).ConfigureAwait(false);
+        return await answer.MergeAsync().ConfigureAwait(false);
+    }
 }
 
 /// <summary>Any number of answers, to one request or to many.</summary>

@@ -42,6 +42,14 @@ internal static class AnswerForms
         return message;
     }
 
+    /// <summary>The items of an answer, and nothing that holds for all of it.</summary>
+    public static Messages.RangeResponse ToPart(RangeResponse response)
+    {
+        var message = new Messages.RangeResponse();
+        Add(message.Kvs, response.Items);
+        return message;
+    }
+
     public static Messages.PutResponse ToMessage(PutResponse response) => new()
     {
         Header = ToMessage(response.Header),
@@ -67,7 +75,7 @@ internal static class AnswerForms
         return message;
     }
 
-    public static void Add(RepeatedField<Messages.KeyValue> messages, IReadOnlyList<KeyValue> items)
+    private static void Add(RepeatedField<Messages.KeyValue> messages, IReadOnlyList<KeyValue> items)
     {
         messages.Capacity = messages.Count + items.Count;
         for (int i = 0; i < items.Count; i++)

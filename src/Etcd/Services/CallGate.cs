@@ -19,7 +19,13 @@ internal sealed class CallGate(MetaStoreNode node, LeaderWatch leaders)
         string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<TResponse>> call, Func<TRequest, bool>? servedByLearner = null)
         where TRequest : class, IMessage<TRequest>
         where TResponse : class, IMessage<TResponse>
-        => RpcMethod.Unary<TRequest, TResponse>(path, parser, async (request, context) =>
+        => UnaryInParts(path, parser, async (request, context) => new RpcAnswer(await call(request, context).ConfigureAwait(false)), servedByLearner);
+
+    /// <summary>The same, where the answer may come in parts. These fail with <see cref="RpcException"/> alone.</summary>
+    public RpcMethod UnaryInParts<TRequest>(
+        string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<RpcAnswer>> call, Func<TRequest, bool>? servedByLearner = null)
+        where TRequest : class, IMessage<TRequest>
+        => RpcMethod.UnaryInParts(path, parser, async (request, context) =>
         {
             Enter(context, servedByLearner?.Invoke(request) == true);
             try

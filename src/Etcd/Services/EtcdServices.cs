@@ -30,8 +30,7 @@ internal static class EtcdServices
 
     private static IEnumerable<RpcMethod> KeyValue(CallGate gate, KeyValueService service) =>
     [
-        gate.Unary<Messages.RangeRequest, Messages.RangeResponse>(
-            "/etcdserverpb.KV/Range", Messages.RangeRequest.Parser, service.RangeAsync, servedByLearner: request => request.Serializable),
+        gate.UnaryInParts("/etcdserverpb.KV/Range", Messages.RangeRequest.Parser, service.RangeAsync, servedByLearner: request => request.Serializable),
         gate.ServerStream<Messages.RangeRequest, Messages.RangeStreamResponse>("/etcdserverpb.KV/RangeStream", Messages.RangeRequest.Parser, service.RangeStreamAsync),
         gate.Unary<Messages.PutRequest, Messages.PutResponse>("/etcdserverpb.KV/Put", Messages.PutRequest.Parser, service.PutAsync),
         gate.Unary<Messages.DeleteRangeRequest, Messages.DeleteRangeResponse>("/etcdserverpb.KV/DeleteRange", Messages.DeleteRangeRequest.Parser, service.DeleteRangeAsync),

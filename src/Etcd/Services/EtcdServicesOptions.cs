@@ -9,10 +9,16 @@ internal sealed record EtcdServicesOptions
     /// <summary>The version that all members of the cluster have in common.</summary>
     public string ClusterVersion { get; init; } = "3.6.0";
 
-    /// <summary>Keys and values in the answer to one range that is not a stream, in bytes; more is an error. 1 or more.</summary>
-    public long AnswerBytesMax { get; init; } = 512L << 20;
+    /// <summary>Bytes of one answer that is not a stream, encoded; more is an error. 1 to 2 GiB, the default, which is what clients of gRPC take.</summary>
+    public long AnswerBytesMax { get; init; } = int.MaxValue;
 
-    /// <summary>Keys and values in one message of a RangeStream, in bytes; a single item may exceed it. 1 or more.</summary>
+    /// <summary>Keys and values that are held for one answer, in bytes: what is more comes in parts. 1 or more.</summary>
+    public long WholeAnswerBytesMax { get; init; } = 4 << 20;
+
+    /// <summary>Keys and values of an answer that is sorted by something else than the key, and has to be held, in bytes; more is an error. 1 or more.</summary>
+    public long SortedAnswerBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>Keys and values in one message of a RangeStream, or in one part of an answer, in bytes; a single item may exceed it. 1 or more.</summary>
     public long StreamMessageBytes { get; init; } = 3 << 19;
 
     /// <summary>Watches of one stream at most; etcd has no such bound.</summary>

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Google.Protobuf;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Rpc;
@@ -7,56 +9,54 @@ namespace MetaStore.Etcd.Services;
 /// <summary>etcdserverpb.KV.</summary>
 internal sealed class KeyValueService(MetaStoreNode node, EtcdServicesOptions options)
 {
-    public async ValueTask<Messages.RangeResponse> RangeAsync(Messages.RangeRequest request, RpcContext context)
+    /// <summary>What is too large to be held is gone through twice: to learn how long it is, which is said first, and to say it.</summary>
+    public async ValueTask<RpcAnswer> RangeAsync(Messages.RangeRequest request, RpcContext context)
     {
-        RequestCheck.Range(request);
-        RangeRequest range = RequestForms.ToStore(request);
-        await options.Authority.CheckAsync(context, range).ConfigureAwait(false);
-        RangeResponse response = await node.RangeAsync(range, options.AnswerBytesMax, context.Ended).ConfigureAwait(false);
-        if (IsCutByBytes(response, range.Limit))
+        RangeRequest range = await CheckAsync(request, context).ConfigureAwait(false);
+        bool isByPages = RangePages.CanRead(range);
+        RangeResponse first = await node.RangeAsync(range, isByPages ? options.WholeAnswerBytesMax : options.SortedAnswerBytesMax, context.Ended).ConfigureAwait(false);
+        Messages.RangeResponse message = AnswerForms.ToMessage(first);
+        if (!isByPages || !RangePages.IsCut(first, range.Limit))
         {
-            throw EtcdErrors.AnswerTooLarge(options.AnswerBytesMax);
+            return new RpcAnswer(message);
         }
 
-        return AnswerForms.ToMessage(response);
+        var pages = new RangePages(node, range, first, options.StreamMessageBytes);
+        bool more = false;
+        long length = message.CalculateSize();
+        await foreach (RangeResponse page in pages.ReadRestAsync(context.Ended).ConfigureAwait(false))
+        {
+            length += AnswerForms.ToPart(page).CalculateSize();
+            if (length > options.AnswerBytesMax)
+            {
+                throw EtcdErrors.AnswerTooLarge(options.AnswerBytesMax);
+            }
+
+            more = page.More;
+        }
+
+        length -= message.CalculateSize();
+        message.More = more;
+        return new RpcAnswer(message, length + message.CalculateSize(), ReadPartsAsync(pages, context.Ended));
     }
 
     /// <summary>
     /// The answer to a range in messages of about <see cref="EtcdServicesOptions.StreamMessageBytes"/>, all at one revision, of which no more than one is in memory.
-    /// Header, count and more stand in the last; merged, they are what Range answers. What is not asked for in rising order of the keys has to be sorted as a whole, and comes
-    /// in one.
+    /// Header, count and more stand in the last; merged, they are what Range answers. What is sorted by something else than the key comes in one.
     /// </summary>
     public async Task RangeStreamAsync(Messages.RangeRequest request, IRpcWriter<Messages.RangeStreamResponse> answers, RpcContext context)
     {
-        RequestCheck.Range(request);
-        RangeRequest range = RequestForms.ToStore(request);
-        await options.Authority.CheckAsync(context, range).ConfigureAwait(false);
-        bool isInOrder = range is { SortTarget: SortTarget.Key, SortOrder: not SortOrder.Descending };
-        if (!isInOrder)
+        RangeRequest range = await CheckAsync(request, context).ConfigureAwait(false);
+        long bytesMax = RangePages.CanRead(range) ? options.StreamMessageBytes : options.SortedAnswerBytesMax;
+        RangeResponse first = await node.RangeAsync(range, bytesMax, context.Ended).ConfigureAwait(false);
+        RangeResponse page = first;
+        await foreach (RangeResponse next in new RangePages(node, range, first, bytesMax).ReadRestAsync(context.Ended).ConfigureAwait(false))
         {
-            Messages.RangeResponse whole = await RangeAsync(request, context).ConfigureAwait(false);
-            await answers.WriteAsync(new Messages.RangeStreamResponse { RangeResponse = whole }, context.Ended).ConfigureAwait(false);
-            return;
+            await answers.WriteAsync(new Messages.RangeStreamResponse { RangeResponse = AnswerForms.ToPart(page) }, context.Ended).ConfigureAwait(false);
+            page = next;
         }
 
-        RangeResponse page = await node.RangeAsync(range, options.StreamMessageBytes, context.Ended).ConfigureAwait(false);
-        var last = new Messages.RangeResponse { Header = AnswerForms.ToMessage(page.Header), Count = page.Count };
-        long revision = range.Revision.Value > 0 ? range.Revision.Value : page.Header.Revision.Value;
-        long left = range.Limit;
-        while (IsCutByBytes(page, left))
-        {
-            var part = new Messages.RangeResponse();
-            AnswerForms.Add(part.Kvs, page.Items);
-            await answers.WriteAsync(new Messages.RangeStreamResponse { RangeResponse = part }, context.Ended).ConfigureAwait(false);
-            left = left > 0 ? left - page.Items.Count : left;
-
-            // At this revision the member has everything by now: what follows can be asked of it alone.
-            range = range with { Key = Behind(page.Items[^1].Key), Revision = new Revision(revision), Serializable = true, Limit = left };
-            page = await node.RangeAsync(range, options.StreamMessageBytes, context.Ended).ConfigureAwait(false);
-        }
-
-        AnswerForms.Add(last.Kvs, page.Items);
-        last.More = page.More;
+        Messages.RangeResponse last = AnswerForms.ToMessage(page with { Header = first.Header, Count = first.Count });
         await answers.WriteAsync(new Messages.RangeStreamResponse { RangeResponse = last }, context.Ended).ConfigureAwait(false);
     }
 
@@ -97,14 +97,35 @@ internal sealed class KeyValueService(MetaStoreNode node, EtcdServicesOptions op
         return new Messages.CompactionResponse { Header = AnswerForms.ToMessage(response.Header) };
     }
 
-    /// <summary>More there is, and not because of the limit.</summary>
-    private static bool IsCutByBytes(RangeResponse response, long limit) => response.More && (limit <= 0 || response.Items.Count < limit);
-
-    /// <summary>The first key behind a key.</summary>
-    private static byte[] Behind(ReadOnlyMemory<byte> key)
+    private static async IAsyncEnumerable<IMessage> ReadPartsAsync(RangePages pages, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        byte[] next = new byte[key.Length + 1];
-        key.CopyTo(next);
-        return next;
+        IAsyncEnumerator<RangeResponse> rest = pages.ReadRestAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using (rest.ConfigureAwait(false))
+        {
+            while (await NextAsync().ConfigureAwait(false))
+            {
+                yield return AnswerForms.ToPart(rest.Current);
+            }
+        }
+
+        async ValueTask<bool> NextAsync()
+        {
+            try
+            {
+                return await rest.MoveNextAsync().ConfigureAwait(false);
+            }
+            catch (MetaStoreException e)
+            {
+                throw EtcdErrors.From(e); // no gate is around it any more
+            }
+        }
+    }
+
+    private async ValueTask<RangeRequest> CheckAsync(Messages.RangeRequest request, RpcContext context)
+    {
+        RequestCheck.Range(request);
+        RangeRequest range = RequestForms.ToStore(request);
+        await options.Authority.CheckAsync(context, range).ConfigureAwait(false);
+        return range;
     }
 }

@@ -129,7 +129,8 @@ internal sealed class PeerSender(
                 Complain(e);
                 if (e is HandshakeRefusedException { Result: HandshakeResult.Removed or HandshakeResult.DirectoryReplaced } refused)
                 {
-                    sink.ReportRefused(peer, refused.Message);
+                    MemberRefusal refusal = refused.Result == HandshakeResult.Removed ? MemberRefusal.Removed : MemberRefusal.DirectoryReplaced;
+                    sink.ReportRefused(peer, refusal, refused.Message);
                 }
             }
             finally

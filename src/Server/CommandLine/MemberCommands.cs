@@ -116,7 +116,11 @@ internal static class MemberCommands
         IEnumerable<string> members = answer.Members
             .Where(member => member.Id == answer.MemberId || member.Name.Length > 0)
             .Select(member => $"{(member.Id == answer.MemberId ? name : member.Name)}={member.PeerUrls[0]}");
-        string url = answer.Members.First(member => member.Id == answer.MemberId).PeerUrls[0];
+        if (answer.Members.FirstOrDefault(member => member.Id == answer.MemberId) is not { PeerUrls: [string url, ..] })
+        {
+            return $"{Environment.NewLine}{Environment.NewLine}It was removed again meanwhile.{Environment.NewLine}";
+        }
+
         return $"""
 
             Start it with:

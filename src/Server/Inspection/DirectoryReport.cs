@@ -1,4 +1,5 @@
 using MetaStore.Server.Output;
+using MetaStore.Server.Serving;
 using MetaStore.Wal;
 
 namespace MetaStore.Server.Inspection;
@@ -69,7 +70,7 @@ internal sealed record DirectoryReport(ReadOnlyMemory<byte> Text, int ExitCode)
         }
         catch (DiskException e)
         {
-            throw new RefusalException(Server.ExitCode.Usage, e.Message, e);
+            throw new RefusalException(Server.ExitCode.Usage, StartFailure.Describe(e), e);
         }
     }
 

@@ -30,7 +30,7 @@ internal static class MemberIdentity
     private static bool HoldsLog(string dataDirectory)
     {
         string wal = Path.Combine(dataDirectory, "wal");
-        return Directory.Exists(wal) && Directory.EnumerateFiles(wal, "*.wal").Any();
+        return Directory.Exists(wal) && new NativeDisk().ListFiles(wal).Any(name => name.EndsWith(".wal", StringComparison.Ordinal));
     }
 
     private static ServeOptions With(ServeOptions options, ulong clusterId, ulong nodeId) => options with

@@ -44,7 +44,7 @@ internal sealed class ServerHost
             EtcdDirectory.Refuse(_options.Node.DataDirectory);
 
             // Before anything is made: a directory that was is the one member's for good.
-            EndpointProbe.Check([_options.ListenPeerUrl.ToListenEndPoint("--listen-peer-urls"), .. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))]);
+            EndpointProbe.Check([("--listen-peer-urls", _options.ListenPeerUrl), .. _options.ListenClientUrls.Select(url => ("--listen-client-urls", url))]);
             _options = await MemberIdentity.ResolveAsync(_options);
             transport = MakeTransport();
             node = MetaStoreNode.Open(_options.Node, transport, _loggers.CreateLogger("node"));

@@ -34,6 +34,6 @@ internal static class StartFailure
     };
 
     /// <summary>With the system's error number, where it is one: some calls go through the runtime, which has numbers of its own.</summary>
-    private static string Describe(DiskException exception) =>
+    public static string Describe(DiskException exception) =>
         exception.ErrorNumber is > 0 and < 4096 ? exception.Message : $"{exception.Operation} {exception.FilePath}: {exception.Reason}";
 }

@@ -119,6 +119,14 @@ public sealed class SnapshotStore
         _disk.SyncDirectory(_directory);
     }
 
+    /// <summary>Removes one that is of no use to this node. The log must not rely on it.</summary>
+    /// <exception cref="DiskException">The disk failed.</exception>
+    public void Delete(uint groupId, SnapshotInfo info)
+    {
+        _disk.Delete(PathOf(groupId, info));
+        _disk.SyncDirectory(_directory);
+    }
+
     /// <summary>Makes the place for snapshots, and removes what a crash left half written or half received. At start, before anything is written.</summary>
     /// <exception cref="DiskException">The disk failed.</exception>
     public void DeleteTemporary()

@@ -32,6 +32,26 @@ public class GatewayTests
         Assert.Equal(items, JsonParser.Default.Parse<RangeResponse>(body));
     }
 
+    [Fact]
+    public async Task AnAnswerInParts_IsOneObject()
+    {
+        var parts = new ManyParts(partsMax: 20, failAt: int.MaxValue);
+        await using ServedMethods served = await ServedMethods.StartAsync(parts.Method);
+
+        (HttpStatusCode status, string body) = await PostAsync(served, "/v3/kv/range", "{}");
+
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.Equal(parts.Merged(), JsonParser.Default.Parse<RangeResponse>(body));
+    }
+
+    [Fact]
+    public async Task PartsThatFail_CutTheAnswer()
+    {
+        await using ServedMethods served = await ServedMethods.StartAsync(new ManyParts(partsMax: 5, failAt: 3).Method);
+
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => PostAsync(served, "/v3/kv/range", "{}"));
+    }
+
     [Theory]
     [InlineData(StatusCode.InvalidArgument, 400)]
     [InlineData(StatusCode.OutOfRange, 400)]

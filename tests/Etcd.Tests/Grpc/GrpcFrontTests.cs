@@ -48,6 +48,56 @@ public class GrpcFrontTests
     }
 
     [Fact]
+    public async Task AnAnswerInParts_IsOneMessage()
+    {
+        var parts = new ManyParts(partsMax: 20, failAt: int.MaxValue);
+        await using ServedMethods served = await ServedMethods.StartAsync(parts.Method);
+        using var client = new GrpcClient(served.EndPoint);
+
+        GrpcAnswer answer = await client.CallAsync(Get, s_request);
+
+        Assert.Equal("0", answer.Status);
+        Assert.Equal(parts.Merged(), GrpcClient.Unframe(RangeResponse.Parser, answer.Body));
+    }
+
+    [Fact]
+    public async Task PartsAreMade_AsTheyAreRead()
+    {
+        var parts = new ManyParts(partsMax: 1000, failAt: int.MaxValue);
+        await using ServedMethods served = await ServedMethods.StartAsync(parts.Method);
+        using var client = new GrpcClient(served.EndPoint);
+        using GrpcStream call = client.Open(Get);
+        call.Say(s_request);
+        call.SayNoMore();
+        Stream answer = await (await call.Response.WaitAsync(Support.Patience)).Content.ReadAsStreamAsync();
+
+        // The parts are 256 MiB. What is not read yet waits in windows and buffers, of which the client's, of 16 MiB, is the largest.
+        const long OnTheWayMax = 32 << 20;
+        var piece = new byte[1 << 20];
+        long read = 0;
+        for (int length; (length = await answer.ReadAsync(piece).AsTask().WaitAsync(Support.Patience)) > 0;)
+        {
+            read += length;
+            Assert.InRange(parts.Made * ManyParts.ValueBytes, 0, read + OnTheWayMax);
+        }
+
+        Assert.Equal(1000, parts.Made);
+        Assert.Equal(parts.Merged().CalculateSize() + 5, read);
+    }
+
+    [Fact]
+    public async Task PartsThatFail_EndTheCallWithTheirStatus()
+    {
+        await using ServedMethods served = await ServedMethods.StartAsync(new ManyParts(partsMax: 5, failAt: 3).Method);
+        using var client = new GrpcClient(served.EndPoint);
+
+        GrpcAnswer answer = await client.CallAsync(Get, s_request);
+
+        Assert.Equal(("11", "gone"), (answer.Status, answer.Message));
+        Assert.False(answer.IsTrailersOnly);
+    }
+
+    [Fact]
     public async Task AnErrorBeforeAnAnswer_IsInTheHeaders()
     {
         await using ServedMethods served = await ServedMethods.StartAsync(Range(_ => throw new RpcException(StatusCode.OutOfRange, "mvcc: größer\n")));

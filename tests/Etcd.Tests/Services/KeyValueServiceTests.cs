@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
+using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Services;
 
 namespace MetaStore.Etcd.Tests.Services;
@@ -89,23 +90,62 @@ public sealed class KeyValueServiceTests
         Assert.Equal(7, (await node.Open(Say.RangeStream, Say.All).ReadToEndAsync()).Count);
     }
 
+    /// <summary>What is too large to be held comes in parts, in both directions, and comes to the same.</summary>
     [Fact]
     public async Task An_answer_that_is_not_streamed_is_bounded()
     {
-        await using var node = new EtcdNode(new EtcdServicesOptions { AnswerBytesMax = 20 });
+        await using var node = new EtcdNode(new EtcdServicesOptions { WholeAnswerBytesMax = 14, StreamMessageBytes = 14, SortedAnswerBytesMax = 20, AnswerBytesMax = 210 });
+        MethodTable whole = EtcdServices.Create(node.Node, new EtcdServicesOptions());
         for (int i = 0; i < 10; i++)
         {
             await node.CallAsync<PutResponse>(Say.Put, Say.PutOf($"k{i}", "value"));
         }
 
-        const string TooLarge = "ResourceExhausted: the answer is larger than 20 bytes; ask for less at a time: ";
-        Assert.StartsWith(TooLarge, await node.FailsAsync(Say.Range, Say.All), StringComparison.Ordinal);
+        (RangeRequest Request, int Parts)[] requests =
+        [
+            (Say.All, 5), (With(range => range.Limit = 1), 1), (With(range => range.Limit = 2), 1), (With(range => range.Limit = 3), 2), (With(range => range.Limit = 10), 5),
+            (With(range => range.KeysOnly = true), 2), (With(range => range.CountOnly = true), 1), (With(range => range.Revision = 6), 3), (With(range => range.MinModRevision = 5), 4),
+            (With(range => range.SortOrder = RangeRequest.Types.SortOrder.Descend), 5),
+            (With(range =>
+            {
+                range.SortOrder = RangeRequest.Types.SortOrder.Descend;
+                range.Limit = 5;
+            }), 3),
+        ];
+        foreach ((RangeRequest request, int parts) in requests)
+        {
+            RpcAnswer answer = await ((UnaryMethod)node.Methods.Find(Say.Range)!).AnswerAsync(request, TestContext.Plain);
+            List<IMessage> rest = answer.Rest is null ? [] : await answer.Rest.ToListAsync();
+            Assert.Equal((request, parts), (request, 1 + rest.Count));
+            Assert.All(rest, part => Assert.True(part is RangeResponse { Header: null, More: false, Count: 0, Kvs.Count: > 0 }));
+            Assert.Equal(answer.Rest is null ? 0 : answer.First.CalculateSize() + rest.Sum(part => part.CalculateSize()), answer.Length);
+            foreach (IMessage part in rest)
+            {
+                answer.First.MergeFrom(part.ToByteArray());
+            }
+
+            Assert.Equal(await ((UnaryMethod)whole.Find(Say.Range)!).CallAsync(request, TestContext.Plain), answer.First);
+        }
+
         RangeRequest sorted = With(range => range.SortTarget = RangeRequest.Types.SortTarget.Mod);
-        Assert.StartsWith(TooLarge, await node.FailsAsync(Say.Range, sorted), StringComparison.Ordinal);
+        Assert.StartsWith("ResourceExhausted: the answer is larger than 20 bytes; ask for less at a time: ", await node.FailsAsync(Say.Range, sorted), StringComparison.Ordinal);
         sorted.Limit = 2;
         Assert.Equal("@11 count 10 more k0=value(c2 m2 v1) k1=value(c3 m3 v1)", await RangeAsync(node, sorted));
-        Assert.Equal("@11 count 10 more k0=value(c2 m2 v1) k1=value(c3 m3 v1)", await RangeAsync(node, With(range => range.Limit = 2)));
-        Assert.Equal("@11 count 10", await RangeAsync(node, With(range => range.CountOnly = true)));
+        await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("k99", "value"));
+        Assert.StartsWith("ResourceExhausted: the answer is larger than 210 bytes; ask for less at a time: ", await node.FailsAsync(Say.Range, Say.All), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_compaction_ends_an_answer_whose_parts_are_still_read()
+    {
+        await using var node = new EtcdNode(new EtcdServicesOptions { WholeAnswerBytesMax = 1, StreamMessageBytes = 1 });
+        await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("a", "1"));
+        await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("b", "1"));
+        RpcAnswer answer = await ((UnaryMethod)node.Methods.Find(Say.Range)!).AnswerAsync(Say.All, TestContext.Plain);
+        await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("b", "2"));
+        await node.CallAsync<CompactionResponse>(Say.Compact, new CompactionRequest { Revision = 4 });
+        RpcException e = await Assert.ThrowsAsync<RpcException>(async () => await answer.Rest!.ToListAsync());
+        Assert.Equal((StatusCode.OutOfRange, "etcdserver: mvcc: required revision has been compacted"), (e.Code, e.Message));
     }
 
     [Fact]

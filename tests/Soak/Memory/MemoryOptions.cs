@@ -3,15 +3,16 @@ using System.Globalization;
 namespace MetaStore.Soak;
 
 /// <summary>What a run does.</summary>
-internal sealed record SoakOptions
+internal sealed record MemoryOptions
 {
     public const string Usage = """
-        usage: [--minutes N] [--keys N] [--rate N] [--writers N] [--data-dir DIR]
+        usage: soak [--minutes N] [--keys N] [--rate N] [--writers N] [--data-dir DIR]
           --minutes N     how long, at least 2 (default 60)
           --keys N        how many keys are overwritten (default 100000)
           --rate N        puts a second; 0: as fast as they go (default 0)
           --writers N     how many write at a time, each its own keys (default 32)
           --data-dir DIR  where the server keeps its data, an empty or missing directory (default: one that is removed at the end)
+        (soak leaders is another run: soak leaders --help)
         exit code: 0 memory is level and every key has its last value; 1 it is not; 64 wrong arguments
         """;
 
@@ -32,14 +33,14 @@ internal sealed record SoakOptions
     public int WindowMinutes => Minutes >= 20 ? 5 : 1;
 
     /// <summary>Null where the arguments are wrong; what is wrong has been written.</summary>
-    public static SoakOptions? Parse(string[] args)
+    public static MemoryOptions? Parse(string[] args)
     {
-        var options = new SoakOptions();
+        var options = new MemoryOptions();
         for (int i = 0; i < args.Length; i += 2)
         {
             string text = i + 1 < args.Length ? args[i + 1] : string.Empty;
             bool isNumber = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number);
-            SoakOptions? next = (args[i], isNumber) switch
+            MemoryOptions? next = (args[i], isNumber) switch
             {
                 ("--minutes", true) when number >= 2 => options with { Minutes = number },
                 ("--keys", true) when number >= 1 => options with { Keys = number },

@@ -8,7 +8,7 @@ namespace MetaStore.Soak;
 /// A server with automatic compaction, overwritten all the while. What it keeps must not grow: neither memory nor disk follows the number of writes, only what
 /// is kept.
 /// </summary>
-internal sealed class SoakRun(SoakOptions options, TextWriter output)
+internal sealed class MemoryRun(MemoryOptions options, TextWriter output)
 {
     private const double GrowthMax = 0.05;
     private static readonly TimeSpan s_sampling = TimeSpan.FromSeconds(2);
