@@ -10,7 +10,7 @@ build() { dotnet build MetaStore.Engine.sln -c Release --nologo -v quiet "$@"; }
 run_tests() {
     local project failed=0
     build
-    for project in tests/*.Tests tests/Schedules tests/Tidy; do
+    for project in tests/*.Tests tests/Schedules tests/Fuzz tests/Tidy; do
         dotnet test "$project" -c Release --nologo --no-build "$@" || failed=1
     done
     return "$failed"
@@ -21,6 +21,7 @@ case "${1:-}" in
     test)  shift; run_tests "$@" ;;
     sim)   shift; dotnet run -c Release --project tests/Simulation -- "$@" ;;
     schedules) shift; dotnet run -c Release --project tests/Schedules -- "$@" ;;
+    fuzz)  shift; dotnet run -c Release --project tests/Fuzz -- "$@" ;;
     chaos) shift; dotnet run -c Release --project tests/Chaos -- "$@" ;;
     soak)  shift; dotnet run -c Release --project tests/Soak -- "$@" ;;
     bench) shift; dotnet run -c Release --project bench/Micro -- "$@" ;;

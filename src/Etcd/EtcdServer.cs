@@ -34,6 +34,7 @@ public sealed class EtcdServer : IAsyncDisposable
     private readonly KestrelServer _kestrel;
     private readonly HttpFront _front;
     private readonly NodeMetrics? _nodeMetrics;
+    private int _connectionCount;
 
     /// <summary>Prepares a server; <see cref="StartAsync"/> opens it.</summary>
     /// <param name="node">The node that it serves.</param>
@@ -64,6 +65,9 @@ public sealed class EtcdServer : IAsyncDisposable
         _front = MakeFront(new RpcDesk(methods), versions);
     }
 
+    /// <summary>Connections that it has, whatever they have said so far.</summary>
+    public int ConnectionCount => Volatile.Read(ref _connectionCount);
+
     /// <summary>Begins to serve what is handed over.</summary>
     public Task StartAsync(CancellationToken cancellationToken = default) => _kestrel.StartAsync(_front, cancellationToken);
 
@@ -71,6 +75,13 @@ public sealed class EtcdServer : IAsyncDisposable
     public void Adopt(Socket socket)
     {
         ArgumentNullException.ThrowIfNull(socket);
+        if (Interlocked.Increment(ref _connectionCount) > _options.ConnectionsMax)
+        {
+            Interlocked.Decrement(ref _connectionCount);
+            socket.Dispose();
+            return;
+        }
+
         _ = DoSortAsync(socket); // it lets no exception out
     }
 
@@ -148,6 +159,7 @@ public sealed class EtcdServer : IAsyncDisposable
             socket.NoDelay = true;
             // Here is where a connection would be wrapped into TLS, before anybody has looked at its bytes.
             connection = _sockets.Create(socket);
+            connection.ConnectionClosed.UnsafeRegister(static server => Interlocked.Decrement(ref ((EtcdServer)server!)._connectionCount), this);
             if (await ProcessSortAsync(connection).ConfigureAwait(false))
             {
                 return;
@@ -164,6 +176,7 @@ public sealed class EtcdServer : IAsyncDisposable
 
         if (connection is null)
         {
+            Interlocked.Decrement(ref _connectionCount);
             socket.Dispose();
         }
         else

@@ -9,8 +9,14 @@ public sealed record EtcdServerOptions
     /// <summary>What a message may be larger than <see cref="RequestBytesMax"/> before it is refused unread. 0 to 16 MiB.</summary>
     public int MessageOverheadBytes { get; init; } = 512 << 10;
 
-    /// <summary>Calls under way on one connection, at most. 1 or more.</summary>
-    public int StreamsPerConnectionMax { get; init; } = 1 << 16;
+    /// <summary>Connections at a time; those beyond are closed at once. 1 or more. Whoever sets it leaves open files for the store itself, which must not run out of them.</summary>
+    public int ConnectionsMax { get; init; } = 100_000;
+
+    /// <summary>
+    /// Calls under way on one connection, at most; a client that is well made waits with further ones. Twice as many may be in memory: a client that resets its calls does not wait until they are
+    /// done with. 1 or more.
+    /// </summary>
+    public int StreamsPerConnectionMax { get; init; } = 1 << 13;
 
     /// <summary>How long a new connection may take to show what it speaks. More than 0.</summary>
     public TimeSpan FirstBytesTimeout { get; init; } = TimeSpan.FromSeconds(10);
@@ -36,6 +42,7 @@ public sealed record EtcdServerOptions
     {
         Require(RequestBytesMax is >= 1 << 10 and <= 1 << 30, nameof(RequestBytesMax), RequestBytesMax, "1 KiB to 1 GiB");
         Require(MessageOverheadBytes is >= 0 and <= 16 << 20, nameof(MessageOverheadBytes), MessageOverheadBytes, "0 to 16 MiB");
+        Require(ConnectionsMax >= 1, nameof(ConnectionsMax), ConnectionsMax, "1 or more");
         Require(StreamsPerConnectionMax >= 1, nameof(StreamsPerConnectionMax), StreamsPerConnectionMax, "1 or more");
         Require(FirstBytesTimeout > TimeSpan.Zero, nameof(FirstBytesTimeout), FirstBytesTimeout, "more than 0");
         Require(HeadersTimeout > TimeSpan.Zero, nameof(HeadersTimeout), HeadersTimeout, "more than 0");

@@ -1,5 +1,15 @@
 namespace MetaStore.Chaos;
 
+/// <summary>Which way the clients of the workload ask.</summary>
+internal enum ChaosFront
+{
+    /// <summary>By the binary protocol, with the client of this store.</summary>
+    Binary,
+
+    /// <summary>By gRPC, as clients of etcd do.</summary>
+    Grpc,
+}
+
 /// <summary>
 /// What a run does. The seed decides which faults come, in which order, on whom, and what the clients ask; not how the processes interleave,
 /// so that a seed repeats the plan and not the run.
@@ -7,6 +17,9 @@ namespace MetaStore.Chaos;
 internal sealed record ChaosOptions
 {
     public required ulong Seed { get; init; }
+
+    /// <summary>Which way the clients ask.</summary>
+    public ChaosFront Front { get; init; }
 
     /// <summary>After each round everything heals and all that happened in it is checked; the next has keys of its own, on the same stores.</summary>
     public required int Rounds { get; init; }

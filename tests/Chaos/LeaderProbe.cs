@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using MetaStore.Engine;
-using MetaStore.Net;
 using MetaStore.Simulation;
 using MetaStore.Testing.Processes;
 
@@ -17,7 +16,7 @@ internal sealed class LeaderProbe : IAsyncDisposable
     private readonly Recorder _recorder;
     private readonly Keyspace _keys;
     private readonly SimulationRandom _random;
-    private readonly MetaStoreClient[] _stores;
+    private readonly IChaosClient[] _clients;
     private readonly List<Task> _puts = [];
 
     public LeaderProbe(ChaosCluster cluster, ChaosOptions options, Recorder recorder, Keyspace keys, SimulationRandom random)
@@ -25,7 +24,7 @@ internal sealed class LeaderProbe : IAsyncDisposable
         _recorder = recorder;
         _keys = keys;
         _random = random;
-        _stores = [.. cluster.Endpoints.Select(endpoint => Workload.Connect([endpoint], options, random))];
+        _clients = [.. cluster.Endpoints.Select(endpoint => Workload.Open([endpoint], options, random))];
     }
 
     /// <summary>Asks the nodes other than the one that was hit.</summary>
@@ -42,7 +41,7 @@ internal sealed class LeaderProbe : IAsyncDisposable
             }
 
             turn++;
-            _puts.Add(PutAsync(_stores[(hit + 1 + (turn % (ChaosCluster.Size - 1))) % ChaosCluster.Size], start, answered));
+            _puts.Add(PutAsync(_clients[(hit + 1 + (turn % (ChaosCluster.Size - 1))) % ChaosCluster.Size], start, answered));
             await Task.WhenAny(answered.Task, Task.Delay(s_spacing));
         }
 
@@ -55,16 +54,16 @@ internal sealed class LeaderProbe : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await DrainAsync();
-        foreach (MetaStoreClient store in _stores)
+        foreach (IChaosClient client in _clients)
         {
-            await store.DisposeAsync();
+            await client.DisposeAsync();
         }
     }
 
-    private async Task PutAsync(MetaStoreClient store, long start, TaskCompletionSource<TimeSpan> answered)
+    private async Task PutAsync(IChaosClient client, long start, TaskCompletionSource<TimeSpan> answered)
     {
         var put = new PutRequest { Key = RegisterProjection.KeyOf(_keys.Probe), Value = _recorder.NewValue(_random, 1) };
-        if (await _recorder.AskAsync(store, put) is not null)
+        if (await _recorder.AskAsync(client, put) is not null)
         {
             answered.TrySetResult(Stopwatch.GetElapsedTime(start));
         }

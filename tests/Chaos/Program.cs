@@ -4,14 +4,16 @@ using System.Security.Cryptography;
 using MetaStore.Chaos;
 
 const string Usage = """
-    usage: [--minutes N] [--seed S]
+    usage: [--minutes N] [--seed S] [--front binary|grpc]
       --minutes N  about how long; 60 is 300 kills, 150 pauses and 100 partitions (default 60)
       --seed S     the plan of an earlier run (default: drawn, and told)
+      --front F    which way the clients ask: by the binary protocol or by gRPC (default binary)
     exit code: 0 nothing lost, no violation, hashes equal; 1 anything else; 2 no progress; 3 crash; 64 wrong arguments
     """;
 
 int minutes = 60;
 ulong seed = (uint)RandomNumberGenerator.GetInt32(int.MaxValue);
+ChaosFront front = ChaosFront.Binary;
 for (int i = 0; i < args.Length; i += 2)
 {
     string value = i + 1 < args.Length ? args[i + 1] : string.Empty;
@@ -19,6 +21,7 @@ for (int i = 0; i < args.Length; i += 2)
     {
         "--minutes" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out minutes) && minutes > 0,
         "--seed" => ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out seed),
+        "--front" => value is "binary" or "grpc" && Enum.TryParse(value, ignoreCase: true, out front),
         _ => false,
     };
     if (!isUnderstood)
@@ -31,10 +34,10 @@ for (int i = 0; i < args.Length; i += 2)
 using var stop = new CancellationTokenSource();
 using PosixSignalRegistration interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, EndNodesFirst);
 using PosixSignalRegistration terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, EndNodesFirst);
-Console.WriteLine($"seed={seed}; the same plan again: ./build.sh chaos --minutes {minutes} --seed {seed}");
+Console.WriteLine($"seed={seed}; the same plan again: ./build.sh chaos --minutes {minutes} --seed {seed} --front {(front == ChaosFront.Grpc ? "grpc" : "binary")}");
 try
 {
-    ChaosReport report = await ChaosRun.RunAsync(ChaosOptions.Long(seed, minutes), Console.Out, stop.Token);
+    ChaosReport report = await ChaosRun.RunAsync(ChaosOptions.Long(seed, minutes) with { Front = front }, Console.Out, stop.Token);
     Console.WriteLine($"leader back, {report.LeaderBack.Count} times: median {report.Percentile(0.5).TotalMilliseconds:F0} ms, longest {report.Percentile(1).TotalMilliseconds:F0} ms; seed={seed}");
     Console.WriteLine(report);
     return report.IsRight ? 0 : 1;

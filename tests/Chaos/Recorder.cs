@@ -28,12 +28,15 @@ internal sealed class Recorder
     }
 
     /// <summary>Null where no answer came; whether the operation had an effect is then known only if the failure says so.</summary>
-    public async Task<StoreResponse?> AskAsync(IMetaStore store, StoreRequest request)
+    public Task<StoreResponse?> AskAsync(IMetaStore store, StoreRequest request) => AskAsync(new StoreChaosClient(store), request);
+
+    /// <inheritdoc cref="AskAsync(IMetaStore, StoreRequest)"/>
+    public async Task<StoreResponse?> AskAsync(IChaosClient client, StoreRequest request)
     {
         var entry = new HistoryEntry { Request = request, Invoked = Interlocked.Increment(ref _events), InvokedAt = Now };
         try
         {
-            entry.Response = await SendAsync(store, request);
+            entry.Response = await client.SendAsync(request);
             entry.Returned = Interlocked.Increment(ref _events);
             entry.ReturnedAt = Now;
         }
@@ -60,13 +63,4 @@ internal sealed class Recorder
             return taken;
         }
     }
-
-    private static async Task<StoreResponse> SendAsync(IMetaStore store, StoreRequest request) => request switch
-    {
-        PutRequest put => await store.PutAsync(put),
-        RangeRequest range => await store.RangeAsync(range),
-        DeleteRangeRequest delete => await store.DeleteRangeAsync(delete),
-        TxnRequest txn => await store.TxnAsync(txn),
-        _ => throw new ArgumentException($"{request.GetType().Name} is not part of the workload", nameof(request)),
-    };
 }

@@ -15,7 +15,7 @@ internal sealed class Workload : IAsyncDisposable
     private readonly Recorder _recorder;
     private readonly Keyspace _keys;
     private readonly TimeSpan _thinkMax;
-    private readonly List<MetaStoreClient> _stores = [];
+    private readonly List<IChaosClient> _clients = [];
     private readonly List<Task> _loops = [];
     private volatile bool _isStopping;
 
@@ -33,14 +33,19 @@ internal sealed class Workload : IAsyncDisposable
         {
             foreach (IReadOnlyList<string> known in new[] { cluster.Endpoints, [endpoint] })
             {
-                MetaStoreClient store = Connect(known, options, random);
-                workload._stores.Add(store);
-                workload._loops.Add(workload.AskAsync(store, random.Branch()));
+                IChaosClient client = Open(known, options, random);
+                workload._clients.Add(client);
+                workload._loops.Add(workload.AskAsync(client, random.Branch()));
             }
         }
 
         return workload;
     }
+
+    /// <summary>A client that asks the way that the run is of.</summary>
+    public static IChaosClient Open(IReadOnlyList<string> endpoints, ChaosOptions options, SimulationRandom random) => options.Front == ChaosFront.Grpc
+        ? new GrpcChaosClient(endpoints, options.RequestTimeout)
+        : new StoreChaosClient(Connect(endpoints, options, random));
 
     public static MetaStoreClient Connect(IReadOnlyList<string> endpoints, ChaosOptions options, SimulationRandom random) => MetaStoreClient.Connect(new MetaStoreClientOptions
     {
@@ -61,18 +66,18 @@ internal sealed class Workload : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        foreach (MetaStoreClient store in _stores)
+        foreach (IChaosClient client in _clients)
         {
-            await store.DisposeAsync();
+            await client.DisposeAsync();
         }
     }
 
-    private async Task AskAsync(MetaStoreClient store, SimulationRandom random)
+    private async Task AskAsync(IChaosClient client, SimulationRandom random)
     {
         var versions = new Dictionary<long, long>();
         while (!_isStopping)
         {
-            if (await _recorder.AskAsync(store, Draw(random, versions)) is RangeResponse read)
+            if (await _recorder.AskAsync(client, Draw(random, versions)) is RangeResponse read)
             {
                 foreach (KeyValue item in read.Items)
                 {

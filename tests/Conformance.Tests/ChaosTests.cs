@@ -13,8 +13,10 @@ public sealed class ChaosTests(ITestOutputHelper output)
 {
     private static readonly Keyspace s_keys = new(0);
 
-    [Fact]
-    public async Task Nothing_is_lost_and_every_answer_is_right_through_kills_pauses_and_partitions()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Nothing_is_lost_and_every_answer_is_right_through_kills_pauses_and_partitions(bool isGrpc)
     {
         string? given = Environment.GetEnvironmentVariable("METASTORE_SEED");
         ulong seed = given is null ? (uint)RandomNumberGenerator.GetInt32(int.MaxValue) : ulong.Parse(given, CultureInfo.InvariantCulture);
@@ -22,7 +24,7 @@ public sealed class ChaosTests(ITestOutputHelper output)
         ChaosReport? report = null;
         try
         {
-            report = await ChaosRun.RunAsync(ChaosOptions.Short(seed), log);
+            report = await ChaosRun.RunAsync(ChaosOptions.Short(seed) with { Front = isGrpc ? ChaosFront.Grpc : ChaosFront.Binary }, log);
         }
         finally
         {

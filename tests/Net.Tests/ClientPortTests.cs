@@ -45,13 +45,13 @@ public sealed class ClientPortTests : IDisposable
     }
 
     [Fact]
-    public async Task TooManySilentConnections_AreClosedAtOnce_AndRoomComesBack()
+    public async Task WhereTooManyAreSilent_TheOldestMakesRoom_AndWhoSpeaksIsServed()
     {
         await using ClientPort port = Open(new ClientPortOptions { Endpoint = s_anywhere, SilentConnectionsMax = 2 });
+        Socket oldest = await ConnectAsync(port);
         Socket[] silent = [await ConnectAsync(port), await ConnectAsync(port)];
-        Socket beyond = await ConnectAsync(port);
 
-        Assert.Equal(0, await ReceiveAsync(beyond));
+        Assert.Equal(0, await ReceiveAsync(oldest));
 
         foreach (Socket socket in silent)
         {
@@ -59,8 +59,31 @@ public sealed class ClientPortTests : IDisposable
         }
 
         await Support.Until(() => _handed.Count == 2, "both are handed over");
-        await (await ConnectAsync(port)).SendAsync("G"u8.ToArray());
-        await Support.Until(() => _handed.Count == 3, "there is room again");
+        Assert.All(_handed, handed => Assert.True(handed.Socket.Connected));
+    }
+
+    [Fact]
+    public async Task AFloodOfSilentConnections_KeepsNobodyOut()
+    {
+        const int most = 16;
+        await using ClientPort port = Open(new ClientPortOptions { Endpoint = s_anywhere, SilentConnectionsMax = most });
+        for (int round = 1; round <= 20; round++)
+        {
+            for (int i = 0; i < most; i++)
+            {
+                await ConnectAsync(port);
+            }
+
+            await (await ConnectAsync(port)).SendAsync("G"u8.ToArray());
+            await Support.Until(() => _handed.Count == round, "who speaks is handed over");
+        }
+
+        // Of the silent there are as many left as may be beside the last who spoke; all others have been closed.
+        await Support.Until(() => _clients.Count(IsClosed) == _clients.Count - _handed.Count - (most - 1), "the oldest have made room");
+        foreach ((_, Socket socket) in _handed)
+        {
+            Assert.Equal(1, await ReceiveAsync(socket));
+        }
     }
 
     [Fact]
@@ -116,6 +139,9 @@ public sealed class ClientPortTests : IDisposable
         await socket.ConnectAsync(port.LocalEndPoint);
         return socket;
     }
+
+    /// <summary>Whether the other side has closed it: at its end there is something to read, and it is nothing.</summary>
+    private static bool IsClosed(Socket socket) => socket.Poll(0, SelectMode.SelectRead) && socket.Available == 0;
 
     /// <summary>Bytes received; 0 at the end, be it orderly or a reset.</summary>
     private static async Task<int> ReceiveAsync(Socket socket)

@@ -33,6 +33,38 @@ public sealed class CodecTests
         Assert.Equal(new HashRequest(new Revision(9)), RequestCodec.Read(FrameKind.Hash, compact, 1, out _));
     }
 
+    [Fact]
+    public void MoreStalenessThanMayBeAskedFor_AndTextThatIsNone_AreRefused()
+    {
+        var range = new RangeRequest { Key = "a"u8.ToArray(), StalenessMax = RangeRequest.StalenessLimit };
+        var body = new byte[RequestCodec.GetLength(FrameKind.Range, range)];
+        RequestCodec.Write(body, FrameKind.Range, range, 0);
+        Assert.Equal(RangeRequest.StalenessLimit, ((RangeRequest)RequestCodec.Read(FrameKind.Range, body, 1, out _)!).StalenessMax);
+        int staleness = body.Length - (2 * sizeof(uint)) - 1 - sizeof(uint);
+        body[staleness]++;
+        Assert.Equal(MetaStoreError.InvalidArgument, Assert.Throws<WireFormatException>(() => RequestCodec.Read(FrameKind.Range, body, 1, out _)).Error);
+
+        var error = new byte[NoticeCodec.GetErrorLength("é")];
+        NoticeCodec.WriteError(error, MetaStoreError.Busy, Outcome.NotApplied, "é");
+        Assert.Equal("é", NoticeCodec.ReadError(error).Message);
+        error[^1] = (byte)'x';
+        Assert.Throws<WireFormatException>(() => NoticeCodec.ReadError(error));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(10)]
+    [InlineData(717_761_676_613_721_728)]
+    [InlineData(717_761_676_613_721_721)]
+    public void AnAgeIsNeverSaidToBeLess(long ticks)
+    {
+        var answer = new RangeResponse { Staleness = new TimeSpan(ticks) };
+        var body = new byte[ResponseCodec.GetLength(answer)];
+        ResponseCodec.Write(body, answer);
+
+        Assert.InRange(((RangeResponse)ResponseCodec.Read(FrameKind.RangeAnswer, body)).Staleness!.Value.Ticks, ticks, ticks + TimeSpan.TicksPerMicrosecond - 1);
+    }
+
     [Theory]
     [InlineData(false, false, 100)]
     [InlineData(true, false, 0)]

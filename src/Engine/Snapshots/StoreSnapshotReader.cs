@@ -25,6 +25,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
     private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
     private readonly List<LoggedEvent> _changes = [];
     private readonly StoreMemory _memory = new();
+    private long _oldestChange = long.MaxValue;
     private long _offset;
 
     /// <param name="change">Makes of the view that was read the one that the store is to have, of the same keys; null: as it was read.</param>
@@ -43,6 +44,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         Require(compactRevision <= revision, $"compact revision {compactRevision} lies behind revision {revision}");
         var index = new KeyIndexBuilder(_memory);
         long newest = ReadKeys(index, revision, compactRevision);
+        RequireChangesUpTo(revision);
         var events = new EventLog(_memory);
         events.Restore(_changes);
         if (KnownBugs.RevisionLostByCompaction)
@@ -85,6 +87,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             for (VersionRecord version = head; !version.IsNull && version.ModRevision >= compactRevision; version = version.Previous)
             {
                 _changes.Add(new LoggedEvent(record, version));
+                _oldestChange = Math.Min(_oldestChange, version.ModRevision);
             }
 
             last = key;
@@ -95,6 +98,13 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         Require(keys == expected, $"{keys} keys where {expected} are announced");
         return newest;
     }
+
+    /// <summary>
+    /// Each revision behind the compacted one has changed something. The log of events has a place for each revision, so a few changes that lie far apart would have it take memory without end.
+    /// </summary>
+    private void RequireChangesUpTo(long revision) => Require(
+        _changes.Count == 0 || (revision - _oldestChange) / EventSegment.Revisions <= _changes.Count,
+        $"{_changes.Count} changes from revision {_oldestChange} to {revision}, each of which has changed something");
 
     /// <summary>Newest first, as they are written: each is put behind the one before.</summary>
     private VersionRecord ReadVersions(uint count, long revision)

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
-using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using MetaStore.Etcd.Rpc;
@@ -22,6 +21,7 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
     private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly long _jsonBytesMax = (long)messageBytesMax * JsonBytesPerByte;
+    private readonly JsonBoundary _boundary = new();
 
     /// <summary>The only message. A body without any is an empty one.</summary>
     /// <exception cref="RpcException">The body is too large, or no JSON, or not of this message.</exception>
@@ -58,7 +58,7 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
             SequencePosition examined = buffer.End;
             try
             {
-                long length = MeasureValue(buffer, result.IsCompleted);
+                long length = _boundary.Measure(buffer);
                 CheckLength(length > 0 ? length : buffer.Length);
                 if (length > 0)
                 {
@@ -74,41 +74,9 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
 
             if (result.IsCompleted)
             {
-                return null;
+                return _boundary.HasBegun ? throw new RpcException(StatusCode.InvalidArgument, "unexpected EOF") : null;
             }
         }
-    }
-
-    /// <summary>How many bytes the first value takes, with what is before it; 0 where it is not there as a whole.</summary>
-    private static long MeasureValue(in ReadOnlySequence<byte> buffer, bool isAll)
-    {
-        var json = new Utf8JsonReader(buffer, isFinalBlock: false, state: new JsonReaderState(new JsonReaderOptions { AllowMultipleValues = true }));
-        try
-        {
-            if (json.Read() && json.TrySkip())
-            {
-                return json.BytesConsumed;
-            }
-        }
-        catch (JsonException e)
-        {
-            throw Refused(e);
-        }
-
-        return isAll && !IsBlank(buffer) ? throw new RpcException(StatusCode.InvalidArgument, "unexpected EOF") : 0;
-    }
-
-    private static bool IsBlank(in ReadOnlySequence<byte> buffer)
-    {
-        foreach (ReadOnlyMemory<byte> piece in buffer)
-        {
-            if (piece.Span.ContainsAnyExcept(" \t\r\n"u8))
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     private static RpcException Refused(Exception e) => new(StatusCode.InvalidArgument, e.Message);
@@ -127,6 +95,10 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
         try
         {
             message = s_parser.Parse(JsonNumbers.QuoteLong(s_strict.GetString(json)), descriptor);
+        }
+        catch (DecoderFallbackException)
+        {
+            throw new RpcException(StatusCode.InvalidArgument, "the request's JSON is not valid UTF-8");
         }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or ArgumentException or FormatException or OverflowException)
         {

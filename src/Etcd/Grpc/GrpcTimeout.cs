@@ -12,7 +12,9 @@ internal static class GrpcTimeout
     public static bool TryParse(ReadOnlySpan<char> text, out TimeSpan timeout)
     {
         timeout = default;
+        // The parser of numbers alone takes zero characters behind them.
         if (text.Length is < 2 or > DigitsMax + 1
+            || text[..^1].ContainsAnyExceptInRange('0', '9')
             || !long.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long count))
         {
             return false;

@@ -32,8 +32,9 @@ internal sealed class MessageReader(PipeReader body, MessageParser parser, int b
                     return buffer.IsEmpty ? null : throw new RpcException(StatusCode.Internal, "unexpected EOF");
                 }
             }
-            catch (InvalidProtocolBufferException e)
+            catch (Exception e) when (e is InvalidProtocolBufferException or IndexOutOfRangeException or ArgumentException or OverflowException)
             {
+                // The parser ends in the last three where a length of about 2^31 lies inside another.
                 throw new RpcException(StatusCode.Internal, $"grpc: error unmarshalling request: {e.Message}");
             }
             finally

@@ -18,7 +18,10 @@ public sealed class ClientPort : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly SocketListener _listener;
     private readonly CancellationTokenSource _stopping = new();
-    private int _unsorted;
+    private readonly Lock _gate = new();
+
+    /// <summary>Connections that have said nothing yet, those that came first in front. Whoever takes one out owns it.</summary>
+    private readonly LinkedList<Socket> _silent = new();
 
     /// <summary>Prepares a port; <see cref="Start"/> opens it.</summary>
     /// <param name="options">Settings.</param>
@@ -55,25 +58,42 @@ public sealed class ClientPort : IAsyncDisposable
         // The token source is not disposed: a connection that is being sorted this moment may still look at it.
     }
 
+    /// <summary>
+    /// Where there are too many that say nothing, the one that has been silent for longest makes room: whoever speaks does so at once, so that a flood of silent connections
+    /// keeps nobody out.
+    /// </summary>
     private void Sort(Socket socket)
     {
-        if (Interlocked.Increment(ref _unsorted) > _options.SilentConnectionsMax)
+        LinkedListNode<Socket> place;
+        Socket? oldest = null;
+        lock (_gate)
         {
-            Interlocked.Decrement(ref _unsorted);
-            socket.Dispose();
-            return;
+            place = _silent.AddLast(socket);
+            if (_silent.Count > _options.SilentConnectionsMax)
+            {
+                oldest = _silent.First!.Value;
+                _silent.RemoveFirst();
+            }
         }
 
-        _ = DoSortAsync(socket); // it lets no exception out
+        oldest?.Dispose();
+        _ = DoSortAsync(place); // it lets no exception out
     }
 
-    private async Task DoSortAsync(Socket socket)
+    private async Task DoSortAsync(LinkedListNode<Socket> place)
     {
+        Socket socket = place.Value;
         try
         {
-            if (await PeekAsync(socket).ConfigureAwait(false) is { } isBinary)
+            bool? isBinary = await PeekAsync(socket).ConfigureAwait(false);
+            if (!TryTake(place))
             {
-                (isBinary ? _binary : _others)(socket);
+                return; // It made room for another, and is closed.
+            }
+
+            if (isBinary is { } known)
+            {
+                (known ? _binary : _others)(socket);
                 return;
             }
         }
@@ -86,7 +106,22 @@ public sealed class ClientPort : IAsyncDisposable
             _logger.LogError(e, "A connection could not be handed over.");
         }
 
+        TryTake(place);
         socket.Dispose();
+    }
+
+    private bool TryTake(LinkedListNode<Socket> place)
+    {
+        lock (_gate)
+        {
+            if (place.List is null)
+            {
+                return false;
+            }
+
+            _silent.Remove(place);
+            return true;
+        }
     }
 
     /// <summary>Whether the connection speaks the binary protocol; null where it ended instead.</summary>
@@ -95,14 +130,7 @@ public sealed class ClientPort : IAsyncDisposable
         using var patience = new CancellationTokenSource(_options.FirstByteTimeout, _options.TimeProvider);
         using CancellationTokenRegistration stop = _stopping.Token.Register(static source => ((CancellationTokenSource)source!).Cancel(), patience);
         byte[] first = new byte[1];
-        try
-        {
-            int length = await socket.ReceiveAsync(first.AsMemory(), SocketFlags.Peek, patience.Token).ConfigureAwait(false);
-            return length == 0 ? null : BinaryServer.IsBinaryProtocol(first);
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _unsorted);
-        }
+        int length = await socket.ReceiveAsync(first.AsMemory(), SocketFlags.Peek, patience.Token).ConfigureAwait(false);
+        return length == 0 ? null : BinaryServer.IsBinaryProtocol(first);
     }
 }

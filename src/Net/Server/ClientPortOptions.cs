@@ -11,7 +11,7 @@ public sealed record ClientPortOptions
     /// <summary>How long a connection may stay silent before it is closed. 1 ms to 1 hour.</summary>
     public TimeSpan FirstByteTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Connections that have said nothing yet, at most; those beyond are closed at once. 1 or more.</summary>
+    /// <summary>Connections that have said nothing yet, at most; where one more comes, the one that has been silent for longest is closed. 1 or more.</summary>
     public int SilentConnectionsMax { get; init; } = 4096;
 
     /// <summary>The clock of that patience.</summary>

@@ -152,6 +152,11 @@ internal static class ClusterCodec
     {
         bool hasPriority = reader.ReadFlags(WithPriority, "members.flags") != 0;
         byte priority = reader.ReadByte("members.priority");
+        if (!hasPriority && priority != 0)
+        {
+            throw new WireFormatException($"members.priority: {priority} is given, and the flag that says so is not; set flag {WithPriority}, or 0 here.");
+        }
+
         return new UpdateMember(id, ReadTexts(ref reader, "members.peer urls"), hasPriority ? priority : null);
     }
 

@@ -348,10 +348,18 @@ internal static class RequestCodec
             MaxModRevision = bounds ? new Revision(reader.ReadInt64("range.max mod")) : default,
             MinCreateRevision = bounds ? new Revision(reader.ReadInt64("range.min create")) : default,
             MaxCreateRevision = bounds ? new Revision(reader.ReadInt64("range.max create")) : default,
-            StalenessMax = (flags & RangeStaleness) != 0 ? TimeSpan.FromMilliseconds(reader.ReadUInt32("range.staleness")) : TimeSpan.Zero,
+            StalenessMax = (flags & RangeStaleness) != 0 ? ReadStaleness(ref reader) : TimeSpan.Zero,
             Key = reader.ReadBytes("range.key"),
             RangeEnd = reader.ReadBytes("range.range end"),
         };
+    }
+
+    private static TimeSpan ReadStaleness(ref WireReader reader)
+    {
+        TimeSpan staleness = TimeSpan.FromMilliseconds(reader.ReadUInt32("range.staleness"));
+        return staleness <= RangeRequest.StalenessLimit
+            ? staleness
+            : throw new WireFormatException($"range.staleness: {staleness.TotalMilliseconds} ms; at most {RangeRequest.StalenessLimit.TotalMilliseconds} are taken.", MetaStoreError.InvalidArgument);
     }
 
     private static DeleteRangeRequest ReadDeleteRange(ref WireReader reader)

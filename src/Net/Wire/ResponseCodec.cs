@@ -221,7 +221,7 @@ internal static class ResponseCodec
         if (staleness == StalenessFlag)
         {
             // Rounded up: an answer is never said to be younger than it is.
-            writer.WriteInt64((long)Math.Ceiling(range.Staleness!.Value.TotalMicroseconds));
+            writer.WriteInt64((range.Staleness!.Value.Ticks + TimeSpan.TicksPerMicrosecond - 1) / TimeSpan.TicksPerMicrosecond);
         }
 
         WriteKeyValues(ref writer, range.Items);
@@ -335,6 +335,11 @@ internal static class ResponseCodec
     private static RangeResponse ReadRange(ref WireReader reader, ResponseHeader header)
     {
         byte flags = reader.ReadFlags(Flag | StalenessFlag | NotStaleFlag, "range.flags");
+        if ((flags & (StalenessFlag | NotStaleFlag)) == (StalenessFlag | NotStaleFlag))
+        {
+            throw new WireFormatException("range.flags: an answer is either not stale or has an age.");
+        }
+
         return new RangeResponse
         {
             Header = header,

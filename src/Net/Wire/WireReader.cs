@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.Unicode;
 
 namespace MetaStore.Net.Wire;
 
@@ -60,6 +61,11 @@ internal ref struct WireReader(ReadOnlyMemory<byte> body)
     public string ReadText(int bytesMax, string field)
     {
         ReadOnlyMemory<byte> bytes = ReadBytes(field);
+        if (!Utf8.IsValid(bytes.Span))
+        {
+            throw new WireFormatException($"{field}: {bytes.Length} bytes that are not UTF-8.");
+        }
+
         return bytes.Length <= bytesMax
             ? Encoding.UTF8.GetString(bytes.Span)
             : throw new WireFormatException($"{field}: {bytes.Length} bytes of text; at most {bytesMax} are taken.");

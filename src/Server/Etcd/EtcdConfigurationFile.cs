@@ -7,6 +7,11 @@ namespace MetaStore.Server.Etcd;
 /// <summary>etcd's configuration file: YAML (or JSON, which is YAML) with the flags' names, and TLS settings in groups of their own.</summary>
 internal static class EtcdConfigurationFile
 {
+    private const int BytesMax = 1 << 20;
+
+    /// <summary>Stream, document, settings, a group, a list in it; and some room for what is refused by its own name.</summary>
+    private const int DepthMax = 10;
+
     /// <summary>What a setting of a group is called as a flag.</summary>
     private static readonly Dictionary<string, string> s_groups = new(StringComparer.Ordinal)
     {
@@ -20,18 +25,49 @@ internal static class EtcdConfigurationFile
     {
         try
         {
-            using StreamReader reader = File.OpenText(path);
+            long length = new FileInfo(path).Length;
+            return length <= BytesMax
+                ? Read(path, File.ReadAllText(path))
+                : throw new RefusalException(ExitCode.Usage, $"--config-file: {path} has {length} bytes; a configuration has at most {BytesMax}.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RefusalException(ExitCode.Usage, $"--config-file: {e.Message}");
+        }
+    }
+
+    /// <summary>The same, of the file's text.</summary>
+    public static IReadOnlyList<(string Name, string Value)> Read(string path, string text)
+    {
+        try
+        {
+            CheckDepth(path, text);
             var yaml = new YamlStream();
-            yaml.Load(reader);
+            yaml.Load(new StringReader(text));
             return yaml.Documents.Count == 0 ? [] : [.. Settings(path, yaml.Documents[0].RootNode, string.Empty)];
         }
         catch (YamlException e)
         {
             throw new RefusalException(ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"{path}, line {e.Start.Line}: {e.Message}"));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or OverflowException or IndexOutOfRangeException or KeyNotFoundException)
         {
-            throw new RefusalException(ExitCode.Usage, $"--config-file: {e.Message}");
+            // The reader of YAML ends so where a text breaks off in places that it did not foresee.
+            throw new RefusalException(ExitCode.Usage, $"{path}: this is no YAML; settings look like \"name: value\", one a line.", e);
+        }
+    }
+
+    /// <summary>The reader of YAML calls itself for each level, so that a file of nothing but brackets would end the process.</summary>
+    private static void CheckDepth(string path, string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        for (int depth = 0; parser.MoveNext(); depth += parser.Current!.NestingIncrease)
+        {
+            if (depth > DepthMax)
+            {
+                throw new RefusalException(
+                    ExitCode.Usage, string.Create(CultureInfo.InvariantCulture, $"{path}, line {parser.Current!.Start.Line}: settings are nested more than {DepthMax} deep; groups hold no groups."));
+            }
         }
     }
 

@@ -10,6 +10,7 @@ namespace MetaStore.Server.Serving;
 internal sealed class ClientDoors : IAsyncDisposable
 {
     private readonly ILogger _logger;
+    private readonly ConnectionRoom _room;
     private readonly BinaryServer _binary;
     private readonly EtcdServer _etcd;
     private readonly List<ClientPort> _ports = [];
@@ -17,8 +18,9 @@ internal sealed class ClientDoors : IAsyncDisposable
     public ClientDoors(MetaStoreNode node, ILoggerFactory loggers)
     {
         _logger = loggers.CreateLogger("clients");
-        _binary = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = null }, _logger);
-        _etcd = new EtcdServer(node, new EtcdServerOptions(), loggers);
+        _room = ConnectionRoom.Of(OpenFiles.Limit());
+        _binary = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = null, ConnectionsMax = _room.Binary }, _logger);
+        _etcd = new EtcdServer(node, new EtcdServerOptions { ConnectionsMax = _room.Http }, loggers);
     }
 
     /// <summary>Where it listens, with the ports it got.</summary>
@@ -34,7 +36,7 @@ internal sealed class ClientDoors : IAsyncDisposable
         await _etcd.StartAsync();
         foreach (IPEndPoint endpoint in endpoints)
         {
-            var port = new ClientPort(new ClientPortOptions { Endpoint = endpoint }, _binary.Adopt, _etcd.Adopt, _logger);
+            var port = new ClientPort(new ClientPortOptions { Endpoint = endpoint, SilentConnectionsMax = _room.Silent }, _binary.Adopt, _etcd.Adopt, _logger);
             _ports.Add(port);
             port.Start();
         }

@@ -1,9 +1,9 @@
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using MetaStore.Etcd.Messages;
-using MetaStore.Etcd.Tests.Grpc;
 using MetaStore.Etcd.Tests.Http;
 using MetaStore.Etcd.Tests.Services;
+using MetaStore.Testing.Grpc;
 using MetaStore.Testing.Processes;
 
 namespace MetaStore.Etcd.Tests.Differential;

@@ -162,6 +162,23 @@ public class JsonPartsTests
         }
     }
 
+    [Fact]
+    public async Task AMessageThatComesByteByByte_EndsWhereItEnds()
+    {
+        byte[] body = Encoding.UTF8.GetBytes($"{{\"nobody\":\"{new string('x', 1000)}\\\"}}\",\"ID\":7}} ");
+        var boundary = new JsonBoundary();
+        var last = new Piece(ReadOnlyMemory<byte>.Empty, null);
+        Piece first = last;
+        for (int at = 0; at < body.Length - 1; at++)
+        {
+            last = new Piece(body.AsMemory(at, 1), last);
+            Assert.Equal(at < body.Length - 2 ? 0 : body.Length - 1, boundary.Measure(new ReadOnlySequence<byte>(first, 0, last, 1)));
+        }
+
+        Assert.False(boundary.HasBegun);
+        Assert.Equal(new LeaseKeepAliveRequest { ID = 7 }, await Requests(PipeReader.Create(new ReadOnlySequence<byte>(body)), LeaseKeepAliveRequest.Parser).ReadAsync(CancellationToken.None));
+    }
+
     [Theory]
     [InlineData("{\"ID\":1")]
     [InlineData("}")]
@@ -208,5 +225,18 @@ public class JsonPartsTests
     {
         PipeReader reader = PipeReader.Create(new ReadOnlySequence<byte>(Encoding.Latin1.GetBytes(body)));
         return (RangeRequest)await Requests(reader, messageBytesMax).ReadOnlyOneAsync(CancellationToken.None);
+    }
+
+    private sealed class Piece : ReadOnlySequenceSegment<byte>
+    {
+        public Piece(ReadOnlyMemory<byte> memory, Piece? before)
+        {
+            Memory = memory;
+            if (before is not null)
+            {
+                RunningIndex = before.RunningIndex + before.Memory.Length;
+                before.Next = this;
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ using Google.Protobuf;
 using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Tests.Http;
+using MetaStore.Testing.Grpc;
 
 namespace MetaStore.Etcd.Tests.Grpc;
 

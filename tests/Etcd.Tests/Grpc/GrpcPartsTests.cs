@@ -1,7 +1,9 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using Google.Protobuf;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Messages;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 
 namespace MetaStore.Etcd.Tests.Grpc;
@@ -35,6 +37,7 @@ public class GrpcPartsTests
     [InlineData(" 5S")]
     [InlineData("1.5S")]
     [InlineData("123456789S")]
+    [InlineData("5\0S")]
     public void WhatIsNoDeadline_IsRefused(string text) => Assert.False(GrpcTimeout.TryParse(text, out _));
 
     [Theory]
@@ -52,12 +55,12 @@ public class GrpcPartsTests
 
     [Fact]
     public void AMessage_IsFramedAsGrpcHasIt() =>
-        Assert.Equal("0000000005" + "0A03" + "666F6F", Convert.ToHexString(GrpcClient.Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") })));
+        Assert.Equal("0000000005" + "0A03" + "666F6F", Convert.ToHexString(Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") })));
 
     [Fact]
     public void AMessage_IsTakenOnceItIsThere_AndNothingBehindIt()
     {
-        byte[] bytes = [.. GrpcClient.Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") }), 0xff];
+        byte[] bytes = [.. Frame(new RangeRequest { Key = ByteString.CopyFromUtf8("foo") }), 0xff];
         for (int length = 0; length <= bytes.Length; length++)
         {
             var buffer = new ReadOnlySequence<byte>(bytes, 0, length);
@@ -98,5 +101,28 @@ public class GrpcPartsTests
         var refused = Assert.Throws<RpcException>(() => MessageFrame.TryTake(ref buffer, 10, out _));
 
         Assert.Equal((StatusCode.Internal, message), (refused.Code, refused.Message));
+    }
+
+    [Theory]
+    [InlineData("12FFFFFFFF07")]
+    [InlineData("0A02080112FFFFFFFF07")]
+    [InlineData("12061A04FFFFFFFF")]
+    public async Task ALengthInsideThatNothingHolds_IsTheMessagesFault(string body)
+    {
+        byte[] message = Convert.FromHexString(body);
+        var reader = new MessageReader(
+            PipeReader.Create(new ReadOnlySequence<byte>([0, 0, 0, 0, (byte)message.Length, .. message])), TxnRequest.Parser, 1000, new RpcCounters());
+
+        var refused = await Assert.ThrowsAsync<RpcException>(() => reader.ReadAsync(CancellationToken.None).AsTask());
+
+        Assert.Equal(StatusCode.Internal, refused.Code);
+        Assert.StartsWith("grpc: error unmarshalling request: ", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static byte[] Frame(IMessage message)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        MessageFrame.Write(output, message);
+        return output.WrittenSpan.ToArray();
     }
 }

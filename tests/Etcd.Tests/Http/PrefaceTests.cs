@@ -5,7 +5,7 @@ using System.Text;
 using MetaStore.Etcd.Http;
 using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Rpc;
-using MetaStore.Etcd.Tests.Grpc;
+using MetaStore.Testing.Grpc;
 
 namespace MetaStore.Etcd.Tests.Http;
 

@@ -3,8 +3,8 @@ using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
-using MetaStore.Etcd.Tests.Grpc;
 using MetaStore.Etcd.Tests.Http;
+using MetaStore.Testing.Grpc;
 
 namespace MetaStore.Etcd.Tests.Metrics;
 

@@ -1,8 +1,8 @@
 using System.Net;
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
-using MetaStore.Etcd.Tests.Grpc;
 using MetaStore.Etcd.Tests.Services;
+using MetaStore.Testing.Grpc;
 
 namespace MetaStore.Etcd.Tests.Programs;
 

@@ -1,35 +1,47 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Threading.Channels;
 using Google.Protobuf;
-using MetaStore.Etcd.Grpc;
 
-namespace MetaStore.Etcd.Tests.Grpc;
+namespace MetaStore.Testing.Grpc;
 
 /// <summary>How a call ended. The status is of the headers where nothing else came, of the trailers otherwise.</summary>
-internal sealed record GrpcAnswer(HttpStatusCode Http, string? Status, string? Message, byte[] Body, bool IsTrailersOnly, HttpResponseHeaders Headers);
+public sealed record GrpcAnswer(HttpStatusCode Http, string? Status, string? Message, byte[] Body, bool IsTrailersOnly, HttpResponseHeaders Headers);
 
 /// <summary>Calls over HTTP/2 with prior knowledge, put together by hand.</summary>
-internal sealed class GrpcClient(IPEndPoint endpoint) : IDisposable
+public sealed class GrpcClient : IDisposable
 {
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 }) { BaseAddress = new Uri($"http://{endpoint}") };
+    /// <summary>Bytes before a message: a flag, and its length as gRPC has it.</summary>
+    internal const int PrefixBytes = 5;
+
+    private readonly HttpClient _http;
+
+    /// <param name="endpoint">Host and port.</param>
+    /// <param name="change">What is to be otherwise of its connections.</param>
+    public GrpcClient(EndPoint endpoint, Action<SocketsHttpHandler>? change = null)
+    {
+        var handler = new SocketsHttpHandler { UseProxy = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 };
+        change?.Invoke(handler);
+        _http = new HttpClient(handler) { BaseAddress = new Uri($"http://{endpoint}") };
+    }
 
     public static byte[] Frame(IMessage message)
     {
-        var buffer = new ArrayBufferWriter<byte>();
-        MessageFrame.Write(buffer, message);
-        return buffer.WrittenSpan.ToArray();
+        ArgumentNullException.ThrowIfNull(message);
+        var frame = new byte[PrefixBytes + message.CalculateSize()];
+        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(1), (uint)(frame.Length - PrefixBytes));
+        message.WriteTo(frame.AsSpan(PrefixBytes));
+        return frame;
     }
 
     public static T Unframe<T>(MessageParser<T> parser, ReadOnlySpan<byte> frame)
         where T : IMessage<T>
     {
-        Assert.Equal(0, frame[0]);
-        Assert.Equal(frame.Length - MessageFrame.PrefixBytes, (int)BinaryPrimitives.ReadUInt32BigEndian(frame[1..]));
-        return parser.ParseFrom(frame[MessageFrame.PrefixBytes..]);
+        ArgumentNullException.ThrowIfNull(parser);
+        bool isOne = frame.Length >= PrefixBytes && frame[0] == 0 && frame.Length - PrefixBytes == BinaryPrimitives.ReadUInt32BigEndian(frame[1..]);
+        return isOne ? parser.ParseFrom(frame[PrefixBytes..]) : throw new InvalidDataException($"{frame.Length} bytes are not one frame of a message: {Convert.ToHexString(frame[..Math.Min(frame.Length, 16)])}");
     }
 
     public async Task<GrpcAnswer> CallAsync(string path, byte[] body, Action<HttpRequestMessage>? change = null, CancellationToken cancellationToken = default)
@@ -96,8 +108,10 @@ internal sealed class GrpcClient(IPEndPoint endpoint) : IDisposable
 }
 
 /// <summary>A stream of a client.</summary>
-internal sealed class GrpcStream(Task<HttpResponseMessage> response, ChannelWriter<byte[]> requests, CancellationTokenSource cancel) : IDisposable
+public sealed class GrpcStream(Task<HttpResponseMessage> response, ChannelWriter<byte[]> requests, CancellationTokenSource cancel) : IDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
     private Stream? _answers;
 
     public void Say(IMessage message) => requests.TryWrite(GrpcClient.Frame(message));
@@ -114,22 +128,22 @@ internal sealed class GrpcStream(Task<HttpResponseMessage> response, ChannelWrit
     public async Task<T?> HearAsync<T>(MessageParser<T> parser)
         where T : class, IMessage<T>
     {
-        _answers ??= await (await response.WaitAsync(Support.Patience)).Content.ReadAsStreamAsync();
-        byte[] prefix = new byte[MessageFrame.PrefixBytes];
-        if (await _answers.ReadAtLeastAsync(prefix, prefix.Length, throwOnEndOfStream: false).AsTask().WaitAsync(Support.Patience) == 0)
+        _answers ??= await (await response.WaitAsync(s_patience)).Content.ReadAsStreamAsync();
+        byte[] prefix = new byte[GrpcClient.PrefixBytes];
+        if (await _answers.ReadAtLeastAsync(prefix, prefix.Length, throwOnEndOfStream: false).AsTask().WaitAsync(s_patience) == 0)
         {
             return null;
         }
 
         byte[] message = new byte[BinaryPrimitives.ReadUInt32BigEndian(prefix.AsSpan(1))];
-        await _answers.ReadExactlyAsync(message).AsTask().WaitAsync(Support.Patience);
+        await _answers.ReadExactlyAsync(message).AsTask().WaitAsync(s_patience);
         return parser.ParseFrom(message);
     }
 
     /// <summary>How the stream ended, once all was heard.</summary>
     public async Task<(string? Status, string? Message)> EndAsync()
     {
-        HttpResponseMessage answer = await response.WaitAsync(Support.Patience);
+        HttpResponseMessage answer = await response.WaitAsync(s_patience);
         HttpResponseHeaders end = answer.Headers.Contains("grpc-status") ? answer.Headers : answer.TrailingHeaders;
         return (GrpcClient.Value(end, "grpc-status"), GrpcClient.Value(end, "grpc-message"));
     }
