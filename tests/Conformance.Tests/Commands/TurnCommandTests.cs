@@ -65,7 +65,7 @@ public sealed class TurnCommandTests : IDisposable
         Assert.Equal(1, await waiting.WaitForExitAsync());
         Assert.Equal((string.Empty, "metastore: interrupted before the lock was taken\n"), (waiting.Output, waiting.Errors));
         await KeysAsync(line, "l/", 1);
-        await holder.SignalAsync("INT");
+        await holder.SignalAsync("TERM");
         Assert.Equal(0, await holder.WaitForExitAsync());
         Assert.Equal("found 0 leases\n", await line.RunAsync("lease", "list")); // etcdctl leaves its own to run out.
     }
