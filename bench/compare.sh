@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # MetaStore beside etcd, on one machine, in one go: the same load on both in turn (A B A B …), and a Markdown table of medians and spread.
 #   bench/compare.sh [--etcd-driver PATH] [--data DIR] [--pairs N] [--duration TIME] [--warmup TIME] [--nodes "1 3"]
-#                    [--operations "put get …"] [--loads "1/1 100/32 …"] [--follow-leader] [--quick]
+#                    [--operations "put get …"] [--loads "1/1 100/32 …"] [--front binary|grpc] [--follow-leader] [--quick]
+# Operations: put get get-serializable range range-open mixed80 txn delete lease-put watch; range-open, lease-put and watch want --front grpc.
+# --front grpc: MetaStore is asked through its gRPC front by etcd's driver, as etcd is; what is compared then is the servers alone.
 # PATH is a closed-loop driver for etcd's gRPC API; without the flag bench/EtcdLoad is built for it. Another one must take --endpoints, --op (put, get-lin, get-ser, range, mixed80, txn, delete, none),
 # --clients, --conns, --duration, --warmup, --prefill, --key-space, --seed, --pids, and prints one JSON line with errors, ops_per_s, p50 and p99 in
 # microseconds, seconds, ops and cpu_servers in cores.
@@ -22,6 +24,7 @@ loads="1/1 16/16 100/32"
 keys=100000
 keys_to_delete=300000
 spread=--pin
+front=binary
 
 # A path as the caller meant it, who may stand elsewhere.
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$started_in/$1" ;; esac; }
@@ -30,7 +33,7 @@ fail() { echo "compare: $*" >&2; exit 2; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
-        --data|--pairs|--duration|--warmup|--etcd-driver|--nodes|--operations|--loads)
+        --data|--pairs|--duration|--warmup|--etcd-driver|--nodes|--operations|--loads|--front)
             [ $# -ge 2 ] || fail "$1 wants a value" ;;&
         --data)        data=$(absolute "$2"); shift 2 ;;
         --pairs)       pairs=$2; shift 2 ;;
@@ -40,13 +43,22 @@ while [ $# -gt 0 ]; do
         --nodes)       sizes=$2; shift 2 ;;
         --operations)  operations=$2; shift 2 ;;
         --loads)       loads=$2; shift 2 ;;
+        --front)       front=$2; shift 2 ;;
         --follow-leader) spread=; shift ;;
         --quick)       pairs=1; duration=1s; warmup=500ms; keys=2000; keys_to_delete=20000; shift ;;
-        *) sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; fail "$1 is unknown" ;;
+        *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; fail "$1 is unknown" ;;
     esac
 done
 
 [[ "$pairs" =~ ^[1-9][0-9]*$ ]] || fail "--pairs is \"$pairs\"; it must be a number from 1 on"
+case "$front" in
+    binary)
+        for operation in $operations; do
+            case "$operation" in range-open|lease-put|watch) fail "--operations $operation wants --front grpc" ;; esac
+        done ;;
+    grpc) ;;
+    *) fail "--front is \"$front\"; it must be binary or grpc" ;;
+esac
 if [ -z "$driver" ]; then
     gopath=/usr/share/gocode # where Debian puts the sources of Go packages
     { command -v go && [ -d "$gopath/src/go.etcd.io/etcd/clientv3" ]; } >/dev/null \
@@ -145,12 +157,14 @@ launch() {
 drive() {
     local system=$1 endpoints=$2 operation=$3 clients=$4 connections=$5 keys=$6
     shift 6
-    if [ "$system" = metastore ]; then
+    if [ "$system" = metastore ] && [ "$front" = binary ]; then
         "$load" --json $spread --endpoints "$endpoints" --op "$operation" --clients "$clients" --connections "$connections" --key-space "$keys" "$@"
     else
         case "$operation" in
             get) operation=get-lin ;;
             get-serializable) operation=get-ser ;;
+            range-open) operation=range; set -- --range-open "$@" ;;
+            watch) operation=watch-fanout; set -- --writers 16 "$@" ;;
         esac
         "$driver" --endpoints "$endpoints" --op "$operation" --clients "$clients" --conns "$connections" --key-space "$keys" "$@"
     fi
@@ -158,7 +172,7 @@ drive() {
 
 # One line for a run: ops/s, p50 ms, p99 ms, server µs per operation.
 figures() {
-    if [ "$1" = metastore ]; then
+    if [ "$1" = metastore ] && [ "$front" = binary ]; then
         jq -r '[.ops_per_s, .p50_ms, .p99_ms, .server_us_per_op] | @tsv'
     else
         jq -r '[.ops_per_s, .p50 / 1000, .p99 / 1000, (if .ops > 0 then (.cpu_servers | add) * .seconds * 1e6 / .ops else 0 end)] | @tsv'
@@ -218,7 +232,7 @@ row() {
 }
 
 echo "MetaStore $(git rev-parse --short HEAD 2>/dev/null || echo unknown) beside $(etcd --version | head -n 1); $(nproc) processors, $(uname -sr), data on $(stat -f -c %T "$data");"
-echo "$pairs pairs of $duration each, in turn; keys of 32 bytes, values of 256. Each figure: median (least–most). Ratio above 1: MetaStore is ahead."
+echo "$pairs pairs of $duration each, in turn; keys of 32 bytes, values of 256; MetaStore by its $front front. Each figure: median (least–most). Ratio above 1: MetaStore is ahead."
 echo
 echo "| nodes | operation | clients/connections | ops/s | etcd | ratio | p50 ms | etcd | ratio | p99 ms | etcd | ratio | server µs/op | etcd | ratio |"
 echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
