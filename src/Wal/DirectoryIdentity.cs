@@ -33,30 +33,11 @@ public sealed record DirectoryIdentity(WalIdentity Identity, ulong DirectoryId)
     public static DirectoryIdentity? TryRead(IDisk disk, string directory)
     {
         ArgumentNullException.ThrowIfNull(disk);
-        string path = Path.Combine(directory, FileName);
-        if (!disk.FileExists(path))
-        {
-            return null;
-        }
-
-        using IDiskFile file = disk.Open(path, readOnly: true);
-        byte[] bytes = new byte[Bytes];
-        if (file.Length != Bytes || file.Read(bytes, 0) != Bytes)
-        {
-            throw new CorruptionException(path, 0, $"the file has {file.Length} bytes; it must have {Bytes}");
-        }
-
-        if (BinaryPrimitives.ReadUInt64LittleEndian(bytes) != Magic || Checksum.Crc32C(0, bytes.AsSpan(0, CrcOffset)) != BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(CrcOffset)))
-        {
-            throw new CorruptionException(path, 0, "magic or checksum of the directory's name");
-        }
-
-        uint version = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8));
-        return version == Version
+        return SmallFile.TryRead(disk, Path.Combine(directory, FileName), Bytes, Magic, Version, "the directory's name") is { } bytes
             ? new DirectoryIdentity(
                 new WalIdentity(BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(16)), BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(24))),
                 BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(32)))
-            : throw new WalVersionException(path, version, Version);
+            : null;
     }
 
     /// <summary>Reads the name of the directory, or gives it one.</summary>
