@@ -194,6 +194,9 @@ internal sealed class SimulatedNode
         Invariant.Check(!IsUp, "the disk of a running node is replaced");
         _disk.Reformat();
         IsWiped = true;
+
+        // One that founded its cluster alone would found another: only its operator knows that it has peers (--initial-cluster-state existing).
+        _isFounder &= _world.Members.Count > 1;
         foreach (NodeInvariants invariants in _invariants.Values)
         {
             invariants.Wiped();
