@@ -64,6 +64,9 @@ internal static class EtcdErrors
     public static RpcException AnswerTooLarge(long bytesMax) => new(
         StatusCode.ResourceExhausted, $"the answer is larger than {bytesMax} bytes; ask for less at a time: a smaller range, a limit, or RangeStream");
 
+    public static RpcException LeaseKeysTooLarge(long bytesMax) => new(
+        StatusCode.ResourceExhausted, $"the keys of the lease take more than {bytesMax} bytes; ask without them");
+
     /// <summary>What a client of etcd is told when the store has failed like this.</summary>
     public static RpcException From(MetaStoreException e) => e.Error switch
     {

@@ -15,8 +15,8 @@ internal sealed record EtcdServicesOptions
     /// <summary>Keys and values that are held for one answer, in bytes: what is more comes in parts. 1 or more.</summary>
     public long WholeAnswerBytesMax { get; init; } = 4 << 20;
 
-    /// <summary>Keys and values of an answer that is sorted by something else than the key, and has to be held, in bytes; more is an error. 1 or more.</summary>
-    public long SortedAnswerBytesMax { get; init; } = 64 << 20;
+    /// <summary>Keys and values of an answer that has to be held, since it is sorted by something else than the key, or tells a lease's keys, in bytes; more is an error. 1 or more.</summary>
+    public long HeldAnswerBytesMax { get; init; } = 64 << 20;
 
     /// <summary>Keys and values in one message of a RangeStream, or in one part of an answer, in bytes; a single item may exceed it. 1 or more.</summary>
     public long StreamMessageBytes { get; init; } = 3 << 19;
@@ -29,6 +29,12 @@ internal sealed record EtcdServicesOptions
 
     /// <summary>Bytes of one message of a snapshot.</summary>
     public int SnapshotMessageBytes { get; init; } = 32 << 10;
+
+    /// <summary>Snapshots that are sent at a time: each holds history back as long as it lasts. etcd has no such bound. 1 or more.</summary>
+    public int SnapshotsMax { get; init; } = 4;
+
+    /// <summary>A snapshot of which nothing was taken for so long is given up. More than 0.</summary>
+    public TimeSpan SnapshotPatience { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>The lease of a lock or a candidacy that comes without one, in seconds.</summary>
     public long SessionTtlSeconds { get; init; } = 60;

@@ -14,7 +14,7 @@ internal sealed class KeyValueService(MetaStoreNode node, EtcdServicesOptions op
     {
         RangeRequest range = await CheckAsync(request, context).ConfigureAwait(false);
         bool isByPages = RangePages.CanRead(range);
-        RangeResponse first = await node.RangeAsync(range, isByPages ? options.WholeAnswerBytesMax : options.SortedAnswerBytesMax, context.Ended).ConfigureAwait(false);
+        RangeResponse first = await node.RangeAsync(range, isByPages ? options.WholeAnswerBytesMax : options.HeldAnswerBytesMax, context.Ended).ConfigureAwait(false);
         Messages.RangeResponse message = AnswerForms.ToMessage(first);
         if (!isByPages || !RangePages.IsCut(first, range.Limit))
         {
@@ -47,7 +47,7 @@ internal sealed class KeyValueService(MetaStoreNode node, EtcdServicesOptions op
     public async Task RangeStreamAsync(Messages.RangeRequest request, IRpcWriter<Messages.RangeStreamResponse> answers, RpcContext context)
     {
         RangeRequest range = await CheckAsync(request, context).ConfigureAwait(false);
-        long bytesMax = RangePages.CanRead(range) ? options.StreamMessageBytes : options.SortedAnswerBytesMax;
+        long bytesMax = RangePages.CanRead(range) ? options.StreamMessageBytes : options.HeldAnswerBytesMax;
         RangeResponse first = await node.RangeAsync(range, bytesMax, context.Ended).ConfigureAwait(false);
         RangeResponse page = first;
         await foreach (RangeResponse next in new RangePages(node, range, first, bytesMax).ReadRestAsync(context.Ended).ConfigureAwait(false))

@@ -44,6 +44,11 @@ internal sealed class LeaseService(MetaStoreNode node, EtcdServicesOptions optio
         var question = new LeaseTimeToLiveRequest(request.ID, request.Keys);
         await options.Authority.CheckAsync(context, question).ConfigureAwait(false);
         LeaseTimeToLiveResponse left = await node.LeaseTimeToLiveAsync(question, context.Ended).ConfigureAwait(false);
+        if (left.Keys.Sum(static key => (long)key.Length) > options.HeldAnswerBytesMax)
+        {
+            throw EtcdErrors.LeaseKeysTooLarge(options.HeldAnswerBytesMax);
+        }
+
         var answer = new Messages.LeaseTimeToLiveResponse
         {
             Header = AnswerForms.ToMessage(left.Header),

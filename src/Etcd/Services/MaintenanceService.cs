@@ -14,6 +14,8 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
     /// <summary>Clients take a file for whole when its length is a multiple of this, and the sum behind it.</summary>
     private const int SnapshotBlock = 512;
 
+    private int _snapshots;
+
     /// <summary>There are none, and none can be raised by hand. The answer has no header, as etcd's.</summary>
     public async ValueTask<Messages.AlarmResponse> AlarmAsync(Messages.AlarmRequest request, RpcContext context)
     {
@@ -84,24 +86,25 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
 
     /// <summary>
     /// The store as it is on this member: not a file of etcd's, but what this store's snapshots carry, filled up with zeros to whole blocks. The last message is the SHA-256
-    /// of all before it.
+    /// of all before it. A snapshot holds history back as long as it lasts, so there are few at a time, and one of which nothing is taken for long is ended.
     /// </summary>
     public async Task SnapshotAsync(Messages.SnapshotRequest request, IRpcWriter<Messages.SnapshotResponse> answers, RpcContext context)
     {
         await options.Authority.CheckOperatorAsync(context).ConfigureAwait(false);
-        using StoreExport export = node.Export();
-        using var sum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        long padding = (SnapshotBlock - (export.Length % SnapshotBlock)) % SnapshotBlock;
-        long left = export.Length + padding;
-        for (ReadOnlyMemory<byte> piece = export.ReadNext(); !piece.IsEmpty; piece = export.ReadNext())
+        try
         {
-            left = await SendAsync(piece, left, sum, answers, context).ConfigureAwait(false);
-        }
+            if (Interlocked.Increment(ref _snapshots) > options.SnapshotsMax)
+            {
+                throw new RpcException(
+                    StatusCode.ResourceExhausted, $"{options.SnapshotsMax} snapshots are being taken of this member; try again later, or ask another one");
+            }
 
-        left = await SendAsync(new byte[padding], left, sum, answers, context).ConfigureAwait(false);
-        Invariant.Check(left == 0, "an export is not as long as it said");
-        var end = new Messages.SnapshotResponse { Blob = ByteString.CopyFrom(sum.GetHashAndReset()), Version = options.ClusterVersion };
-        await answers.WriteAsync(end, context.Ended).ConfigureAwait(false);
+            await SendSnapshotAsync(answers, context).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _snapshots);
+        }
     }
 
     public async ValueTask<Messages.MoveLeaderResponse> MoveLeaderAsync(Messages.MoveLeaderRequest request, RpcContext context)
@@ -135,6 +138,35 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
         return parts.Length is 2 or 3 && parts.All(part => uint.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _));
     }
 
+    private async Task SendSnapshotAsync(IRpcWriter<Messages.SnapshotResponse> answers, RpcContext context)
+    {
+        using StoreExport export = node.Export();
+        using var sum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long padding = (SnapshotBlock - (export.Length % SnapshotBlock)) % SnapshotBlock;
+        long left = export.Length + padding;
+        for (ReadOnlyMemory<byte> piece = export.ReadNext(); !piece.IsEmpty; piece = export.ReadNext())
+        {
+            left = await SendAsync(piece, left, sum, answers, context).ConfigureAwait(false);
+        }
+
+        left = await SendAsync(new byte[padding], left, sum, answers, context).ConfigureAwait(false);
+        Invariant.Check(left == 0, "an export is not as long as it said");
+        var end = new Messages.SnapshotResponse { Blob = ByteString.CopyFrom(sum.GetHashAndReset()), Version = options.ClusterVersion };
+        await SendAsync(end, answers, context).ConfigureAwait(false);
+    }
+
+    private async ValueTask SendAsync(Messages.SnapshotResponse message, IRpcWriter<Messages.SnapshotResponse> answers, RpcContext context)
+    {
+        try
+        {
+            await answers.WriteAsync(message, context.Ended).AsTask().WaitAsync(options.SnapshotPatience, options.Time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new RpcException(StatusCode.Aborted, $"nothing was taken of the snapshot for {options.SnapshotPatience.TotalSeconds} s, so it is given up");
+        }
+    }
+
     private async ValueTask<long> SendAsync(
         ReadOnlyMemory<byte> piece, long left, IncrementalHash sum, IRpcWriter<Messages.SnapshotResponse> answers, RpcContext context)
     {
@@ -145,7 +177,7 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
             piece = piece[blob.Length..];
             left -= blob.Length;
             var answer = new Messages.SnapshotResponse { RemainingBytes = (ulong)left, Blob = ByteString.CopyFrom(blob.Span), Version = options.ClusterVersion };
-            await answers.WriteAsync(answer, context.Ended).ConfigureAwait(false);
+            await SendAsync(answer, answers, context).ConfigureAwait(false);
         }
 
         return left;

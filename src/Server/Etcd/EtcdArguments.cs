@@ -48,10 +48,11 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
         string? file = settings.ConfigFile ?? fileOfVariable;
         if (!string.IsNullOrEmpty(file))
         {
-            // As in etcd: beside a file nothing else counts.
-            settings = new Settings();
-            settings.AddFile(file);
-            return settings.Result();
+            // As in etcd: beside a file no other flag or variable of etcd counts. The program's own, which the file cannot name, do.
+            var ofFile = new Settings();
+            ofFile.AddFile(file);
+            ofFile.AddBeside(settings, file, variables);
+            return ofFile.Result();
         }
 
         foreach (string variable in variables)
@@ -74,6 +75,7 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
     private sealed class Settings
     {
         private readonly List<string> _arguments = [Serve];
+        private readonly List<string> _own = [];
         private readonly HashSet<string> _given = new(StringComparer.Ordinal);
         private readonly List<string> _notes = [];
 
@@ -90,7 +92,9 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
                 bool isOfEtcd = all[i].StartsWith('-') && (name == ConfigFileFlag || EtcdFlag.All.ContainsKey(name));
                 if (!isOfEtcd)
                 {
-                    _arguments.Add(all[i]); // The program's own flags, and whatever is wrong, are the parser's to judge.
+                    // The program's own flags, and whatever is wrong, are the parser's to judge.
+                    _arguments.Add(all[i]);
+                    _own.Add(all[i]);
                     continue;
                 }
 
@@ -132,6 +136,14 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
 
                 Add($"{path}: {name}", name, value, hasValue: true);
             }
+        }
+
+        /// <summary>Takes over what else the command line has; says what does not count beside the file.</summary>
+        public void AddBeside(Settings commandLine, string path, IEnumerable<string> variables)
+        {
+            _arguments.AddRange(commandLine._own);
+            IEnumerable<string> passedOver = commandLine._given.Select(name => $"--{name}").Order(StringComparer.Ordinal).Concat(variables);
+            _notes.AddRange(passedOver.Select(name => $"{name} has no effect beside the configuration file {path}"));
         }
 
         private static string VariableOf(string name) => Prefix + name.ToUpperInvariant().Replace('-', '_');

@@ -135,45 +135,4 @@ public sealed class CallGateTests
 
         private static RpcException Denied() => new(StatusCode.PermissionDenied, "etcdserver: permission denied");
     }
-
-    /// <summary>Time that passes by hand.</summary>
-    private sealed class HandTime : TimeProvider
-    {
-        private readonly List<Timer> _timers = [];
-
-        public int Timers => _timers.Count;
-
-        public void Look(int times)
-        {
-            for (int i = 0; i < times; i++)
-            {
-                foreach (Timer timer in _timers.ToArray())
-                {
-                    timer.Fire();
-                }
-            }
-        }
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            var timer = new Timer(this, () => callback(state));
-            _timers.Add(timer);
-            return timer;
-        }
-
-        private sealed class Timer(HandTime owner, Action fire) : ITimer
-        {
-            public void Fire() => fire();
-
-            public bool Change(TimeSpan dueTime, TimeSpan period) => throw new InvalidOperationException("it keeps its period");
-
-            public void Dispose() => owner._timers.Remove(this);
-
-            public ValueTask DisposeAsync()
-            {
-                Dispose();
-                return ValueTask.CompletedTask;
-            }
-        }
-    }
 }

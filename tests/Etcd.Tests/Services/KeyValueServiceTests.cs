@@ -94,7 +94,7 @@ public sealed class KeyValueServiceTests
     [Fact]
     public async Task An_answer_that_is_not_streamed_is_bounded()
     {
-        await using var node = new EtcdNode(new EtcdServicesOptions { WholeAnswerBytesMax = 14, StreamMessageBytes = 14, SortedAnswerBytesMax = 20, AnswerBytesMax = 210 });
+        await using var node = new EtcdNode(new EtcdServicesOptions { WholeAnswerBytesMax = 14, StreamMessageBytes = 14, HeldAnswerBytesMax = 20, AnswerBytesMax = 210 });
         MethodTable whole = EtcdServices.Create(node.Node, new EtcdServicesOptions());
         for (int i = 0; i < 10; i++)
         {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
+using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Messages.Health;
 using MetaStore.Etcd.Services;
 
@@ -69,6 +70,24 @@ public sealed class MaintenanceServiceTests
         }
 
         Assert.Equal((0u, 0u, "3.6.0"), (left, parts[^1].RemainingBytes, parts[^1].Version));
+    }
+
+    /// <summary>Each holds history back as long as it lasts.</summary>
+    [Fact]
+    public async Task Snapshots_are_few_at_a_time_and_one_that_nobody_takes_is_given_up()
+    {
+        var time = new HandTime();
+        await using var node = new EtcdNode(new EtcdServicesOptions { SnapshotMessageBytes = 100, SnapshotsMax = 1, SnapshotPatience = TimeSpan.FromSeconds(5), Time = time });
+        await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("a", new string('v', 1000)));
+        await using TestStream stalled = node.Open(Maintenance + "Snapshot", new SnapshotRequest());
+        await time.WhenTimerAsync(); // What it sends is not taken.
+        Assert.Equal(
+            "ResourceExhausted: 1 snapshots are being taken of this member; try again later, or ask another one",
+            await node.FailsAsync(Maintenance + "Snapshot", new SnapshotRequest()));
+        time.Look(1);
+        RpcException end = await Assert.ThrowsAsync<RpcException>(stalled.ReadToEndAsync);
+        Assert.Equal((StatusCode.Aborted, "nothing was taken of the snapshot for 5 s, so it is given up"), (end.Code, end.Message));
+        Assert.NotEmpty(await node.Open(Maintenance + "Snapshot", new SnapshotRequest()).ReadToEndAsync());
     }
 
     [Fact]
