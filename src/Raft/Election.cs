@@ -122,7 +122,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
             || (state.Vote.IsNone && state.Leader.IsNone)
             || (isPreVote && request.Term > state.Term);
         bool isUpToDate = state.Log.IsUpToDate(request.Index, request.LogTerm) || KnownBugs.VoteGrantedToStaleLog;
-        bool isPromised = state.SilenceLeft > 0 && !request.IsTransfer && !KnownBugs.HigherTermEndsThePromise && !KnownBugs.CutOffNodeUnseatsTheLeader;
+        bool isPromised = state.IsSilent && !request.IsTransfer && !KnownBugs.HigherTermEndsThePromise && !KnownBugs.CutOffNodeUnseatsTheLeader;
         bool granted = isFree && isUpToDate && MayVote && !isPromised;
         if (isPreVote)
         {

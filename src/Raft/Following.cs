@@ -49,6 +49,7 @@ internal sealed class Following(NodeState state)
             IsRecovering = state.Recovery.IsActive,
             Context = heartbeat.Context,
             Round = heartbeat.Round,
+            Silence = (ulong)state.Options.Silence,
         });
     }
 

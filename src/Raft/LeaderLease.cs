@@ -1,10 +1,9 @@
 namespace MetaStore.Raft;
 
 /// <summary>
-/// A leader's right to answer reads without asking (thesis, 6.4.1). Each round of heartbeats has a number; a follower that answers one has
-/// promised, by having heard of a leader, to vote for nobody else for the least election timeout. So from the moment a round was
-/// <em>sent</em> that a majority answered, nobody else can lead for <see cref="RaftOptions.LeaseDuration"/>, which the driver has
-/// made short enough for clocks that run at different rates.
+/// A leader's right to answer reads without asking (thesis, 6.4.1). Each round of heartbeats has a number; a follower that answers one
+/// promises, by how long it will help nobody else to office (<see cref="RaftOptions.Silence"/>), that none can be elected with its vote for so long. The promise was made after the round
+/// was <em>sent</em>, and counts from then. For as long as a majority has promised, by this member's clock, which may run slowly, nobody else can lead.
 /// <para>
 /// The lease is lost with the office, for good in this term once leadership was to be handed over (whoever was asked to stand may do so
 /// at any later time, and voters answer it), and until a new round is answered when the membership changes. A leader that is no voter any more has none: the voters need not ask
@@ -13,12 +12,17 @@ namespace MetaStore.Raft;
 /// </summary>
 internal sealed class LeaderLease(NodeState state)
 {
-    private readonly Queue<(ulong Round, long SentAt)> _sent = new();
-    private readonly Dictionary<NodeId, ulong> _answered = [];
+    /// <summary>An answer to an older round than so many promises nothing: the rounds that reads begin follow each other as fast as they are answered.</summary>
+    private const int RoundsKept = 256;
+
+    /// <summary>Microseconds that a promise counts for at most: an hour.</summary>
+    private const ulong SilenceMax = 3_600_000_000;
+
+    private readonly long[] _sentAt = new long[RoundsKept];
+    private readonly Dictionary<NodeId, ulong> _promisedUntil = [];
     private ulong _lastRound;
     private ulong _countsFrom;
-    private long _heldFrom;
-    private bool _isHeld;
+    private long _heldUntil;
     private bool _isForfeited;
 
     /// <summary>Whether nobody else can lead now, by the driver's clock as it was last told (<see cref="RaftNode.SetTime"/>).</summary>
@@ -27,20 +31,14 @@ internal sealed class LeaderLease(NodeState state)
     /// <summary>The number of the last round of heartbeats.</summary>
     public ulong LastRound => _lastRound;
 
-    /// <summary>Rounds that wait for a majority's answer.</summary>
-    public int Unanswered => _sent.Count;
-
     /// <summary>The same at any moment that has not passed yet.</summary>
-    public bool IsValidAt(long now) => (_isHeld && !_isForfeited && now < _heldFrom + state.Options.LeaseDuration) || KnownBugs.LeaderReadsWithoutAsking;
+    public bool IsValidAt(long now) => (!_isForfeited && now < _heldUntil) || KnownBugs.LeaderReadsWithoutAsking;
 
     /// <summary>Takes office: nothing is known yet.</summary>
     public void Open()
     {
-        _sent.Clear();
-        _answered.Clear();
-        _isHeld = false;
-        _isForfeited = state.Options.LeaseDuration == 0;
-        _countsFrom = _lastRound + 1;
+        _isForfeited = state.Options.Silence == 0;
+        BeginAnew();
     }
 
     /// <summary>Another may be elected at any time from now on, whatever was promised.</summary>
@@ -49,8 +47,8 @@ internal sealed class LeaderLease(NodeState state)
     /// <summary>Other majorities count from now on: only rounds that begin from here on vouch for anything.</summary>
     public void BeginAnew()
     {
-        _sent.Clear();
-        _isHeld = false;
+        _promisedUntil.Clear();
+        _heldUntil = 0;
         _countsFrom = _lastRound + 1;
     }
 
@@ -58,36 +56,30 @@ internal sealed class LeaderLease(NodeState state)
     public ulong BeginRound()
     {
         _lastRound++;
-        if (!_isForfeited && (state.Membership.IsVoter(state.Id) || KnownBugs.RemovedLeaderHasLease))
-        {
-            _sent.Enqueue((_lastRound, state.Now));
-            Count(); // An only voter needs nobody's answer.
-        }
-
+        _sentAt[_lastRound % RoundsKept] = state.Now;
+        Promise(state.Id, _lastRound, (ulong)state.Options.Silence); // An only voter needs nobody's answer.
         return _lastRound;
     }
 
-    /// <summary>A member answered a round of this term.</summary>
-    public void Confirm(NodeId from, ulong round)
+    /// <summary>A member answered a round of this term, and keeps silence for so many microseconds.</summary>
+    public void Confirm(NodeId from, ulong round, ulong silence)
     {
-        if (_isForfeited || round < _countsFrom || round > _lastRound)
+        bool isKnown = round >= _countsFrom && round <= _lastRound && _lastRound - round < RoundsKept;
+        if (isKnown)
         {
-            return;
+            Promise(from, round, silence);
         }
-
-        _answered[from] = Math.Max(round, _answered.GetValueOrDefault(from));
-        Count();
     }
 
-    private void Count()
+    private void Promise(NodeId from, ulong round, ulong silence)
     {
-        ulong vouched = state.Quorum.HeldByMajority(voter => voter == state.Id ? _lastRound : _answered.GetValueOrDefault(voter));
-        while (_sent.TryPeek(out (ulong Round, long SentAt) oldest) && oldest.Round <= vouched)
-        {
-            // From its sending, not from its answer: that is how old the promise may be.
-            _heldFrom = KnownBugs.LeaseCountsFromAnswer ? state.Now : oldest.SentAt;
-            _isHeld = true;
-            _sent.Dequeue();
-        }
+        silence = KnownBugs.LeaderTakesOthersForItself ? (ulong)state.Options.Silence : silence;
+
+        // From its sending, not from its answer: that is how old the promise may be.
+        long since = KnownBugs.LeaseCountsFromAnswer ? state.Now : _sentAt[round % RoundsKept];
+        ulong until = (ulong)since + (ulong)(Math.Min(silence, SilenceMax) * state.Options.ClockUnits);
+        _promisedUntil[from] = silence == 0 ? 0 : Math.Max(until, _promisedUntil.GetValueOrDefault(from));
+        bool mayHold = state.Membership.IsVoter(state.Id) || KnownBugs.RemovedLeaderHasLease;
+        _heldUntil = mayHold ? (long)state.Quorum.HeldByMajority(voter => _promisedUntil.GetValueOrDefault(voter)) : 0;
     }
 }

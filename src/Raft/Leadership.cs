@@ -99,7 +99,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             BroadcastHeartbeats();
         }
 
-        return wasRefused && state.Options.LeaseDuration > 0 ? OfficeState.ToRenew : OfficeState.Held;
+        return wasRefused && state.Options.Silence > 0 ? OfficeState.ToRenew : OfficeState.Held;
     }
 
     /// <summary>The group wakes: heartbeats leave with the next tick, and its peers have a whole quorum period to be heard of.</summary>
@@ -214,7 +214,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     public void HandleHeartbeatReply(Message reply)
     {
         replication.HandleHeartbeatReply(reply);
-        lease.Confirm(reply.From, reply.Round);
+        lease.Confirm(reply.From, reply.Round, reply.Silence);
         if (reads.Confirm(reply.From, reply.Context))
         {
             StartReadRound();

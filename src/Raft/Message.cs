@@ -128,6 +128,9 @@ public sealed record Message
     /// <summary>Heartbeats and their answers: the number of the round, within the leader's term; 0 for none. Quiesce: that of the last round before it.</summary>
     public ulong Round { get; init; }
 
+    /// <summary>HeartbeatReply: what the sender promises by it, see <see cref="RaftOptions.Silence"/>; in microseconds.</summary>
+    public ulong Silence { get; init; }
+
     /// <summary>Append, Propose: the entries.</summary>
     public IReadOnlyList<Entry> Entries { get; init; } = [];
 

@@ -7,7 +7,7 @@ namespace MetaStore.Raft;
 /// unsigned and little-endian; lengths and offsets are in bytes.
 /// <code>
 ///   offset  length
-///   0       1       version, 3
+///   0       1       version, 4
 ///   1       1       kind (MessageKind)
 ///   2       1       flags: bit 0 = refused, bit 1 = transfer, bit 2 = recovering; the others are zero
 ///   3       1       zero
@@ -26,7 +26,8 @@ namespace MetaStore.Raft;
 ///   96      8       offset of the piece
 ///   104     8       length of the whole snapshot
 ///   112     8       round
-///   120     M       membership (see MembershipCodec)
+///   120     8       silence
+///   128     M       membership (see MembershipCodec)
 ///           E ×     entries  +---------+----------+---------+-----------+----------+
 ///                            | term, 8 | index, 8 | kind, 1 | length, 4 | data ... |
 ///                            +---------+----------+---------+-----------+----------+
@@ -37,9 +38,9 @@ namespace MetaStore.Raft;
 public static class MessageCodec
 {
     /// <summary>The version that is written, and the only one that is read.</summary>
-    public const byte Version = 3;
+    public const byte Version = 4;
 
-    private const int HeaderBytes = 120;
+    private const int HeaderBytes = 128;
     private const byte RejectFlag = 1;
     private const byte TransferFlag = 2;
     private const byte RecoveringFlag = 4;
@@ -121,6 +122,7 @@ public static class MessageCodec
             ChunkOffset = Number(header, 96),
             SnapshotLength = Number(header, 104),
             Round = Number(header, 112),
+            Silence = Number(header, 120),
             Membership = membership,
             Entries = entries,
             Chunk = rest,
@@ -153,6 +155,7 @@ public static class MessageCodec
             message.ChunkOffset,
             message.SnapshotLength,
             message.Round,
+            message.Silence,
         ];
         for (int i = 0; i < numbers.Length; i++)
         {

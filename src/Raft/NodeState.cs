@@ -21,7 +21,8 @@ internal sealed class NodeState
         Writes = new WriteLedger(durable, last);
         Log = new RaftLog(Writes, new Membership(options.Voters, options.Learners), snapshot, entries, durable.Commit);
         Recovery = new Recovery(this, restart is { IsRecovering: true });
-        SilenceLeft = restart is not null && options.LeaseDuration > 0 ? options.ElectionTicks : 0;
+        SilenceLeft = restart is not null && options.Silence > 0 ? options.ElectionTicks : 0;
+        EarlierSilenceLeft = KnownBugs.RestartShortensThePromise ? 0 : restart?.SilenceTicks ?? 0;
         Term = durable.Term;
         Vote = durable.Vote;
         if (Log.LastTerm > Term)
@@ -80,18 +81,31 @@ internal sealed class NodeState
     public Recovery Recovery { get; }
 
     /// <summary>Heard of a live leader within the least election timeout: nobody else can have a claim (thesis, 6.4.1 and 9.6).</summary>
-    public bool HasLiveLeader => SilenceLeft > 0 || (!Leader.IsNone && ElectionElapsed < Options.ElectionTicks);
+    public bool HasLiveLeader => IsSilent || (!Leader.IsNone && ElectionElapsed < Options.ElectionTicks);
 
     /// <summary>
     /// Ticks in which no election is answered, since a leader was heard of, or since a restart, before which this node may have answered a heartbeat: the leader counts on
     /// that for its lease, whatever terms are heard of meanwhile. 0 where there are no leases.
     /// </summary>
-    public int SilenceLeft { get; set; }
+    public int SilenceLeft { get; private set; }
+
+    /// <summary>The same for what an earlier life promised, by other settings.</summary>
+    public int EarlierSilenceLeft { get; private set; }
+
+    /// <summary>No election is answered now, but one that the leader itself asked for.</summary>
+    public bool IsSilent => SilenceLeft > 0 || EarlierSilenceLeft > 0;
+
+    /// <summary>A tick of silence has passed.</summary>
+    public void PassSilence()
+    {
+        SilenceLeft = Math.Max(0, SilenceLeft - 1);
+        EarlierSilenceLeft = Math.Max(0, EarlierSilenceLeft - 1);
+    }
 
     /// <summary>A leader was heard of, and may count on this node for so many ticks.</summary>
     public void PromiseSilence(int ticks)
     {
-        if (Options.LeaseDuration > 0)
+        if (Options.Silence > 0)
         {
             SilenceLeft = ticks;
         }

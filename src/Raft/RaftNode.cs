@@ -140,9 +140,6 @@ public sealed class RaftNode
     /// <summary>Whether this member would answer reads at that moment, by its own clock, without asking anybody.</summary>
     public bool HoldsLeaseAt(long now) => _state.Role == Role.Leader && _leaderLease.IsValidAt(now);
 
-    /// <summary>Rounds of heartbeats that the lease would count from, were they answered.</summary>
-    internal int UnansweredRounds => _leaderLease.Unanswered;
-
     /// <summary>
     /// Takes everything that is to be done. Nothing is handed out twice; several may be outstanding. Committed entries come in
     /// order without a gap, and may be applied before they are durable here: a majority has them.
@@ -164,7 +161,7 @@ public sealed class RaftNode
             return;
         }
 
-        _state.SilenceLeft = Math.Max(0, _state.SilenceLeft - 1);
+        _state.PassSilence();
         _forwardedReads.Tick();
         _succession.Tick();
         if (_state.Role != Role.Leader)
@@ -197,7 +194,7 @@ public sealed class RaftNode
     /// </summary>
     /// <param name="ticks">
     /// Ticks since the last message, of whatever group, of the leader's node. Never more than have passed: the leader may count on a follower's
-    /// patience (<see cref="RaftOptions.LeaseDuration"/>).
+    /// patience (<see cref="RaftOptions.Silence"/>).
     /// </param>
     public void SetLeaderSilence(int ticks) => _quiescence.LeaderSilentTicks = ticks;
 

@@ -25,11 +25,14 @@ public sealed class RaftOptions
     public int HeartbeatTicks { get; init; } = 1;
 
     /// <summary>
-    /// How long the answers of a majority to a round of heartbeats let a leader serve reads without asking again, from the sending of the
-    /// round, in units of the driver's clock (<see cref="RaftNode.SetTime"/>); 0: never. Must be over on the slowest clock before
-    /// <see cref="ElectionTicks"/> ticks are on the fastest. All members of a group have it, or none.
+    /// How long, in microseconds by a clock that is right, this member at the least helps nobody else to office once it has heard of a leader: <see cref="ElectionTicks"/> ticks, however
+    /// fast its clock runs and however little the first of them lasts. It says so with each answer to a heartbeat, and a leader serves reads without asking for as long as a majority has promised,
+    /// counted from the sending of the round (<see cref="ClockUnits"/>): so members may differ. 0: it promises nothing, and has no lease itself.
     /// </summary>
-    public long LeaseDuration { get; init; }
+    public long Silence { get; init; }
+
+    /// <summary>Units of the driver's clock (<see cref="RaftNode.SetTime"/>) that have certainly not passed before a microsecond has, however slowly it runs. More than 0.</summary>
+    public double ClockUnits { get; init; } = 1;
 
     /// <summary>
     /// Whether a leader that had nothing to do for an election timeout puts the group to sleep (<see cref="RaftNode.IsQuiescent"/>). Wants a driver
@@ -82,9 +85,14 @@ public sealed class RaftOptions
             throw new ArgumentException("All byte and message limits must be at least 1.");
         }
 
-        if (LeaseDuration < 0)
+        if (Silence < 0)
         {
-            throw new ArgumentException($"LeaseDuration is {LeaseDuration}; it must be at least 0, which means no lease.");
+            throw new ArgumentException($"Silence is {Silence}; it must be at least 0, which means no lease.");
+        }
+
+        if (!(ClockUnits > 0) || double.IsInfinity(ClockUnits))
+        {
+            throw new ArgumentException($"ClockUnits is {ClockUnits}; it must be more than 0.");
         }
 
         if (CompactionTailEntries < 0)

@@ -107,4 +107,9 @@ public sealed class RaftRestart
     /// before it has caught up with a leader; see <see cref="RaftNode.IsRecovering"/>.
     /// </summary>
     public bool IsRecovering { get; init; }
+
+    /// <summary>
+    /// Ticks for which an earlier life of the member may have promised silence, where these are more than <see cref="RaftOptions.ElectionTicks"/>: its settings were others. 0: they were not.
+    /// </summary>
+    public int SilenceTicks { get; init; }
 }

@@ -606,4 +606,36 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A leader counts on its followers for as long as it would keep silence itself.</summary>
+    public const bool LeaderTakesOthersForItself =
+#if KNOWN_BUG_98
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A member that restarts with a shorter election timeout keeps no longer what it promised with the longer one.</summary>
+    public const bool RestartShortensThePromise =
+#if KNOWN_BUG_99
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A change of the members that changes nothing, as far as this leader knows, is answered without asking anybody.</summary>
+    public const bool ChangeOfNothingIsDoneAtOnce =
+#if KNOWN_BUG_100
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A learner that is ready waits until the one before it has been promoted, which may wait for it.</summary>
+    public const bool ReadyLearnerWaitsForTheFirst =
+#if KNOWN_BUG_101
+        true;
+#else
+        false;
+#endif
 }

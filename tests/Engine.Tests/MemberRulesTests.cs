@@ -133,6 +133,29 @@ public sealed class MemberRulesTests
         Assert.Equal(MetaStoreError.TooManyWitnesses, Refusal(waiting, new PromoteMember(Newcomer + 1)));
     }
 
+    /// <summary>What does not fit into an entry of the log and the head of a snapshot would end each node that comes upon it.</summary>
+    [Fact]
+    public void WhatWouldNotFit_IsRefused_AndSaysWhatWould()
+    {
+        MemberTable table = Three();
+        for (int i = 4; i <= MetaStore.Raft.Membership.MembersMax; i++)
+        {
+            table = Apply(table, new AddMember([$"http://10.0.0.{i}:2380"]));
+        }
+
+        MetaStoreException many = Assert.Throws<MetaStoreException>(() => _rules.Apply(table, new AddMember(["http://10.0.1.1:2380"]), AllUp()));
+        Assert.Equal((MetaStoreError.InvalidArgument, "the cluster would have 129 members; it has at most 128: remove one first"), (many.Error, many.Message));
+        Apply(Apply(table, new RemoveMember(2)), new AddMember(["http://10.0.1.1:2380"]));
+
+        string[] addresses = [.. Enumerable.Range(1, 25_000).Select(port => $"http://10.0.2.1:{port}")];
+        foreach (MemberChange change in (MemberChange[])[new AddMember(addresses), new UpdateMember(2, addresses), new PublishMember(2, "n2", addresses, DirectoryId: 5)])
+        {
+            MetaStoreException large = Assert.Throws<MetaStoreException>(() => _rules.Apply(Three(), change, AllUp()));
+            Assert.Equal(MetaStoreError.InvalidArgument, large.Error);
+            Assert.Matches("would take [0-9]+ bytes, and may take 524288: give fewer or shorter addresses$", large.Message);
+        }
+    }
+
     private MetaStoreError Refusal(MemberTable table, MemberChange change) =>
         Assert.Throws<MetaStoreException>(() => _rules.Apply(table, change, AllUp())).Error;
 

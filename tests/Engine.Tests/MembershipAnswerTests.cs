@@ -66,6 +66,41 @@ public sealed class MembershipAnswerTests
         Assert.InRange(replacedUnderALeader, 1, 10);
     }
 
+    /// <summary>
+    /// A leader that is cut off is asked for what it still takes for the state of things, while another leads and has made it otherwise. The moment of the cut varies, as above.
+    /// </summary>
+    [Fact]
+    public async Task AChangeOfNothing_IsNotAnsweredByALeaderThatIsNoneAnyMore()
+    {
+        int askedOfALeader = 0;
+        for (int milliseconds = 0; milliseconds < 1000; milliseconds += 100)
+        {
+            using var cluster = new SteppedCluster(new SnapshotOptions());
+            cluster.Pass(TimeSpan.FromMilliseconds(2000 + milliseconds));
+            NodeCore former = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+            NodeId self = former.Node.Raft.Id;
+            IReadOnlyList<string> before = MemberTable.From(former.View.Membership).Find(self.Value)!.PeerUrls;
+            NodeCore[] others = [.. cluster.Nodes.Where(node => node != former)];
+            cluster.IsLost = (to, message) => to == self || message.From == self;
+            cluster.Await(() => Array.Exists(others, node => node.Node.Raft.Role == Role.Leader), "another leads");
+            NodeCore leader = others.First(node => node.Node.Raft.Role == Role.Leader);
+            await Answered(cluster, leader.ChangeMembersAsync(new UpdateMember(self.Value, ["http://elsewhere:2380"])));
+            askedOfALeader += former.Node.Raft.Role == Role.Leader ? 1 : 0;
+
+            ValueTask<MembersResponse> asked = former.ChangeMembersAsync(new UpdateMember(self.Value, before));
+            cluster.Pass(TimeSpan.FromMilliseconds(100));
+            Assert.False(asked.IsCompletedSuccessfully, $"answered {milliseconds} ms on");
+            cluster.IsLost = (_, _) => false;
+            bool isDone = await Record.ExceptionAsync(() => Answered(cluster, asked)) is null;
+
+            // A member that had noticed hands the request on, and then it is done, after the other.
+            cluster.AwaitAgreement();
+            Assert.Equal(isDone ? before : ["http://elsewhere:2380"], MemberTable.From(former.View.Membership).Find(self.Value)!.PeerUrls);
+        }
+
+        Assert.InRange(askedOfALeader, 1, 10);
+    }
+
     private static async Task<MembersResponse> Answered(SteppedCluster cluster, ValueTask<MembersResponse> asked)
     {
         Task<MembersResponse> answer = asked.AsTask();

@@ -17,12 +17,16 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
     private readonly NodeCore[] _nodes = new NodeCore[Size];
     private readonly Queue<(NodeId To, GroupId Group, Message Message)> _wire = new();
     private readonly SnapshotOptions _snapshots;
+    private readonly Func<int, TimeSpan> _electionTimeout;
     private ulong _seed = 1;
     private int _turn;
 
-    public SteppedCluster(SnapshotOptions snapshots)
+    /// <param name="snapshots">Settings of all of them.</param>
+    /// <param name="electionTimeout">That of each node; null: a second.</param>
+    public SteppedCluster(SnapshotOptions snapshots, Func<int, TimeSpan>? electionTimeout = null)
     {
         _snapshots = snapshots;
+        _electionTimeout = electionTimeout ?? (_ => TimeSpan.FromSeconds(1));
         for (int i = 0; i < Size; i++)
         {
             _nodes[i] = Open(i);
@@ -143,6 +147,7 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
             DataDirectory = "/data",
             Seed = _seed++,
             Snapshots = _snapshots,
+            ElectionTimeout = _electionTimeout(node),
             Wal = new WalOptions { SegmentBytes = 64 << 10 },
         },
         new NodeSeams

@@ -51,7 +51,6 @@ public sealed class LeaderLeaseTests
         AssertAsks(leader);
     }
 
-    /// <summary>Nobody answers it, and nothing is kept for an answer that never comes.</summary>
     [Fact]
     public void AnOnlyVoter_HasTheLeaseByItself()
     {
@@ -61,7 +60,6 @@ public sealed class LeaderLeaseTests
             leader.SetTime(1000 + i);
             leader.Tick();
             Drain(leader);
-            Assert.Equal(0, leader.UnansweredRounds);
         }
 
         AssertAnswers(leader);
@@ -81,6 +79,34 @@ public sealed class LeaderLeaseTests
 
         AssertAnswers(leader);
         leader.SetTime(1000 + Lease);
+        AssertAsks(leader);
+    }
+
+    /// <summary>Members may have other election timeouts than the leader: what each of them promised counts, whatever the leader would.</summary>
+    [Theory]
+    [InlineData(new long[] { 10, 10 }, 10)]
+    [InlineData(new long[] { 10, 40 }, 40)]
+    [InlineData(new long[] { 0, 40 }, 40)]
+    [InlineData(new long[] { 0, 0 }, 0)]
+    [InlineData(new long[] { 10, 20, 30, 40 }, 30)]
+    [InlineData(new long[] { 500, 500 }, 500)]
+    public void ItLasts_AsLongAsAMajorityPromised(long[] silences, long lasts)
+    {
+        RaftNode leader = Leader(silences.Length + 1);
+        leader.SetTime(1000);
+        ulong round = Heartbeat(leader);
+        for (int i = 0; i < silences.Length; i++)
+        {
+            leader.Step(NodeBench.From((ulong)i + 2, MessageKind.HeartbeatReply, 1) with { Round = round, Silence = (ulong)silences[i] });
+        }
+
+        if (lasts > 0)
+        {
+            leader.SetTime(1000 + lasts - 1);
+            AssertAnswers(leader);
+        }
+
+        leader.SetTime(1000 + lasts);
         AssertAsks(leader);
     }
 
@@ -161,7 +187,6 @@ public sealed class LeaderLeaseTests
 
         Assert.Equal(Role.Leader, leader.Role);
         AssertAsks(leader);
-        Assert.Equal(0, leader.UnansweredRounds);
     }
 
     /// <summary>A refusal of another's old request tells it of the term in which a third one stands.</summary>
@@ -212,6 +237,24 @@ public sealed class LeaderLeaseTests
         Assert.Equal((new Term(4), new NodeId(2)), (node.Term, node.Vote));
     }
 
+    /// <summary>Its settings are others now, and it has heard of a leader since: what the leader was promised before holds all the same.</summary>
+    [Fact]
+    public void AMemberThatRestartsWithAShorterTimeout_KeepsWhatItPromisedBefore()
+    {
+        var restart = new RaftRestart { HardState = new HardState(new Term(3), NodeId.None, LogIndex.Zero), SilenceTicks = 25 };
+        var node = new RaftNode(Options(1, 3), restart);
+        node.Step(NodeBench.From(3, MessageKind.Heartbeat, 3) with { Round = 1 });
+        Sync(node);
+        Message vote = NodeBench.From(2, MessageKind.Vote, 4);
+        for (int tick = 0; tick < 25; tick++)
+        {
+            Assert.False(Grants(node, vote), $"after {tick} ticks");
+            node.Tick();
+        }
+
+        Assert.True(Grants(node, vote));
+    }
+
     [Fact]
     public void ALeaderWhoseDiskTakesNothing_StepsDown()
     {
@@ -236,7 +279,7 @@ public sealed class LeaderLeaseTests
         Voters = [.. Enumerable.Range(1, size).Select(voter => new NodeId((ulong)voter))],
         Seed = 1,
         ReadOrigin = id,
-        LeaseDuration = Lease,
+        Silence = Lease,
     };
 
     /// <summary>A leader whose first entry is committed.</summary>
@@ -315,7 +358,7 @@ public sealed class LeaderLeaseTests
     }
 
     private static void Answer(RaftNode leader, ulong from, ulong round) =>
-        leader.Step(NodeBench.From(from, MessageKind.HeartbeatReply, leader.Term.Value) with { Round = round });
+        leader.Step(NodeBench.From(from, MessageKind.HeartbeatReply, leader.Term.Value) with { Round = round, Silence = Lease });
 
     private static void Confirm(RaftNode leader, long sentAt, params ulong[] from)
     {

@@ -43,6 +43,7 @@ public sealed class MessageCodecTests
             ChunkOffset = 11,
             SnapshotLength = 12,
             Round = 13,
+            Silence = 16,
             IsTransfer = true,
             IsRecovering = true,
             Membership = new byte[] { 0xEE, 0xDD },
@@ -50,11 +51,11 @@ public sealed class MessageCodecTests
             Chunk = new byte[] { 0xCC },
         };
         const string golden =
-            "03" + "05" + "07" + "00" + "02000000" + "01000000" + "01000000"
+            "04" + "05" + "07" + "00" + "02000000" + "01000000" + "01000000"
             + "0807060504030201" + "0200000000000000" + "0300000000000000" + "0400000000000000"
             + "0500000000000000" + "0600000000000000" + "0700000000000000" + "0800000000000000"
             + "0900000000000000" + "0A00000000000000" + "0B00000000000000" + "0C00000000000000"
-            + "0D00000000000000"
+            + "0D00000000000000" + "1000000000000000"
             + "EEDD"
             + "0E00000000000000" + "0F00000000000000" + "02" + "02000000" + "AABB"
             + "CC";
@@ -88,7 +89,7 @@ public sealed class MessageCodecTests
     }
 
     [Theory]
-    [InlineData(0, 4, "version 4")]
+    [InlineData(0, 3, "version 3")]
     [InlineData(1, 0, "kind 0")]
     [InlineData(1, 24, "kind 24")]
     [InlineData(2, 8, "Flags 08")]
@@ -180,6 +181,7 @@ public sealed class MessageCodecTests
         ChunkOffset = (ulong)random.NextInt64(),
         SnapshotLength = (ulong)random.NextInt64(),
         Round = (ulong)random.NextInt64(),
+        Silence = (ulong)random.NextInt64(),
         IsTransfer = random.Next(2) == 0,
         IsRecovering = random.Next(2) == 0,
         Membership = RandomBytes(random),

@@ -305,7 +305,7 @@ public sealed class QuiescenceTests
 
     private static Message Acknowledge(ulong peer, ulong index) => NodeBench.From(peer, MessageKind.AppendReply, 1) with { Index = new LogIndex(index) };
 
-    private static Message Reply(ulong peer, ulong round) => NodeBench.From(peer, MessageKind.HeartbeatReply, 1) with { Round = round };
+    private static Message Reply(ulong peer, ulong round) => NodeBench.From(peer, MessageKind.HeartbeatReply, 1) with { Round = round, Silence = 100 };
 
     private static bool Campaign(RaftNode node)
     {

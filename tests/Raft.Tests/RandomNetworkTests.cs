@@ -140,6 +140,39 @@ public sealed class RandomNetworkTests
         Assert.True(damages > seeds, $"only {damages} times was a disk damaged");
     }
 
+    /// <summary>Reads that a leader answers by its lease, and the lease itself, against crashes, partitions, hand-overs, every membership, and members that differ in patience.</summary>
+    [Theory]
+    [InlineData(3, 250, 10_000, false, false)]
+    [InlineData(5, 40, 15_000, false, false)]
+    [InlineData(3, 200, 10_000, true, false)]
+    [InlineData(3, 150, 10_000, false, true)]
+    [InlineData(5, 40, 15_000, false, true)]
+    [InlineData(5, 60, 10_000, true, true)]
+    public void LeadersWithLeases_StaySafe_AndAgreeOnceTheFaultsEnd(int size, int seeds, int steps, bool storm, bool membershipChanges)
+    {
+        int reads = 0;
+        int contested = 0;
+        for (int seed = 1; seed <= seeds; seed++)
+        {
+            var network = new RandomNetwork(seed, size, storm, membershipChanges, leases: true);
+            try
+            {
+                network.Run(steps);
+                reads += network.Checker.ReadsAnswered;
+                contested += network.Checker.LeasesContested;
+                network.Heal();
+                AssertAtRest(network);
+            }
+            catch (Exception failure)
+            {
+                throw new InvalidOperationException($"{size} members, seed {seed}: {failure.Message}", failure);
+            }
+        }
+
+        Assert.True(reads > seeds, $"only {reads} reads answered");
+        Assert.True(contested > seeds, $"only {contested} times did anybody stand beside a leader with a lease");
+    }
+
     [Fact]
     public void TheSameSeed_GivesTheSameRun()
     {

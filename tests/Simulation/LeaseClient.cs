@@ -254,7 +254,7 @@ internal sealed class LeaseClient(World world, SimulationRandom random, int numb
             }
             else
             {
-                awaiter.UnsafeOnCompleted(() => Take(attempt, () => awaiter.GetResult(), sent, answered, failed));
+                awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Take(attempt, () => awaiter.GetResult(), sent, answered, failed)));
             }
         }
         catch (MetaStoreException refusal) when (refusal.Error == MetaStoreError.WitnessMember)

@@ -139,7 +139,7 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         }
         else
         {
-            awaiter.UnsafeOnCompleted(() => Observe(awaiter, request));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request)));
         }
     }
 

@@ -149,6 +149,9 @@ internal sealed record RunOptions
     /// <summary>Bytes of a response, beyond which it may come in parts.</summary>
     public int WatchFragmentBytes { get; init; } = 1 << 20;
 
+    /// <summary>Each life of each node has an election timeout of its own.</summary>
+    public bool MixedTimeouts { get; init; }
+
     /// <summary>Share of the operations that are linearizable reads of one key, over those that come up anyway.</summary>
     public double ReadShare { get; init; }
 
@@ -266,6 +269,7 @@ internal sealed record RunOptions
         };
         var held = new SimulationRandom(seed ^ 0x4E1D);
         options = held.Chance(0.5) ? options with { LogBytesHeld = held.Between(200, 20_000) } : options;
+        options = options with { MixedTimeouts = new SimulationRandom(seed ^ 0x7177).Chance(0.25) };
         return WithWatchers(options, new SimulationRandom(seed ^ 0xE7E5));
     }
 

@@ -107,7 +107,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         }
         else
         {
-            awaiter.UnsafeOnCompleted(() => Answered(attempt, () => awaiter.GetResult()));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Answered(attempt, () => awaiter.GetResult())));
         }
     }
 
@@ -122,7 +122,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         }
         else
         {
-            awaiter.UnsafeOnCompleted(Later);
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(Later));
         }
     }
 

@@ -255,7 +255,7 @@ internal sealed class SimulatedNode
         Members = _isFounder ? _world.Members : [],
         DataDirectory = DataDirectory,
         HeartbeatInterval = TimeSpan.FromMilliseconds(Tick / VirtualTime.Millisecond),
-        ElectionTimeout = TimeSpan.FromMilliseconds(500),
+        ElectionTimeout = TimeSpan.FromMilliseconds(_world.Options.MixedTimeouts ? _random.Next(300, 2000) : 500),
         RequestTimeout = TimeSpan.FromSeconds(3),
         Proposer = new ProposerOptions { BatchOperationsMax = _world.Options.BatchOperations },
         Snapshots = new SnapshotOptions

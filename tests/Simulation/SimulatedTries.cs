@@ -149,7 +149,7 @@ internal sealed class SimulatedTries(World world, SimulationRandom random, Group
             }
             else
             {
-                awaiter.UnsafeOnCompleted(() => End(awaiter, ended));
+                awaiter.UnsafeOnCompleted(world.Time.Continuation(() => End(awaiter, ended)));
             }
         }
 

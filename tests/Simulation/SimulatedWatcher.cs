@@ -113,7 +113,7 @@ internal sealed class SimulatedWatcher(World world, SimulationRandom random, Sim
         else
         {
             System.Runtime.CompilerServices.ValueTaskAwaiter<bool> awaiter = next.GetAwaiter();
-            awaiter.UnsafeOnCompleted(() => Took(watch, next));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Took(watch, next)));
         }
     }
 

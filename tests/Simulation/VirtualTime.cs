@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace MetaStore.Simulation;
 
 /// <summary>
@@ -12,6 +14,7 @@ internal sealed class VirtualTime
 
     private readonly PriorityQueue<Event, UInt128> _events = new(); // By time, and within a time by order.
     private ulong _order;
+    private ExceptionDispatchInfo? _thrown;
 
     public long Now { get; private set; }
 
@@ -33,8 +36,22 @@ internal sealed class VirtualTime
         Now = (long)(at >> 64);
         Step++;
         next.Action();
+        _thrown?.Throw();
         return true;
     }
+
+    /// <summary>What is to run when an operation ends. Of what it throws the run ends, as if the event had thrown it: a task would throw it at nobody, on another thread.</summary>
+    public Action Continuation(Action action) => () =>
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e)
+        {
+            _thrown ??= ExceptionDispatchInfo.Capture(e);
+        }
+    };
 
     /// <summary>A value, so that the queue is compiled for it alone.</summary>
     private readonly record struct Event(Action Action);

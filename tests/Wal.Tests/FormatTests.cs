@@ -84,6 +84,25 @@ public sealed class FormatTests
     }
 
     [Fact]
+    public void Golden_silence()
+    {
+        FaultyDisk disk = TestLog.Disk();
+        disk.CreateDirectory("/data");
+        Assert.Equal(TimeSpan.Zero, SilenceFile.Read(disk, "/data"));
+
+        SilenceFile.Write(disk, "/data", TimeSpan.FromMilliseconds(700));
+        Assert.Equal(GoldenSilence, Convert.ToHexStringLower(disk.ReadAllBytes("/data/silence")));
+        Assert.Equal(TimeSpan.FromMilliseconds(700), SilenceFile.Read(disk, "/data"));
+        for (int at = 0; at < GoldenSilence.Length / 2; at++)
+        {
+            byte[] bytes = Convert.FromHexString(GoldenSilence);
+            bytes[at] ^= 0x10;
+            disk.WriteAllBytes("/data/silence", bytes);
+            Assert.Throws<CorruptionException>(() => SilenceFile.Read(disk, "/data"));
+        }
+    }
+
+    [Fact]
     public void Golden_restored_marker()
     {
         FaultyDisk disk = TestLog.Disk();
@@ -209,6 +228,8 @@ public sealed class FormatTests
         6b62e3d44adb7e2bd10e8f398dde62b6010d25173fd89bfaf0f115b55a4759ba
         """;
     private const string GoldenIdentity = "4d4554414449520a010000000000000088776655443322110300000000000000090000000000000078c23035";
+
+    private const string GoldenSilence = "4d45544153494c0a010000000000000060ae0a00000000005481610c";
 
     private const string GoldenSnapshot =
         """

@@ -22,6 +22,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     /// <summary>Where clocks are not trusted at all (<see cref="NodeSettings.ClockDriftMax"/> of 1), leases trust them as far as they do by default.</summary>
     private const double LeaseStretchMax = 0.1;
 
+    private const double MicrosecondsPerSecond = 1_000_000;
+
     private readonly Lock _stopGate = new();
     private readonly NodeShared _node;
     private readonly NodeSettings _settings;
@@ -479,7 +481,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         ReadOrigin = readOrigin,
         ElectionTicks = _settings.ElectionTicks,
         HeartbeatTicks = 1,
-        LeaseDuration = (long)(_settings.LeaseDuration.TotalSeconds * _node.Seams.Time.TimestampFrequency),
+        Silence = (long)(_settings.Silence / (1 + _settings.ClockDriftMax)).TotalMicroseconds,
+        ClockUnits = _node.Seams.Time.TimestampFrequency * (_settings.ClockDriftMax < 1 ? 1 - _settings.ClockDriftMax : 1) / MicrosecondsPerSecond,
         Quiesces = quiesces,
         AppendBytesMax = _settings.AppendBytesMax,
         InflightMessagesMax = _settings.AppendsInFlightMax,

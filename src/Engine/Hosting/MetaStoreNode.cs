@@ -16,6 +16,7 @@ namespace MetaStore.Engine.Hosting;
 public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSessions, IMetaStoreSnapshots, INodeInfo
 {
     private readonly NodeCore _core;
+    private readonly long _openedAt;
     private readonly NodeThreads _threads;
     private readonly MeasuredDisk _disk;
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -58,6 +59,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         Recovery = _core.IsFirstStart ? new NodeRecovery(0, 0, 0) : new NodeRecovery(_core.Node.Status.Term, _core.Node.Status.LastIndex, _core.Node.Status.SnapshotIndex);
         _core.Failure.Connect(() => OnFailed(logger));
         _core.Node.LeaderChanged += () => LeaderChanged?.Invoke();
+        _openedAt = time.GetTimestamp();
         _threads.Start(_core);
     }
 
@@ -293,6 +295,11 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         }
 
         await _threads.StopAsync(_settings.RequestTimeout).ConfigureAwait(false);
+        if (_core.Failure.Cause is null)
+        {
+            _core.ForgetEarlierSilence(BootClock.Instance.GetElapsedTime(_openedAt));
+        }
+
         _core.Dispose();
     }
 

@@ -143,6 +143,9 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
         _group.AbandonAll();
     }
 
+    /// <summary>The node has ended in order after so long: what earlier lives promised longer than it would itself has passed.</summary>
+    public void ForgetEarlierSilence(TimeSpan lived) => _shared.Storage.Silence.Forget(lived);
+
     public void Dispose()
     {
         _group.Dispose();

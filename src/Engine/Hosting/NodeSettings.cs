@@ -8,6 +8,11 @@ namespace MetaStore.Engine.Hosting;
 /// <summary>Everything a node needs to know, apart from its seams.</summary>
 public sealed record NodeSettings
 {
+    /// <summary>
+    /// Ticks of the election timeout that a promise of silence leaves out: the first, which may begin at any time before, and two that a clock that was behind may make up for.
+    /// </summary>
+    internal const int SilenceSlackTicks = 3;
+
     /// <summary>The node's name; for people.</summary>
     public required string Name { get; init; }
 
@@ -69,18 +74,16 @@ public sealed record NodeSettings
     public double ClockDriftMax { get; init; } = 0.1;
 
     /// <summary>
-    /// How long the leader serves reads by itself after a round of heartbeats that a majority answered, by its own clock. A follower lets
-    /// ElectionTimeout pass before it helps another to office, less the heartbeat in which it was heard and two that its clock may
-    /// make up for; its clock may run fast and the leader's slow.
+    /// How long the leader serves reads by itself after a round of heartbeats that a majority answered, by its own clock, where all members have these settings: what they promise
+    /// by clocks that may run fast, on one that may run slowly. Where they differ, what the others promise counts.
     /// </summary>
-    public TimeSpan LeaseDuration
-    {
-        get
-        {
-            TimeSpan patience = (Math.Ceiling(ElectionTimeout / HeartbeatInterval) - 3) * HeartbeatInterval;
-            return patience <= TimeSpan.Zero ? TimeSpan.Zero : patience * ((1 - ClockDriftMax) / (1 + ClockDriftMax));
-        }
-    }
+    public TimeSpan LeaseDuration => Silence / (1 + ClockDriftMax) * (1 - ClockDriftMax);
+
+    /// <summary>
+    /// How long this member lets pass, by its own clock, before it helps another to office once it has heard of a leader: ElectionTimeout, less the heartbeat in which it was heard and two
+    /// that its clock may make up for. 0: it promises nothing.
+    /// </summary>
+    internal TimeSpan Silence => ClockDriftMax < 1 && ElectionTicks > SilenceSlackTicks ? (ElectionTicks - SilenceSlackTicks) * HeartbeatInterval : TimeSpan.Zero;
 
     /// <summary>The election timeout in ticks, rounded up.</summary>
     internal int ElectionTicks => (int)Math.Ceiling(ElectionTimeout / HeartbeatInterval);

@@ -15,8 +15,9 @@ internal sealed class NodeStorage : IDisposable
     private const string RestoreOrJoin = "Restore the directory from a copy; a member that has peers is started with --initial-cluster-state existing and their addresses in --initial-cluster";
     private const ulong DirectorySalt = 0x6469_7265_6374_6f72;
 
-    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, IReadOnlyList<GroupStorage> groups, string? recoveryNote, ulong directoryId)
+    private NodeStorage(WriteAheadLog log, SnapshotStore snapshots, IReadOnlyList<GroupStorage> groups, string? recoveryNote, ulong directoryId, EarlierSilence silence)
     {
+        Silence = silence;
         DirectoryId = directoryId;
         Log = log;
         Snapshots = snapshots;
@@ -28,6 +29,9 @@ internal sealed class NodeStorage : IDisposable
     public ulong DirectoryId { get; }
 
     public WriteAheadLog Log { get; }
+
+    /// <summary>What the member's earlier lives promised.</summary>
+    public EarlierSilence Silence { get; }
 
     public SnapshotStore Snapshots { get; }
 
@@ -97,8 +101,9 @@ internal sealed class NodeStorage : IDisposable
                 Bootstrap(log, isRecovering ? empty : fresh, settings, known);
             }
 
+            var silence = new EarlierSilence(disk, settings);
             GroupStorage[] storages = [.. groups.Select(group => Recover(
-                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), !isNamed && fresh.Contains(group), isRecovering))];
+                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), !isNamed && fresh.Contains(group), isRecovering, silence.Ticks))];
             Array.ForEach(storages, storage => RefuseLoneVoter(settings, storage.Restart));
             MarkSnapshots(log, groups, known, newest);
             if (isRecovering)
@@ -108,7 +113,7 @@ internal sealed class NodeStorage : IDisposable
 
             // Made after the log: a directory that has a name and no log has lost it.
             DirectoryIdentity named = DirectoryIdentity.ReadOrCreate(disk, settings.DataDirectory, identity, new SplitMix64(settings.Seed ^ DirectorySalt).Next);
-            return new NodeStorage(log, snapshots, storages, recovery.Note, named.DirectoryId);
+            return new NodeStorage(log, snapshots, storages, recovery.Note, named.DirectoryId, silence);
         }
         catch
         {
@@ -172,10 +177,10 @@ internal sealed class NodeStorage : IDisposable
     private static bool IsEmpty(RecoveredGroup? recovered) => recovered is null || recovered.Entries.Count == 0;
 
     private static GroupStorage Recover(
-        SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew, bool isRecovering)
+        SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew, bool isRecovering, int silenceTicks)
     {
         MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
-        return new GroupStorage(group, store, Restarted(recovered, newest, store.View.Membership, isRecovering), isNew);
+        return new GroupStorage(group, store, Restarted(recovered, newest, store.View.Membership, isRecovering, silenceTicks), isNew);
     }
 
     private static void RefuseLostSnapshot(string directory, IReadOnlyList<RecoveredGroup> groups, SnapshotInfo? newest, GroupId group)
@@ -249,7 +254,7 @@ internal sealed class NodeStorage : IDisposable
     /// Joins snapshot and log. The snapshot may be newer than the log's mark (a crash between the two writes) and even than its end
     /// (a snapshot received from the leader): then the log behind it is void, which the mark that is written next makes durable.
     /// </summary>
-    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest, Membership membership, bool isRecovering)
+    private static RaftRestart? Restarted(RecoveredGroup? recovered, SnapshotInfo? newest, Membership membership, bool isRecovering, int silenceTicks)
     {
         if (recovered is null && newest is null && !isRecovering)
         {
@@ -271,6 +276,7 @@ internal sealed class NodeStorage : IDisposable
                 ? null
                 : new SnapshotMetadata(new LogIndex(newest.Index), new Term(newest.Term), membership),
             IsRecovering = isRecovering,
+            SilenceTicks = silenceTicks,
             Entries = [.. entries.Select(e => new Entry(new Term(e.Term), new LogIndex(e.Index), (EntryKind)e.Kind, e.Data))],
         };
     }

@@ -1,4 +1,5 @@
 using MetaStore.Raft;
+using MetaStore.Wal;
 
 namespace MetaStore.Engine.Members;
 
@@ -22,17 +23,43 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
     /// <summary>A learner that has this share of the leader's log may be promoted (etcd's readyPercent).</summary>
     private const double ReadyShare = 0.9;
 
+    /// <summary>Half of what a snapshot takes at its head: while one membership follows another, both are there.</summary>
+    private const int TableBytesMax = SnapshotInfo.ConfigurationBytesMax / 2;
+
     /// <summary>The table that the change leads to, and the member it is about.</summary>
     /// <exception cref="MetaStoreException">The change is refused; the message says why.</exception>
-    public (MemberTable Table, ulong MemberId) Apply(MemberTable table, MemberChange change, in LeaderKnowledge knowledge) => change switch
+    public (MemberTable Table, ulong MemberId) Apply(MemberTable table, MemberChange change, in LeaderKnowledge knowledge)
     {
-        AddMember add => Add(table, add),
-        RemoveMember remove => (Remove(table, remove.Id, knowledge), remove.Id),
-        UpdateMember update => (Update(table, update), update.Id),
-        PromoteMember promote => (Promote(table, promote.Id, knowledge), promote.Id),
-        PublishMember publish => (Publish(table, publish), publish.Id),
-        _ => throw new MetaStoreException(MetaStoreError.InvalidArgument, $"{change.GetType().Name} is no change of the members that this node knows"),
-    };
+        (MemberTable Table, ulong MemberId) result = change switch
+        {
+            AddMember add => Add(table, add),
+            RemoveMember remove => (Remove(table, remove.Id, knowledge), remove.Id),
+            UpdateMember update => (Update(table, update), update.Id),
+            PromoteMember promote => (Promote(table, promote.Id, knowledge), promote.Id),
+            PublishMember publish => (Publish(table, publish), publish.Id),
+            _ => throw new MetaStoreException(MetaStoreError.InvalidArgument, $"{change.GetType().Name} is no change of the members that this node knows"),
+        };
+        if (change is not RemoveMember)
+        {
+            CheckFits(result.Table); // Whoever leaves makes room.
+        }
+
+        return result;
+    }
+
+    /// <summary>Whether the change would be taken now.</summary>
+    public bool Takes(MemberTable table, MemberChange change, in LeaderKnowledge knowledge)
+    {
+        try
+        {
+            Apply(table, change, knowledge);
+            return true;
+        }
+        catch (MetaStoreException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>Whether a learner has caught up well enough to vote.</summary>
     public static bool IsReady(ulong learner, in LeaderKnowledge knowledge) =>
@@ -46,6 +73,23 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
         {
             throw new MetaStoreException(
                 MetaStoreError.InvalidArgument, $"given member URLs are invalid: \"{string.Join(",", urls)}\"; they look like http://10.0.0.1:2380, each once");
+        }
+    }
+
+    /// <summary>The members are in one entry of the log, and at the head of each snapshot; what does not fit there would end every node that comes upon it.</summary>
+    private static void CheckFits(MemberTable table)
+    {
+        if (table.Members.Count > Membership.MembersMax)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"the cluster would have {table.Members.Count} members; it has at most {Membership.MembersMax}: remove one first");
+        }
+
+        int bytes = MembershipCodec.Encode(table.ToMembership()).Length;
+        if (bytes > TableBytesMax)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"names and addresses of the members would take {bytes} bytes, and may take {TableBytesMax}: give fewer or shorter addresses");
         }
     }
 

@@ -202,10 +202,17 @@ internal sealed class MembershipDesk
             EndUnderWay(Failed(MetaStoreError.Timeout, "no answer in time", Outcome.Unknown));
         }
 
-        while (_queue.TryPeek(out Job? first) && first.Local is { } waiting && waiting.Deadline <= now)
+        for (int i = _queue.Count; i > 0; i--)
         {
-            _queue.Dequeue();
-            Fail(waiting, new MetaStoreException(MetaStoreError.Timeout, "no leader took the request in time"));
+            Job job = _queue.Dequeue();
+            if (job.Local is { } waiting && waiting.Deadline <= now)
+            {
+                Fail(waiting, new MetaStoreException(MetaStoreError.Timeout, "no leader took the request in time"));
+            }
+            else
+            {
+                _queue.Enqueue(job);
+            }
         }
     }
 
@@ -274,7 +281,7 @@ internal sealed class MembershipDesk
     private bool TryChange(Job job, MemberChange change, RaftNode raft)
     {
         (MemberTable table, ulong memberId) = _rules.Apply(MemberTable.From(raft.Membership), change, Knowledge(raft));
-        if (table.ToMembership().Equals(raft.Membership) && raft.MembershipIndex <= raft.CommitIndex)
+        if (KnownBugs.ChangeOfNothingIsDoneAtOnce && table.ToMembership().Equals(raft.Membership) && raft.MembershipIndex <= raft.CommitIndex)
         {
             End(job, new ClusterReply(raft.MembershipIndex.Value, memberId, null));
             return true;
@@ -373,6 +380,7 @@ internal sealed class MembershipDesk
         return known is not null && !isKnown;
     }
 
+    /// <summary>Of those who are ready the first whose promotion would be taken now: one that would not must not be in the others' way, for these may be what it waits for.</summary>
     private void PromoteWhoIsReady(RaftNode raft)
     {
         if (raft.Membership.Learners.Count == 0)
@@ -380,12 +388,15 @@ internal sealed class MembershipDesk
             return;
         }
 
-        foreach (Member learner in MemberTable.From(raft.Membership).Members.Where(member => member is { IsLearner: true, PromoteWhenReady: true }))
+        MemberTable table = MemberTable.From(raft.Membership);
+        LeaderKnowledge knowledge = Knowledge(raft);
+        Member? next = table.Members.FirstOrDefault(member =>
+            member is { IsLearner: true, PromoteWhenReady: true }
+            && MemberRules.IsReady(member.Id, knowledge)
+            && (_rules.Takes(table, new PromoteMember(member.Id), knowledge) || KnownBugs.ReadyLearnerWaitsForTheFirst));
+        if (next is not null)
         {
-            if (MemberRules.IsReady(learner.Id, Knowledge(raft)))
-            {
-                EnqueueOnce(new ClusterRequest(new PromoteMember(learner.Id), 0));
-            }
+            EnqueueOnce(new ClusterRequest(new PromoteMember(next.Id), 0));
         }
     }
 

@@ -99,9 +99,11 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
     private SnapshotEvent.Received? TryComplete()
     {
         SnapshotInfo info = _info!;
+        bool isPublished = false;
         try
         {
             _receiver!.Complete();
+            isPublished = true;
             Dispose();
             using SnapshotReader reader = files.OpenRead(groupId, info);
             MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration)).Read();
@@ -114,6 +116,11 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
         catch (CorruptionException)
         {
             Dispose();
+            if (isPublished)
+            {
+                files.Delete(groupId, info); // A start must not come upon it as the newest one, nor is it to be sent on.
+            }
+
             return null;
         }
         catch (SnapshotFormatException)

@@ -23,6 +23,15 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
     /// <summary>The membership that all begin with; null: all of them are voters.</summary>
     public Membership? Initial { get; set; }
 
+    /// <summary>Whether leaders have leases, by one clock for all.</summary>
+    public bool HasLeases { get; init; }
+
+    /// <summary>That clock.</summary>
+    public long Now { get; set; }
+
+    /// <summary>How often a leader was seen to have a lease while another member stood for election.</summary>
+    public int LeasesContested { get; private set; }
+
     /// <summary>Reads whose answer was checked.</summary>
     public int ReadsAnswered { get; private set; }
 
@@ -51,9 +60,13 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
                 CheckWitness(member);
             }
         }
+
+        if (HasLeases)
+        {
+            CheckLeases();
+        }
     }
 
-    /// <summary>A read begins now: its answer must show everything committed so far.</summary>
     /// <summary>Only the leader of a term speaks for it: what anybody else tells others to append or to believe is not the leader's log.</summary>
     public void Sent(Message message)
     {
@@ -65,6 +78,7 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         }
     }
 
+    /// <summary>A read begins now: its answer must show everything committed so far.</summary>
     public void ReadStarted(ReadContext context) => _readFloors[context] = Commit;
 
     public void ReadAnswered(ReadState read)
@@ -204,6 +218,20 @@ internal sealed class ClusterChecker(IReadOnlyList<Member> members)
         {
             bool concerns = committed.InTerm < node.Term && committed.Entry.Index >= node.FirstIndex;
             Require(!concerns || node.TermAt(committed.Entry.Index) == committed.Entry.Term, $"leader {node.Id} of term {node.Term} lacks entry {committed.Entry.Index}, committed in term {committed.InTerm}");
+        }
+    }
+
+    /// <summary>Beside a leader that has a lease nobody leads a later term.</summary>
+    private void CheckLeases()
+    {
+        foreach (Member holder in members.Where(member => member.IsUp && member.Node.HoldsLeaseAt(Now)))
+        {
+            foreach (Member other in members.Where(member => member.IsUp && member != holder))
+            {
+                bool leadsLater = other.Node.Role == Role.Leader && other.Node.Term > holder.Node.Term;
+                Require(!leadsLater, $"{holder.Id} has a lease in term {holder.Node.Term}, and {other.Id} leads term {other.Node.Term}");
+                LeasesContested += other.Node.Role is Role.Candidate or Role.PreCandidate ? 1 : 0;
+            }
         }
     }
 

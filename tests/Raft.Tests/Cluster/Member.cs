@@ -4,13 +4,19 @@ namespace MetaStore.Raft.Tests.Cluster;
 internal sealed class Member
 {
     private readonly RaftOptions _options;
+    private readonly Func<int>? _drawElectionTicks;
     private ulong _life;
+    private int _electionTicks;
+    private int _promisedTicks;
     private ulong _readSequence;
     private RaftNode? _node;
 
-    public Member(RaftOptions options)
+    /// <param name="options">Its settings; their silence is that of one tick.</param>
+    /// <param name="drawElectionTicks">Each life has another election timeout; null: they are all as the options say.</param>
+    public Member(RaftOptions options, Func<int>? drawElectionTicks = null)
     {
         _options = options;
+        _drawElectionTicks = drawElectionTicks;
         Restart();
     }
 
@@ -32,8 +38,10 @@ internal sealed class Member
 
     public void Restart()
     {
-        RaftRestart restart = Disk.Restart();
         _life++;
+        _electionTicks = _drawElectionTicks?.Invoke() ?? _options.ElectionTicks;
+        RaftRestart restart = Disk.Restart(silenceTicks: _promisedTicks > _electionTicks ? _promisedTicks : 0);
+        _promisedTicks = Math.Max(_promisedTicks, _electionTicks);
         _readSequence = 0;
         _node = new RaftNode(LifeOptions(), restart);
         Machine = new StateMachine();
@@ -143,7 +151,7 @@ internal sealed class Member
         Learners = _options.Learners,
         Seed = _options.Seed + _life,
         ReadOrigin = (Id.Value << 32) | _life,
-        ElectionTicks = _options.ElectionTicks,
+        ElectionTicks = _electionTicks,
         HeartbeatTicks = _options.HeartbeatTicks,
         AppendBytesMax = _options.AppendBytesMax,
         InflightMessagesMax = _options.InflightMessagesMax,
@@ -152,5 +160,6 @@ internal sealed class Member
         CommittedBytesMax = _options.CommittedBytesMax,
         CompactionTailEntries = _options.CompactionTailEntries,
         Quiesces = _options.Quiesces,
+        Silence = _options.Silence * (_electionTicks - 1),
     };
 }

@@ -112,7 +112,7 @@ internal sealed class MemoryDisk
         || (_lost.TryGetValue(entry.Index, out Term term) && term == entry.Term);
 
     /// <summary>What a restarted node takes up.</summary>
-    public RaftRestart Restart()
+    public RaftRestart Restart(int silenceTicks = 0)
     {
         if (Snapshot is not null && Snapshot.Metadata.Index > Mark.Index)
         {
@@ -121,6 +121,7 @@ internal sealed class MemoryDisk
 
         return new RaftRestart
         {
+            SilenceTicks = silenceTicks,
             HardState = HardState,
             Snapshot = Snapshot?.Metadata,
             Entries = [.. _entries],

@@ -17,7 +17,7 @@ internal sealed class NodeBench
                 ReadOrigin = 1,
                 CommittedBytesMax = committedBytesMax,
                 Quiesces = quiesces,
-                LeaseDuration = lease,
+                Silence = lease,
                 CompactionTailEntries = compactionTail,
             },
             new RaftRestart { HardState = new HardState(term, vote, LogIndex.Zero), Entries = entries });

@@ -27,6 +27,9 @@ internal sealed record NetworkFaults
     /// <summary>The leader is asked for another membership, any, or to hand over.</summary>
     public int MembershipPerMille { get; init; }
 
+    /// <summary>The leader is asked to hand over: so the patient lead as well, who would hardly ever be the first to stand.</summary>
+    public int TransferPerMille { get; init; }
+
     /// <summary>The disk of a member, of a minority at a time, loses a part of its log, or all of it, or its snapshots too.</summary>
     public int DamagePerMille { get; init; }
 
@@ -63,6 +66,8 @@ internal sealed record NetworkFaults
 /// </summary>
 internal sealed class RandomNetwork
 {
+    private const int UnitsPerTick = 4;
+
     private readonly Random _random;
     private readonly NetworkFaults _faults;
     private readonly List<Message> _inFlight = [];
@@ -70,6 +75,8 @@ internal sealed class RandomNetwork
     private readonly Dictionary<ReadContext, NodeId> _readsOf = [];
     private ulong _nextCommand;
     private readonly bool _sleeps;
+    private readonly bool _leases;
+    private long _now;
     private bool _isCalm;
     private bool _isIdle;
 
@@ -80,9 +87,12 @@ internal sealed class RandomNetwork
     /// <param name="witnesses">So many of the members are witnesses, who are no founders.</param>
     /// <param name="damage">Disks are damaged, of a minority at a time.</param>
     /// <param name="sleeps">There are times when nobody asks for anything, and then the group may sleep; whoever does is woken at random.</param>
-    public RandomNetwork(int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0, bool sleeps = false, bool damage = false)
+    /// <param name="leases">Leaders have leases, as long as they may be; all clocks run alike, and each member ticks at a moment of its own.</param>
+    public RandomNetwork(
+        int seed, int size, bool storm = false, bool membershipChanges = false, int witnesses = 0, bool sleeps = false, bool damage = false, bool leases = false)
     {
         _sleeps = sleeps;
+        _leases = leases;
         _random = new Random(seed);
         _faults = storm ? NetworkFaults.DrawStorm(_random) : NetworkFaults.Draw(_random);
         NodeId[] all = [.. Enumerable.Range(1, size).Select(id => new NodeId((ulong)id))];
@@ -110,6 +120,13 @@ internal sealed class RandomNetwork
             _faults = _faults with { DamagePerMille = _random.Next(2, 15) };
         }
 
+        if (leases)
+        {
+            // Whoever stands by force breaks its own promise. And a leader has to be cut off for as long as an election takes.
+            _faults = _faults with { CampaignPerMille = 0, PartitionPerMille = _random.Next(1, 3), TransferPerMille = _random.Next(2) };
+        }
+
+        Func<int>? drawElectionTicks = leases && _random.Next(2) == 0 ? () => _random.Next(2) == 0 ? _random.Next(4, 7) : _random.Next(15, 30) : null;
         bool tight = storm || _random.Next(2) == 0;
         Members = [.. all.Select(id => new Member(new RaftOptions
         {
@@ -123,11 +140,12 @@ internal sealed class RandomNetwork
             UncommittedBytesMax = tight ? 2048 : 1 << 20,
             CompactionTailEntries = _random.Next(4),
             Quiesces = sleeps,
-        })
+            Silence = leases ? UnitsPerTick : 0,
+        }, drawElectionTicks)
         {
             IsWitness = (int)id.Value > size - witnesses,
         })];
-        Checker = new ClusterChecker(Members) { Initial = new Membership(voters) };
+        Checker = new ClusterChecker(Members) { Initial = new Membership(voters), HasLeases = leases };
     }
 
     public IReadOnlyList<Member> Members { get; }
@@ -181,11 +199,7 @@ internal sealed class RandomNetwork
 
         for (int tick = 0; tick < 600; tick++)
         {
-            foreach (Member member in Members)
-            {
-                Tick(member);
-            }
-
+            TickAll();
             Drain();
             if (tick > 100 && IsQuiet())
             {
@@ -302,7 +316,7 @@ internal sealed class RandomNetwork
                     CompleteWrite(member);
                     break;
                 case 6:
-                    Tick(member);
+                    PassTime(member);
                     break;
                 case 7 when !_isIdle:
                     Read(member);
@@ -339,7 +353,7 @@ internal sealed class RandomNetwork
 
                 break;
             case < 76:
-                Tick(member);
+                PassTime(member);
                 break;
             case < 81 when !_isIdle:
                 Propose(member);
@@ -374,6 +388,11 @@ internal sealed class RandomNetwork
         if (_random.Next(1000) < _faults.CampaignPerMille)
         {
             member.Node.Campaign();
+        }
+
+        if (_faults.TransferPerMille > 0 && _random.Next(1000) < _faults.TransferPerMille)
+        {
+            member.Node.TransferLeadership(Members[_random.Next(Members.Count)].Id);
         }
 
         if (_random.Next(1000) < _faults.MembershipPerMille)
@@ -446,6 +465,12 @@ internal sealed class RandomNetwork
             return;
         }
 
+        if (_leases && _random.Next(2) == 0 && Members.FirstOrDefault(member => member.IsUp && member.Node.Role == Role.Leader) is { } leader)
+        {
+            _cut.UnionWith(Members.Where(member => member != leader).SelectMany<Member, (NodeId, NodeId)>(member => [(leader.Id, member.Id), (member.Id, leader.Id)]));
+            return;
+        }
+
         foreach (Member from in Members)
         {
             foreach (Member to in Members)
@@ -454,6 +479,50 @@ internal sealed class RandomNetwork
                 {
                     _cut.Add((from.Id, to.Id));
                 }
+            }
+        }
+    }
+
+    private void TickAll()
+    {
+        if (!_leases)
+        {
+            foreach (Member member in Members)
+            {
+                Tick(member);
+            }
+
+            return;
+        }
+
+        for (int unit = 0; unit < UnitsPerTick; unit++)
+        {
+            PassUnit();
+        }
+    }
+
+    /// <summary>With leases the time is the same for all; without, each member has its own.</summary>
+    private void PassTime(Member member)
+    {
+        if (_leases)
+        {
+            PassUnit();
+        }
+        else
+        {
+            Tick(member);
+        }
+    }
+
+    private void PassUnit()
+    {
+        Checker.Now = ++_now;
+        foreach (Member member in Members.Where(member => member.IsUp))
+        {
+            member.Node.SetTime(_now);
+            if ((_now + (long)member.Id.Value) % UnitsPerTick == 0)
+            {
+                Tick(member);
             }
         }
     }
