@@ -190,6 +190,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
                 break;
             case VoteResult.Lost:
                 roles.BecomeFollower(state.Term, NodeId.None);
+                roles.StandAgainSoon();
                 break;
             default:
                 break;

@@ -104,7 +104,7 @@ public sealed class RandomNetworkTests
         }
 
         Assert.True(commits > seeds * 5, $"only {commits} entries committed");
-        Assert.True(changes > seeds / (storm ? 4 : 1), $"only {changes} changes of the membership");
+        Assert.True(changes > seeds / (storm ? 4 : 2), $"only {changes} changes of the membership");
     }
 
     /// <summary>Members lose parts of what they acknowledged, are repaired and catch up, while everything else goes wrong as well.</summary>
