@@ -31,7 +31,9 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         // A voter alone has nobody to wait for: a leader that it might disturb has removed itself, and has no lease.
         bool isAlone = state.Role == Role.Follower && state.Quorum.IsSingle;
         int timeout = state.ElectionTimeout + Precedence.ExtraTicks(state.Membership, state.Id, state.Options.ElectionTicks);
-        if (isAlone || state.ElectionElapsed >= timeout)
+
+        // Its own vote is one of those that a leader may count on not to be given: what an earlier life promised may last longer than this one's patience.
+        if (isAlone || (state.ElectionElapsed >= timeout && !state.IsSilent))
         {
             Campaign();
             AskLeader();

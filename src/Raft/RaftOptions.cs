@@ -18,7 +18,7 @@ public sealed class RaftOptions
     /// <summary>Names this life of the node in read contexts; drawn at random at each start.</summary>
     public required ulong ReadOrigin { get; init; }
 
-    /// <summary>Ticks without a leader before an election; the actual wait is drawn from [this, 3/2 × this), and up to twice this longer by priority; from [1/4, 3/4) of it for whoever asked for votes and did not get them.</summary>
+    /// <summary>Ticks without a leader before an election; the actual wait is drawn from [this, 3/2 × this), and up to twice this longer by priority; from [1/4, 3/4) of it for whoever asked whether it could win, or lost.</summary>
     public int ElectionTicks { get; init; } = 10;
 
     /// <summary>Ticks between heartbeats; less than <see cref="ElectionTicks"/>.</summary>

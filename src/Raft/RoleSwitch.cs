@@ -58,8 +58,8 @@ internal sealed class RoleSwitch(NodeState state, Leadership leadership, Forward
     }
 
     /// <summary>
-    /// This node has asked for votes, or had too few of them: it asks again after a time drawn from [1/4, 3/4) of ElectionTicks, since nobody is known to lead. The others are asked first whether
-    /// it could win, so that nobody who works is disturbed.
+    /// This node has asked whether it could win, or has lost an election: it asks again after a time drawn from [1/4, 3/4) of ElectionTicks, since nobody is known to lead. An election that is under way
+    /// has a whole timeout, for votes wait for disks.
     /// </summary>
     public void StandAgainSoon()
     {
@@ -88,7 +88,7 @@ internal sealed class RoleSwitch(NodeState state, Leadership leadership, Forward
             state.PromiseSilence(state.Options.ElectionTicks);
         }
 
-        if (role is Role.PreCandidate or Role.Candidate)
+        if (role == Role.PreCandidate)
         {
             StandAgainSoon();
         }

@@ -255,6 +255,21 @@ public sealed class LeaderLeaseTests
         Assert.True(Grants(node, vote));
     }
 
+    /// <summary>Its own vote is promised as well.</summary>
+    [Fact]
+    public void AMemberThatRestartsWithAShorterTimeout_DoesNotStandBefore()
+    {
+        var node = new RaftNode(Options(1, 3), new RaftRestart { HardState = new HardState(new Term(3), NodeId.None, LogIndex.Zero), SilenceTicks = 25 });
+        for (int tick = 1; tick < 25; tick++)
+        {
+            node.Tick();
+            Assert.Equal(Role.Follower, node.Role);
+        }
+
+        node.Tick();
+        Assert.Equal(Role.PreCandidate, node.Role);
+    }
+
     [Fact]
     public void ALeaderWhoseDiskTakesNothing_StepsDown()
     {

@@ -89,10 +89,10 @@ public sealed class RaftPaperTests
     /// whole timeout.
     /// </summary>
     [Theory]
-    [InlineData(Role.PreCandidate)]
-    [InlineData(Role.Candidate)]
-    [InlineData(Role.Follower)]
-    public void Section52_WhoDidNotGetTheVotes_AsksAgainSoon(Role role)
+    [InlineData(Role.PreCandidate, 2)]
+    [InlineData(Role.Candidate, 10)]
+    [InlineData(Role.Follower, 2)]
+    public void Section52_WhoDidNotGetTheVotes_AsksAgainSoon_ButLeavesAnElectionItsTime(Role role, int soonest)
     {
         HashSet<int> seen = [];
         for (ulong seed = 1; seed <= 200; seed++)
@@ -127,7 +127,7 @@ public sealed class RaftPaperTests
             seen.Add(ticks);
         }
 
-        Assert.Equal(Enumerable.Range(2, 5), seen.Order());
+        Assert.Equal(Enumerable.Range(soonest, 5), seen.Order());
     }
 
     /// <summary>5.2: a candidate "increments its current term", "votes for itself" and asks all others; 9.6 of the thesis: a pre-candidate does not.</summary>
