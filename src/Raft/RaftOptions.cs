@@ -31,7 +31,7 @@ public sealed class RaftOptions
     /// </summary>
     public long Silence { get; init; }
 
-    /// <summary>Units of the driver's clock (<see cref="RaftNode.SetTime"/>) that have certainly not passed before a microsecond has, however slowly it runs. More than 0.</summary>
+    /// <summary>Units of the driver's clock (<see cref="RaftNode.SetTime"/>) that pass in a microsecond at the least, where it runs as slowly as it may. More than 0.</summary>
     public double ClockUnits { get; init; } = 1;
 
     /// <summary>

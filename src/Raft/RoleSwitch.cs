@@ -48,8 +48,7 @@ internal sealed class RoleSwitch(NodeState state, Leadership leadership, Forward
     }
 
     /// <summary>
-    /// Waits anew, for a time drawn from [ElectionTicks, 3/2 × ElectionTicks), so that not all stand at once (paper, 5.2). Two that do all the same split the votes, which costs little: see
-    /// <see cref="StandAgainSoon"/>.
+    /// Waits anew, for a time drawn from [ElectionTicks, 3/2 × ElectionTicks), so that not all stand at once (paper, 5.2).
     /// </summary>
     public void RestartElectionTimer()
     {

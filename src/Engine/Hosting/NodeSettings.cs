@@ -74,12 +74,6 @@ public sealed record NodeSettings
     public double ClockDriftMax { get; init; } = 0.1;
 
     /// <summary>
-    /// How long the leader serves reads by itself after a round of heartbeats that a majority answered, by its own clock, where all members have these settings: what they promise
-    /// by clocks that may run fast, on one that may run slowly. Where they differ, what the others promise counts.
-    /// </summary>
-    public TimeSpan LeaseDuration => Silence / (1 + ClockDriftMax) * (1 - ClockDriftMax);
-
-    /// <summary>
     /// How long this member lets pass, by its own clock, before it helps another to office once it has heard of a leader: ElectionTimeout, less the heartbeat in which it was heard and two
     /// that its clock may make up for. 0: it promises nothing.
     /// </summary>

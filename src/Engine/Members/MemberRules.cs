@@ -23,7 +23,7 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
     /// <summary>A learner that has this share of the leader's log may be promoted (etcd's readyPercent).</summary>
     private const double ReadyShare = 0.9;
 
-    /// <summary>Half of what a snapshot takes at its head: while one membership follows another, both are there.</summary>
+    /// <summary>Half of what a snapshot takes at its head: the rest is for the ids of those who are removed, which is never refused for want of room.</summary>
     private const int TableBytesMax = SnapshotInfo.ConfigurationBytesMax / 2;
 
     /// <summary>The table that the change leads to, and the member it is about.</summary>
