@@ -5,7 +5,7 @@ namespace MetaStore.Raft;
 /// </summary>
 internal sealed class Quiescence(NodeState state, Replication replication, Leadership leadership, RoleSwitch roles)
 {
-    /// <summary>Ticks since the leader's node was heard of, as the driver last said.</summary>
+    /// <summary>Ticks since the leader's node was heard of, as the driver last said in this sleep; 0 until it has.</summary>
     public int LeaderSilentTicks { get; set; }
 
     /// <summary>Time passes again: for a follower as if heartbeats had come until the leader's node fell silent.</summary>
@@ -26,6 +26,9 @@ internal sealed class Quiescence(NodeState state, Replication replication, Leade
             roles.RestartElectionTimer();
             state.ElectionElapsed = Math.Min(LeaderSilentTicks, state.Options.ElectionTicks);
             state.PromiseSilence(state.Options.ElectionTicks - state.ElectionElapsed);
+
+            // It has counted: whoever falls asleep again may be woken before the driver has looked, and what it promised since stands.
+            LeaderSilentTicks = KnownBugs.SilenceOfAnEarlierSleep ? LeaderSilentTicks : 0;
         }
     }
 

@@ -638,4 +638,20 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A follower that falls asleep and is woken within one turn goes by the leader's silence of an earlier sleep.</summary>
+    public const bool SilenceOfAnEarlierSleep =
+#if KNOWN_BUG_102
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A learner is promoted before it is known on which data directory it runs.</summary>
+    public const bool LearnerPromotedBeforeItIsNamed =
+#if KNOWN_BUG_103
+        true;
+#else
+        false;
+#endif
 }

@@ -80,6 +80,7 @@ public sealed class DirectoryRepair
         ArgumentNullException.ThrowIfNull(disk);
         WalIdentity identity = RequireName(disk, directory);
         disk.LockDirectory(directory).Dispose(); // Nobody writes to what is looked at.
+        RequireSilence(disk, directory);
         var votes = VoteFile.Read(disk, directory, identity);
         string walDirectory = Path.Combine(directory, WriteAheadLog.DirectoryName);
         var replay = new LogReplay(disk, walDirectory);
@@ -134,6 +135,19 @@ public sealed class DirectoryRepair
         catch (CorruptionException damage)
         {
             throw new RepairRefusedException($"{damage.Message}: its peers will not know the member. Only this is safe: metastore member remove, and a new member on an empty directory", damage);
+        }
+    }
+
+    /// <summary>No peer knows for how long the member promised silence, but whoever knows how long it has been stopped need not know it either.</summary>
+    private static void RequireSilence(IDisk disk, string directory)
+    {
+        try
+        {
+            SilenceFile.Read(disk, directory);
+        }
+        catch (CorruptionException damage)
+        {
+            throw new RepairRefusedException(damage.Message, damage);
         }
     }
 

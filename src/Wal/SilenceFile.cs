@@ -32,7 +32,8 @@ public static class SilenceFile
     public static TimeSpan Read(IDisk disk, string directory)
     {
         ArgumentNullException.ThrowIfNull(disk);
-        byte[]? bytes = SmallFile.TryRead(disk, Path.Combine(directory, FileName), Bytes, Magic, Version, "how long the member promised silence");
+        string path = Path.Combine(directory, FileName);
+        byte[]? bytes = TryRead(disk, path);
         return bytes is null ? TimeSpan.Zero : TimeSpan.FromMicroseconds(Math.Min(BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(16)), (ulong)TimeSpan.MaxValue.TotalMicroseconds / 2));
     }
 
@@ -47,5 +48,22 @@ public static class SilenceFile
         BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(16), (ulong)Math.Ceiling(silence.TotalMicroseconds));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(CrcOffset), Checksum.Crc32C(0, bytes.AsSpan(0, CrcOffset)));
         SmallFile.Publish(disk, directory, FileName, bytes);
+    }
+
+    /// <summary>What was promised is kept by time that passes, whether or not the member runs: so the one who finds the damage can say when it is over.</summary>
+    private static byte[]? TryRead(IDisk disk, string path)
+    {
+        try
+        {
+            return SmallFile.TryRead(disk, path, Bytes, Magic, Version, "how long the member promised silence");
+        }
+        catch (CorruptionException damage)
+        {
+            throw new CorruptionException(
+                path,
+                damage.Offset,
+                $"{damage.Cause}. It says for how long the member is not to vote after a start. Remove the file once the member has been stopped for longer than the longest "
+                + "election timeout that it ever ran with, and start it again");
+        }
     }
 }

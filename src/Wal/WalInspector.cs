@@ -18,6 +18,7 @@ public static class WalInspector
         List<SnapshotReport> snapshots = InspectSnapshots(disk, Path.Combine(directory, SnapshotStore.DirectoryName), identity ?? named?.Identity, findings);
         InspectFit(directory, hasLog, groups, snapshots, named, findings, isRecovering: NoteRecovery(disk, directory, findings));
         NoteVotes(disk, directory, findings);
+        NoteSilence(disk, directory, findings);
         return new WalReport(identity ?? named?.Identity, named, segments, groups, snapshots, findings);
     }
 
@@ -56,6 +57,18 @@ public static class WalInspector
             .Where(disk.FileExists)
             .Where(path => VoteFile.DamageOf(disk, path) is not null)
             .Select(path => new WalFinding(path, 0, "this copy of term and vote cannot be read; the next start writes it anew from the log", IsDamage: false)));
+
+    private static void NoteSilence(IDisk disk, string directory, List<WalFinding> findings)
+    {
+        try
+        {
+            SilenceFile.Read(disk, directory);
+        }
+        catch (Exception exception) when (IsAboutTheFiles(exception))
+        {
+            findings.Add(FindingOf(exception, directory));
+        }
+    }
 
     /// <summary>Snapshots count by their names here: one that is damaged has a finding of its own already.</summary>
     private static void InspectFit(

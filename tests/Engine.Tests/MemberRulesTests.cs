@@ -85,6 +85,16 @@ public sealed class MemberRulesTests
     }
 
     [Fact]
+    public void ALearnerThatHasNotSaidWhereItsDataIs_IsNotPromoted()
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true));
+        Assert.Equal(MetaStoreError.LearnerNotReady, Refusal(table, new PromoteMember(Newcomer)));
+
+        table = Apply(table, new PublishMember(Newcomer, "four", [], DirectoryId: 5));
+        Assert.False(Apply(table, new PromoteMember(Newcomer)).Find(Newcomer)!.IsLearner);
+    }
+
+    [Fact]
     public void TheLastVoter_Stays() =>
         Assert.Equal(MetaStoreError.NotEnoughStarted, Refusal(Apply(Apply(Three(), new RemoveMember(3)), new RemoveMember(2)), new RemoveMember(1)));
 

@@ -137,6 +137,29 @@ public sealed class QuiescenceTests
         Assert.Equal((Role.Follower, new NodeId(2)), (follower.Node.Role, follower.Node.Leader));
     }
 
+    [Fact]
+    public void ASleeperThatIsWokenBeforeItsDriverLooked_GoesByNoEarlierSilence()
+    {
+        var follower = new NodeBench(3, new Term(1), log: [1], quiesces: true, lease: 100);
+        follower.Step(NodeBench.Append(1, 1, 1)).Sync().Step(Quiesce(1, 1, 1)).Sync();
+        Assert.True(follower.Node.IsQuiescent);
+        follower.Node.SetLeaderSilence(ElectionTicks);
+        follower.Node.Wake();
+        follower.Sent.Clear();
+
+        // It promises the leader that came back a whole silence, sleeps again, and is woken in the same turn by one that stands.
+        follower.Step(NodeBench.From(2, MessageKind.Heartbeat, 1) with { Round = 7 }).Sync();
+        Assert.True(Assert.Single(follower.Sent).Silence > 0);
+        follower.Step(Quiesce(1, 1, 1) with { Round = 7 });
+        Assert.True(follower.Node.IsQuiescent);
+        follower.Sent.Clear();
+        follower.Step(NodeBench.From(3, MessageKind.PreVote, 2) with { Index = new LogIndex(1), LogTerm = new Term(1) });
+        follower.Step(NodeBench.From(3, MessageKind.Vote, 2) with { Index = new LogIndex(1), LogTerm = new Term(1) }).Sync();
+
+        Assert.DoesNotContain(follower.Sent, message => message.Kind is MessageKind.PreVoteReply or MessageKind.VoteReply);
+        Assert.Equal(1UL, follower.Node.Term.Value);
+    }
+
     [Theory]
     [InlineData(2, 1, 2)] // The leader has an entry more.
     [InlineData(1, 2, 1)] // Its last entry is another.

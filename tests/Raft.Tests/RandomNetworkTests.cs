@@ -148,13 +148,14 @@ public sealed class RandomNetworkTests
     [InlineData(3, 150, 10_000, false, true)]
     [InlineData(5, 40, 15_000, false, true)]
     [InlineData(5, 60, 10_000, true, true)]
-    public void LeadersWithLeases_StaySafe_AndAgreeOnceTheFaultsEnd(int size, int seeds, int steps, bool storm, bool membershipChanges)
+    [InlineData(3, 150, 15_000, false, false, true)]
+    public void LeadersWithLeases_StaySafe_AndAgreeOnceTheFaultsEnd(int size, int seeds, int steps, bool storm, bool membershipChanges, bool sleeps = false)
     {
         int reads = 0;
         int contested = 0;
         for (int seed = 1; seed <= seeds; seed++)
         {
-            var network = new RandomNetwork(seed, size, storm, membershipChanges, leases: true);
+            var network = new RandomNetwork(seed, size, storm, membershipChanges, sleeps: sleeps, leases: true);
             try
             {
                 network.Run(steps);

@@ -91,7 +91,9 @@ internal sealed class ClusterInvariants
             through = new LogIndex(through.Value - 1);
         }
 
-        if (raft.DurableIndex < through)
+        // A snapshot is published before it takes the place of the log; that it has is what the next write says.
+        var snapshot = new LogIndex(raft.FirstIndex.Value - 1);
+        if (raft.DurableIndex < through && snapshot < through)
         {
             throw Broken($"{node} takes itself for recovered with a log that is durable through {raft.DurableIndex}; it had acknowledged {lost}, and {_committedMax} is committed");
         }

@@ -37,6 +37,21 @@ public sealed class WalInspectorTests
     }
 
     [Fact]
+    public void Of_a_damaged_promise_of_silence_everybody_says_when_it_may_go()
+    {
+        FaultyDisk disk = Filled();
+        SilenceFile.Write(disk, "/data", TimeSpan.FromSeconds(1));
+        Assert.True(WalInspector.Inspect(disk, TestLog.Directory).IsSound);
+
+        disk.FlipBit("/data/silence", 16, 3);
+
+        WalFinding finding = Assert.Single(WalInspector.Inspect(disk, TestLog.Directory).Findings);
+        Assert.Equal((true, "/data/silence"), (finding.IsDamage, finding.File));
+        Assert.Contains("Remove the file once", finding.Cause, StringComparison.Ordinal);
+        Assert.Contains("Remove the file once", Assert.Throws<CorruptionException>(() => SilenceFile.Read(disk, "/data")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Random_damage_anywhere_never_throws()
     {
         for (int seed = 0; seed < 300; seed++)

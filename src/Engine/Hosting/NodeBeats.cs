@@ -61,9 +61,9 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
     public int Asleep => Volatile.Read(ref _asleep);
 
     /// <summary>A message of that node came in, of whatever group. Any thread.</summary>
-    public void Heard(NodeId node) => PulseOf(node).Heard = true;
+    public void Heard(NodeId node) => PulseOf(node).Beat();
 
-    public int SilentTicks(NodeId node) => node == _self || PulseOf(node).Heard ? 0 : PulseOf(node).SilentTicks;
+    public int SilentTicks(NodeId node) => node == _self || PulseOf(node).IsHeard ? 0 : PulseOf(node).SilentTicks;
 
     public void FellAsleep(GroupId group, NodeId leader, Membership membership)
     {
@@ -119,8 +119,7 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
 
         foreach ((NodeId node, Pulse pulse) in _pulses)
         {
-            pulse.SilentTicks = pulse.Heard ? 0 : pulse.SilentTicks + 1;
-            pulse.Heard = false;
+            pulse.SilentTicks = pulse.TakeHeard() ? 0 : pulse.SilentTicks + 1;
             if (pulse.SilentTicks >= _patienceTicks && _sleepers.TryGetValue(node, out SortedSet<uint>? sleepers))
             {
                 // Again with each tick, until they have woken: one may fall asleep only now, by a message that has lain here for long.
@@ -136,15 +135,16 @@ internal sealed class NodeBeats : ILoop, IGroupSleep
 
     private sealed class Pulse
     {
-        private volatile bool _heard;
+        private int _heard; // set by any thread
 
-        /// <summary>Since the last tick; set by any thread.</summary>
-        public bool Heard
-        {
-            get => _heard;
-            set => _heard = value;
-        }
+        /// <summary>Whether it was heard of since the last tick.</summary>
+        public bool IsHeard => Volatile.Read(ref _heard) != 0;
 
         public int SilentTicks { get; set; }
+
+        public void Beat() => Volatile.Write(ref _heard, 1);
+
+        /// <summary>Whether it was heard of, and begins anew. In one step: a beat in between would be lost.</summary>
+        public bool TakeHeard() => Interlocked.Exchange(ref _heard, 0) != 0;
     }
 }

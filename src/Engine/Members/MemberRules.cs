@@ -179,6 +179,14 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
                 $"can only promote a learner member which is in sync with leader; it has {knowledge.Match(id)} of {knowledge.LastIndex} entries");
         }
 
+        if (member.DirectoryId == 0 && !KnownBugs.LearnerPromotedBeforeItIsNamed)
+        {
+            // Until that is known, the member's loss of its data could not be told from a restart, and it could vote twice in one term.
+            throw new MetaStoreException(
+                MetaStoreError.LearnerNotReady,
+                "can only promote a learner member which is in sync with leader; it has not published yet on which data directory it runs");
+        }
+
         Member promoted = member with { IsLearner = false, PromoteWhenReady = false };
         CheckWitnesses([.. table.Voters, promoted]);
         CheckMajorityIsUp([.. table.Voters, promoted], knowledge);

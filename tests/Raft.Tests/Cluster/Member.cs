@@ -8,6 +8,7 @@ internal sealed class Member
     private ulong _life;
     private int _electionTicks;
     private int _promisedTicks;
+    private readonly Dictionary<NodeId, int> _heardAt = [];
     private ulong _readSequence;
     private RaftNode? _node;
 
@@ -36,8 +37,18 @@ internal sealed class Member
     /// <summary>Transfers that this leader began, with the ticks they have left.</summary>
     public Dictionary<NodeId, int> Transfers { get; } = [];
 
+    /// <summary>Ticks that it has lived through.</summary>
+    public int Ticks { get; set; }
+
+    /// <summary>A message of a peer arrives.</summary>
+    public void Hear(NodeId peer) => _heardAt[peer] = Ticks;
+
+    /// <summary>Whole ticks since a peer was heard of, less the one that may have come right after.</summary>
+    public int TicksSince(NodeId peer) => Math.Max(Ticks - _heardAt.GetValueOrDefault(peer, Ticks) - 1, 0);
+
     public void Restart()
     {
+        _heardAt.Clear();
         _life++;
         _electionTicks = _drawElectionTicks?.Invoke() ?? _options.ElectionTicks;
         RaftRestart restart = Disk.Restart(silenceTicks: _promisedTicks > _electionTicks ? _promisedTicks : 0);

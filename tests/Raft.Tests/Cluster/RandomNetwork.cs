@@ -531,11 +531,12 @@ internal sealed class RandomNetwork
     {
         bool wasAsleep = member.Node.IsQuiescent;
         member.Node.Tick();
+        member.Ticks++;
         Sleeps += !wasAsleep && member.Node.IsQuiescent ? 1 : 0;
         if (wasAsleep && !_isCalm && _random.Next(30) == 0)
         {
-            // Whatever it is told, right or wrong: without a lease, no promise rests on it.
-            member.Node.SetLeaderSilence(_random.Next(15));
+            // Without a lease, no promise rests on what it is told. With one it is told less than is so, or that.
+            member.Node.SetLeaderSilence(_random.Next(_leases ? member.TicksSince(member.Node.Leader) + 1 : 15));
             member.Node.Wake();
         }
 
@@ -668,6 +669,7 @@ internal sealed class RandomNetwork
             // Through the codec, so that the whole run also shows that nothing is lost by it.
             var bytes = new byte[MessageCodec.GetLength(message)];
             MessageCodec.Write(message, bytes);
+            receiver.Hear(message.From);
             receiver.Node.Step(MessageCodec.Read(bytes));
         }
     }
