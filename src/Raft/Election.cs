@@ -181,7 +181,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
 
     private void Record(NodeId voter, bool granted)
     {
-        _votes.TryAdd(voter, granted); // The first answer counts; a doubled message changes nothing.
+        bool isNew = _votes.TryAdd(voter, granted); // The first answer counts; a doubled message changes nothing.
         switch (state.Quorum.Count(_votes))
         {
             case VoteResult.Won when state.Role == Role.PreCandidate:
@@ -192,6 +192,10 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
                 break;
             case VoteResult.Lost:
                 roles.BecomeFollower(state.Term, NodeId.None);
+                roles.StandAgainSoon();
+                break;
+            case VoteResult.Pending when isNew && !granted && state.Role == Role.Candidate:
+                // Most likely two have stood at once, and who has not answered yet may never do so: this is no time to wait for a whole timeout.
                 roles.StandAgainSoon();
                 break;
             default:

@@ -57,7 +57,7 @@ internal sealed class RoleSwitch(NodeState state, Leadership leadership, Forward
     }
 
     /// <summary>
-    /// This node has asked whether it could win, or has lost an election: it asks again after a time drawn from [1/4, 3/4) of ElectionTicks, since nobody is known to lead. An election that is under way
+    /// This node has asked whether it could win, or has lost an election, or was refused a vote in one: it asks again after a time drawn from [1/4, 3/4) of ElectionTicks, since nobody is known to lead. An election that is under way
     /// has a whole timeout, for votes wait for disks.
     /// </summary>
     public void StandAgainSoon()
