@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Gateway;
 using MetaStore.Etcd.Grpc;
@@ -25,11 +26,15 @@ public sealed class EtcdServer : IAsyncDisposable
     private const int WindowBytesOfStream = 1 << 20;
     private const int WindowBytesOfConnection = 4 << 20;
 
+    // Of 4 KiB each. As many as 1,000 connections need that each have an answer on its way.
+    private const int BlocksKept = 4096;
+
     private readonly EtcdServerOptions _options;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly AdoptedConnections _connections = new();
     private readonly SocketConnectionContextFactory _sockets;
+    private readonly BlockPool _blocks = new(BlocksKept);
     private readonly ServiceProvider _noServices = new ServiceCollection().BuildServiceProvider();
     private readonly KestrelServer _kestrel;
     private readonly HttpFront _front;
@@ -42,7 +47,7 @@ public sealed class EtcdServer : IAsyncDisposable
     /// <param name="loggers">For what is not a client's fault.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public EtcdServer(MetaStoreNode node, EtcdServerOptions options, ILoggerFactory loggers)
-        : this(EtcdServices.Create(node, MakeServices(options)), node, options, loggers)
+        : this(EtcdServices.Create(node, MakeServices(options, node.Settings.Limits)), node, options, loggers)
     {
     }
 
@@ -59,10 +64,11 @@ public sealed class EtcdServer : IAsyncDisposable
         _logger = loggers.CreateLogger("etcd");
         _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions(), _logger);
         _kestrel = new KestrelServer(Options.Create(MakeServerOptions()), _connections, loggers);
-        EtcdServicesOptions services = MakeServices(options);
+        StoreLimits limits = node?.Settings.Limits ?? new StoreLimits();
+        EtcdServicesOptions services = MakeServices(options, limits);
         var versions = new EtcdVersions(services.ServerVersion, services.ClusterVersion);
         _nodeMetrics = node is null ? null : new NodeMetrics(node, versions);
-        _front = MakeFront(new RpcDesk(methods), versions);
+        _front = MakeFront(new RpcDesk(methods), versions, messageBytesMax: limits.RequestBytesMax + options.MessageOverheadBytes);
     }
 
     /// <summary>Connections that it has, whatever they have said so far.</summary>
@@ -77,7 +83,7 @@ public sealed class EtcdServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(socket);
         if (Interlocked.Increment(ref _connectionCount) > _options.ConnectionsMax)
         {
-            Interlocked.Decrement(ref _connectionCount);
+            Release();
             socket.Dispose();
             return;
         }
@@ -102,13 +108,15 @@ public sealed class EtcdServer : IAsyncDisposable
         _kestrel.Dispose();
         _nodeMetrics?.Dispose();
         _sockets.Dispose();
+        _blocks.Dispose();
         await _noServices.DisposeAsync().ConfigureAwait(false);
         // The token source is not disposed: a call that ends this moment may still look at it, and without a timer it holds nothing.
     }
 
-    private static EtcdServicesOptions MakeServices(EtcdServerOptions options) => new() { Time = options.TimeProvider };
+    private static EtcdServicesOptions MakeServices(EtcdServerOptions options, StoreLimits limits) =>
+        new() { Time = options.TimeProvider, TxnOperationsMax = limits.TxnOperationsMax, TxnDepthMax = limits.TxnDepthMax };
 
-    private HttpFront MakeFront(RpcDesk desk, EtcdVersions versions)
+    private HttpFront MakeFront(RpcDesk desk, EtcdVersions versions, int messageBytesMax)
     {
         TimeProvider time = _options.TimeProvider;
         var health = new HealthPages(new HealthChecks(desk, time));
@@ -119,8 +127,8 @@ public sealed class EtcdServer : IAsyncDisposable
         }
 
         return new HttpFront(
-            new GrpcFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
-            new GatewayFront(desk, _options.MessageBytesMax, time, _stopping.Token, _logger),
+            new GrpcFront(desk, messageBytesMax, time, _stopping.Token, _logger),
+            new GatewayFront(desk, messageBytesMax, time, _stopping.Token, _logger),
             health,
             new MetricsPage(figures),
             versions);
@@ -156,11 +164,18 @@ public sealed class EtcdServer : IAsyncDisposable
         ConnectionContext? connection = null;
         try
         {
-            socket.NoDelay = true;
-            // Here is where a connection would be wrapped into TLS, before anybody has looked at its bytes.
-            connection = _sockets.Create(socket);
-            connection.ConnectionClosed.UnsafeRegister(static server => Interlocked.Decrement(ref ((EtcdServer)server!)._connectionCount), this);
-            if (await ProcessSortAsync(connection).ConfigureAwait(false))
+            HttpSocket.Tune(socket);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+            using var deadline = new CancellationTokenSource(_options.FirstBytesTimeout, _options.TimeProvider);
+            using CancellationTokenRegistration late = deadline.Token.Register(static source => ((CancellationTokenSource)source!).Cancel(), patience);
+            PrefaceKind kind = await Preface.PeekAsync(socket, patience.Token).ConfigureAwait(false);
+            connection = Wrap(socket, kind);
+            if (kind == PrefaceKind.Undecided)
+            {
+                kind = await Preface.PeekAsync(connection.Transport.Input, patience.Token).ConfigureAwait(false);
+            }
+
+            if (kind != PrefaceKind.Undecided && _connections.TryHand(connection, kind == PrefaceKind.Http2))
             {
                 return;
             }
@@ -176,7 +191,7 @@ public sealed class EtcdServer : IAsyncDisposable
 
         if (connection is null)
         {
-            Interlocked.Decrement(ref _connectionCount);
+            Release();
             socket.Dispose();
         }
         else
@@ -185,13 +200,21 @@ public sealed class EtcdServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Looks at the first bytes and leaves them where they are. False where nobody takes the connection.</summary>
-    private async Task<bool> ProcessSortAsync(ConnectionContext connection)
+    /// <summary>
+    /// The way that fits what it speaks. A preface that comes in pieces, which no client sends, gets the way of HTTP/1.1, which serves both.
+    /// Here is where a connection would be wrapped into TLS.
+    /// </summary>
+    private ConnectionContext Wrap(Socket socket, PrefaceKind kind)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        using var deadline = new CancellationTokenSource(_options.FirstBytesTimeout, _options.TimeProvider);
-        using CancellationTokenRegistration late = deadline.Token.Register(static source => ((CancellationTokenSource)source!).Cancel(), patience);
-        PrefaceKind kind = await Preface.PeekAsync(connection.Transport.Input, patience.Token).ConfigureAwait(false);
-        return kind != PrefaceKind.Undecided && _connections.TryHand(connection, kind == PrefaceKind.Http2);
+        if (kind == PrefaceKind.Http2)
+        {
+            return new DirectConnection(socket, _blocks, Release);
+        }
+
+        ConnectionContext connection = _sockets.Create(socket);
+        connection.ConnectionClosed.UnsafeRegister(static server => ((EtcdServer)server!).Release(), this);
+        return connection;
     }
+
+    private void Release() => Interlocked.Decrement(ref _connectionCount);
 }

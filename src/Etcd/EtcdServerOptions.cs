@@ -1,12 +1,11 @@
+using MetaStore.Engine;
+
 namespace MetaStore.Etcd;
 
 /// <summary>Settings of an <see cref="EtcdServer"/>. The defaults are etcd's where it has them.</summary>
 public sealed record EtcdServerOptions
 {
-    /// <summary>Bytes of one request, at most; the services refuse larger ones with etcd's words. 1 KiB to 1 GiB.</summary>
-    public int RequestBytesMax { get; init; } = 1536 << 10;
-
-    /// <summary>What a message may be larger than <see cref="RequestBytesMax"/> before it is refused unread. 0 to 16 MiB.</summary>
+    /// <summary>What a message may be larger than the node's limit of a request (<see cref="StoreLimits.RequestBytesMax"/>) before it is refused unread. 0 to 16 MiB.</summary>
     public int MessageOverheadBytes { get; init; } = 512 << 10;
 
     /// <summary>Connections at a time; those beyond are closed at once. 1 or more. Whoever sets it leaves open files for the store itself, which must not run out of them.</summary>
@@ -33,14 +32,10 @@ public sealed record EtcdServerOptions
     /// <summary>The clock of deadlines.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>Bytes of one message, at most.</summary>
-    internal int MessageBytesMax => RequestBytesMax + MessageOverheadBytes;
-
     /// <summary>Checks the settings; the message of the exception names the wrong one and what would be right.</summary>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public void Validate()
     {
-        Require(RequestBytesMax is >= 1 << 10 and <= 1 << 30, nameof(RequestBytesMax), RequestBytesMax, "1 KiB to 1 GiB");
         Require(MessageOverheadBytes is >= 0 and <= 16 << 20, nameof(MessageOverheadBytes), MessageOverheadBytes, "0 to 16 MiB");
         Require(ConnectionsMax >= 1, nameof(ConnectionsMax), ConnectionsMax, "1 or more");
         Require(StreamsPerConnectionMax >= 1, nameof(StreamsPerConnectionMax), StreamsPerConnectionMax, "1 or more");

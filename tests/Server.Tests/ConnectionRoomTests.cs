@@ -6,15 +6,18 @@ namespace MetaStore.Server.Tests;
 public sealed class ConnectionRoomTests
 {
     [Theory]
-    [InlineData(1024L)]
-    [InlineData(4096L)]
-    [InlineData(20_000L)]
-    [InlineData(524_288L)]
-    public void All_connections_together_leave_files_for_the_store(long files)
+    [InlineData(1024L, 1)]
+    [InlineData(1024L, 4)]
+    [InlineData(4096L, 1)]
+    [InlineData(4096L, 8)]
+    [InlineData(20_000L, 2)]
+    [InlineData(65_536L, 8)]
+    [InlineData(524_288L, 1)]
+    public void All_connections_together_leave_files_for_the_store(long files, int ports)
     {
-        ConnectionRoom room = ConnectionRoom.Of(files);
+        ConnectionRoom room = ConnectionRoom.Of(files, ports);
 
-        Assert.InRange((long)room.Silent + room.Binary + room.Http, files / 2, files - 256);
+        Assert.InRange(((long)room.Silent * ports) + room.Binary + room.Http, files / 2, files - 256);
     }
 
     [Theory]
@@ -24,7 +27,7 @@ public sealed class ConnectionRoomTests
     [InlineData(long.MaxValue)]
     public void There_is_always_room_for_some(long? files)
     {
-        ConnectionRoom room = ConnectionRoom.Of(files);
+        ConnectionRoom room = ConnectionRoom.Of(files, ports: 1);
 
         Assert.All([room.Silent, room.Binary, room.Http], most => Assert.InRange(most, 16, 1_000_000));
     }

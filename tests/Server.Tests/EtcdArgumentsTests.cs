@@ -14,6 +14,7 @@ public sealed class EtcdArgumentsTests
     [InlineData("-name n1 -data-dir=/d", "serve --name n1 --data-dir /d")]
     [InlineData("serve --name=n1 --seed 4", "serve --name n1 --seed 4")]
     [InlineData("--initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state=new", "serve --initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state new")]
+    [InlineData("--max-txn-ops 10000", "serve --max-txn-ops 10000")]
     [InlineData("serve", "serve")]
     [InlineData("put a b", "put a b")]
     [InlineData("get --prefix -- --name", "get --prefix -- --name")]

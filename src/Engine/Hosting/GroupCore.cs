@@ -25,6 +25,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     private const double MicrosecondsPerSecond = 1_000_000;
 
     private readonly Lock _stopGate = new();
+    private readonly SemaphoreSlim _hashing = new(1, 1); // not disposed: without a wait handle it holds nothing
     private readonly NodeShared _node;
     private readonly NodeSettings _settings;
     private readonly RequestValidator _validator;
@@ -260,10 +261,19 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         return _reader.Range(request, isLocal ? age : TimeSpan.Zero, bytesMax);
     }
 
-    public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)
+    /// <summary>One at a time: each walks over the whole store, on the thread of its caller, and any number of callers must leave threads for others.</summary>
+    public async ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default)
     {
         ThrowIfDown();
-        return new ValueTask<HashResponse>(_reader.Hash(request));
+        await _hashing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return _reader.Hash(request, cancellationToken);
+        }
+        finally
+        {
+            _hashing.Release();
+        }
     }
 
     public IAsyncEnumerable<WatchResponse> WatchAsync(WatchRequest request, CancellationToken cancellationToken = default)

@@ -234,7 +234,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
     /// <summary>
     /// Asks up to which revision all of the watches have been told of everything, once none of them is behind. The answer comes by the watch loop: everything up to that
-    /// revision waits in the watches by then, or was taken. Null: there is no such revision to come soon, since a watch has ended or begins in the future.
+    /// revision waits in the watches by then, or was taken. Watches that have ended do not count; null: all have.
     /// </summary>
     /// <param name="watches">Watches of this node; at least one.</param>
     /// <param name="answer">Called once; to be quick, and not to wait for anything.</param>

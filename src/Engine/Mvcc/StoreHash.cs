@@ -15,12 +15,15 @@ internal static class StoreHash
     private const int KeysPerSection = 4096;
 
     /// <summary>Of a store whose history is held back by a pin from <paramref name="compacted"/> on.</summary>
-    public static uint Compute(MvccStore store, long revision, long compacted)
+    /// <exception cref="OperationCanceledException">Nobody wants it any more.</exception>
+    public static uint Compute(MvccStore store, long revision, long compacted, CancellationToken cancellationToken = default)
     {
         uint crc = uint.MaxValue;
         byte[]? cursor = [0];
         while (cursor is not null)
         {
+            cancellationToken.ThrowIfCancellationRequested();
+
             // A section at a time: what is retired meanwhile need not wait for the whole walk.
             using ReadSection section = store.Memory.Enter();
             var visitor = new Hasher(crc, revision, compacted);

@@ -119,7 +119,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         }
     }
 
-    public HashResponse Hash(HashRequest request)
+    public HashResponse Hash(HashRequest request, CancellationToken cancellationToken)
     {
         MvccStore store = stores.Current;
         using ViewPins.PinnedView pin = store.Pins.Pin(store);
@@ -128,7 +128,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         return new HashResponse
         {
             Header = Header(pin.View),
-            Hash = StoreHash.Compute(store, revision, pin.View.CompactRevision),
+            Hash = StoreHash.Compute(store, revision, pin.View.CompactRevision, cancellationToken),
             HashRevision = new Revision(revision),
             CompactRevision = new Revision(pin.View.CompactRevision),
         };

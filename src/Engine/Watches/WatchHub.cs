@@ -90,7 +90,7 @@ internal sealed class WatchHub : ILoop
         return watcher;
     }
 
-    /// <summary>Asks up to where all of them have been told, once none is behind. Any thread. The answer is called once, by the loop; null: not to be expected.</summary>
+    /// <summary>Asks up to where all of them have been told, once none is behind. Any thread. The answer is called once, by the loop; null: they have all ended.</summary>
     public void AskProgress(IReadOnlyCollection<WatchFeed> feeds, Action<Revision?> answer)
     {
         _questions.Enqueue(new ProgressQuestion([.. feeds.Select(feed => feed.Watcher)], answer));
@@ -211,16 +211,19 @@ internal sealed class WatchHub : ILoop
         return worked;
     }
 
-    /// <summary>Whoever asks while one of its watches is behind waits until none is: that one has turns to come.</summary>
+    /// <summary>
+    /// Whoever asks while one of its watches is behind waits until none is: that one has turns to come. So it does where this loop itself is behind the revision that a watch begins after. Those
+    /// that have ended ask for nothing, and one that begins in the future has been told everything.
+    /// </summary>
     private void AnswerQuestions()
     {
         for (int left = _questions.Count; left > 0 && _questions.TryDequeue(out ProgressQuestion? question); left--)
         {
-            if (question.Watchers.Any(watcher => watcher.IsGone || (watcher.IsSynced && watcher.Next > _matched + 1)))
+            if (Array.TrueForAll(question.Watchers, watcher => watcher.IsGone))
             {
                 question.Answer(null);
             }
-            else if (question.Watchers.All(watcher => watcher.IsSynced))
+            else if (Array.TrueForAll(question.Watchers, watcher => watcher.IsGone || (watcher.IsSynced && !BeginsAhead(watcher))))
             {
                 question.Answer(new Revision(_matched));
             }
@@ -230,6 +233,9 @@ internal sealed class WatchHub : ILoop
             }
         }
     }
+
+    /// <summary>Whether the watch begins with a revision that there is, and that this loop has not come to.</summary>
+    private bool BeginsAhead(Watcher watcher) => watcher.Next > _matched + 1 && watcher.Next <= _store.View.Revision + 1;
 
     private void Remove(Watcher watcher)
     {

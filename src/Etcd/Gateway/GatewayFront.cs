@@ -50,7 +50,7 @@ internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, TimeProvid
     {
         try
         {
-            call.Limit(Timeout(request.Headers.GrpcTimeout), route.Served.Method is StreamMethod, time);
+            call.Limit(Timeout(request.Headers.GrpcTimeout), route.Served.Method.MayLast, time);
             var requests = new JsonRequests(features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, route.Served, route.Request, messageBytesMax);
             if (route.Served.Method is UnaryMethod unary)
             {

@@ -101,7 +101,7 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, TimeProvider 
             timeout = parsed;
         }
 
-        call.Limit(timeout, served.Method is StreamMethod, time);
+        call.Limit(timeout, served.Method.MayLast, time);
         return served;
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 
 namespace MetaStore.Etcd.Http;
 
@@ -20,6 +21,14 @@ internal enum PrefaceKind
 internal static class Preface
 {
     private static ReadOnlySpan<byte> Http2 => "PRI * HTTP/2.0\r\n"u8;
+
+    /// <summary>Waits for the first bytes and leaves them in the socket. Undecided where they are too few, or there are none.</summary>
+    public static async ValueTask<PrefaceKind> PeekAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        byte[] first = new byte[Http2.Length];
+        int length = await socket.ReceiveAsync(first.AsMemory(), SocketFlags.Peek, cancellationToken).ConfigureAwait(false);
+        return Classify(new ReadOnlySequence<byte>(first, 0, length));
+    }
 
     /// <summary>Waits until the first bytes say it, and leaves them where they are. Undecided where they ended before.</summary>
     public static async ValueTask<PrefaceKind> PeekAsync(PipeReader input, CancellationToken cancellationToken)

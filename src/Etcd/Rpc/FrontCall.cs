@@ -11,23 +11,29 @@ internal abstract class FrontCall(CancellationToken aborted, CancellationToken s
     /// <summary>The longest time that a timer takes; a deadline beyond is as good as none.</summary>
     private static readonly TimeSpan s_deadlineMax = TimeSpan.FromDays(49);
 
-    private CancellationTokenSource? _deadline;
     private CancellationTokenSource? _ended;
+    private CancellationTokenRegistration _aborted;
+    private CancellationTokenRegistration _stopped;
+    private bool _mayLast;
 
     /// <inheritdoc/>
     public override CancellationToken Ended => _ended?.Token ?? aborted;
 
-    /// <summary>Gives the call its end: the caller's deadline, where it has one; and, for a stream, which would last for ever, that of the server.</summary>
-    public void Limit(TimeSpan? timeout, bool isStream, TimeProvider time)
+    /// <summary>Gives the call its end: the caller's deadline, where it has one; and, where it may last for ever, that of the server.</summary>
+    public void Limit(TimeSpan? timeout, bool mayLast, TimeProvider time)
     {
-        if (timeout is { } left)
+        if (timeout is null && !mayLast)
         {
-            _deadline = new CancellationTokenSource(left < s_deadlineMax ? left : s_deadlineMax, time);
+            return;
         }
 
-        if (_deadline is not null || isStream)
+        // With a deadline of its own rather than linked to one: there is one of these for each call.
+        _ended = timeout is { } left ? new CancellationTokenSource(left < s_deadlineMax ? left : s_deadlineMax, time) : new CancellationTokenSource();
+        _aborted = aborted.UnsafeRegister(static ended => ((CancellationTokenSource)ended!).Cancel(), _ended);
+        _mayLast = mayLast;
+        if (mayLast)
         {
-            _ended = CancellationTokenSource.CreateLinkedTokenSource(aborted, _deadline?.Token ?? default, isStream ? stopping : default);
+            _stopped = stopping.UnsafeRegister(static ended => ((CancellationTokenSource)ended!).Cancel(), _ended);
         }
     }
 
@@ -52,9 +58,10 @@ internal abstract class FrontCall(CancellationToken aborted, CancellationToken s
     /// <summary>Tells whoever still works for the call that it is over.</summary>
     public void Dispose()
     {
+        _aborted.Dispose(); // Ends when nobody cancels any more.
+        _stopped.Dispose();
         _ended?.Cancel();
         _ended?.Dispose();
-        _deadline?.Dispose();
     }
 
     /// <summary>The first value of a header; null where there is none. Values are UTF-8, and bytes that are none come as U+FFFD.</summary>
@@ -71,13 +78,13 @@ internal abstract class FrontCall(CancellationToken aborted, CancellationToken s
 
     private (StatusCode Code, string Message) WhyEnded()
     {
-        if (_deadline is { IsCancellationRequested: true })
+        if (aborted.IsCancellationRequested)
         {
-            return (StatusCode.DeadlineExceeded, "context deadline exceeded");
+            return (StatusCode.Canceled, "context canceled");
         }
 
-        return stopping.IsCancellationRequested && !aborted.IsCancellationRequested
+        return _mayLast && stopping.IsCancellationRequested
             ? (StatusCode.Unavailable, "etcdserver: server stopped")
-            : (StatusCode.Canceled, "context canceled");
+            : (StatusCode.DeadlineExceeded, "context deadline exceeded");
     }
 }

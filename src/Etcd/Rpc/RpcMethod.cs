@@ -11,6 +11,9 @@ internal abstract class RpcMethod(string path, MessageParser parser)
     /// <summary>Reads a request.</summary>
     public MessageParser Parser { get; } = parser;
 
+    /// <summary>A call may wait for what others do, for ever: it ends when the server stops.</summary>
+    public abstract bool MayLast { get; }
+
     /// <summary>One request, one answer.</summary>
     public static RpcMethod Unary<TRequest, TResponse>(
         string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<TResponse>> call)
@@ -18,10 +21,11 @@ internal abstract class RpcMethod(string path, MessageParser parser)
         where TResponse : class, IMessage<TResponse>
         => new UnaryMethod(path, parser, async (request, context) => new RpcAnswer(await call((TRequest)request, context).ConfigureAwait(false)));
 
-    /// <summary>One request, one answer, which may come in parts.</summary>
-    public static RpcMethod UnaryInParts<TRequest>(string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<RpcAnswer>> call)
+    /// <summary>One request, one answer, which may come in parts. <paramref name="mayLast"/>: see <see cref="MayLast"/>.</summary>
+    public static RpcMethod UnaryInParts<TRequest>(
+        string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<RpcAnswer>> call, bool mayLast = false)
         where TRequest : class, IMessage<TRequest>
-        => new UnaryMethod(path, parser, (request, context) => call((TRequest)request, context));
+        => new UnaryMethod(path, parser, (request, context) => call((TRequest)request, context), mayLast);
 
     /// <summary>One request, many answers.</summary>
     public static RpcMethod ServerStream<TRequest, TResponse>(
@@ -51,8 +55,11 @@ internal abstract class RpcMethod(string path, MessageParser parser)
 }
 
 /// <summary>One request, one answer.</summary>
-internal sealed class UnaryMethod(string path, MessageParser parser, Func<IMessage, RpcContext, ValueTask<RpcAnswer>> call) : RpcMethod(path, parser)
+internal sealed class UnaryMethod(string path, MessageParser parser, Func<IMessage, RpcContext, ValueTask<RpcAnswer>> call, bool mayLast = false) : RpcMethod(path, parser)
 {
+    /// <inheritdoc/>
+    public override bool MayLast => mayLast;
+
     /// <exception cref="RpcException">The call fails with that status; so may the reading of an answer's parts.</exception>
     public ValueTask<RpcAnswer> AnswerAsync(IMessage request, RpcContext context) => call(request, context);
 
@@ -69,6 +76,9 @@ internal sealed class UnaryMethod(string path, MessageParser parser, Func<IMessa
 internal sealed class StreamMethod(
     string path, MessageParser parser, bool takesOneRequest, Func<IRpcReader<IMessage>, IRpcWriter<IMessage>, RpcContext, Task> call) : RpcMethod(path, parser)
 {
+    /// <inheritdoc/>
+    public override bool MayLast => true;
+
     /// <summary>The call has one request, and what follows it is an error.</summary>
     public bool TakesOneRequest { get; } = takesOneRequest;
 

@@ -16,27 +16,35 @@ internal sealed class CallGate(MetaStoreNode node, LeaderWatch leaders)
 
     /// <summary>A method of one request and one answer. <paramref name="servedByLearner"/>: null where a member without a vote serves none of its requests.</summary>
     public RpcMethod Unary<TRequest, TResponse>(
-        string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<TResponse>> call, Func<TRequest, bool>? servedByLearner = null)
+        string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<TResponse>> call, Func<TRequest, bool>? servedByLearner = null, bool mayLast = false)
         where TRequest : class, IMessage<TRequest>
         where TResponse : class, IMessage<TResponse>
-        => UnaryInParts(path, parser, async (request, context) => new RpcAnswer(await call(request, context).ConfigureAwait(false)), servedByLearner);
+        => UnaryInParts(path, parser, async (request, context) => new RpcAnswer(await call(request, context).ConfigureAwait(false)), servedByLearner, mayLast);
 
     /// <summary>The same, where the answer may come in parts. These fail with <see cref="RpcException"/> alone.</summary>
     public RpcMethod UnaryInParts<TRequest>(
-        string path, MessageParser<TRequest> parser, Func<TRequest, RpcContext, ValueTask<RpcAnswer>> call, Func<TRequest, bool>? servedByLearner = null)
+        string path,
+        MessageParser<TRequest> parser,
+        Func<TRequest, RpcContext, ValueTask<RpcAnswer>> call,
+        Func<TRequest, bool>? servedByLearner = null,
+        bool mayLast = false)
         where TRequest : class, IMessage<TRequest>
-        => RpcMethod.UnaryInParts(path, parser, async (request, context) =>
-        {
-            Enter(context, servedByLearner?.Invoke(request) == true);
-            try
+        => RpcMethod.UnaryInParts(
+            path,
+            parser,
+            async (request, context) =>
             {
-                return await call(request, context).ConfigureAwait(false);
-            }
-            catch (MetaStoreException e)
-            {
-                throw EtcdErrors.From(e);
-            }
-        });
+                Enter(context, servedByLearner?.Invoke(request) == true);
+                try
+                {
+                    return await call(request, context).ConfigureAwait(false);
+                }
+                catch (MetaStoreException e)
+                {
+                    throw EtcdErrors.From(e);
+                }
+            },
+            mayLast);
 
     public RpcMethod ServerStream<TRequest, TResponse>(
         string path,

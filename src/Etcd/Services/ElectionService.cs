@@ -17,40 +17,31 @@ internal sealed class ElectionService(MetaStoreNode node, EtcdServicesOptions op
     /// <summary>Answered when the lease leads. A lease that stands already stands on, with the new value.</summary>
     public async ValueTask<CampaignResponse> CampaignAsync(CampaignRequest request, RpcContext context)
     {
-        LeaseKeeper keeper = await LeaseSession.OpenAsync(node, request.Lease, options, context).ConfigureAwait(false);
-        await using (keeper.ConfigureAwait(false))
+        long lease = await LeaseSession.OpenAsync(node, request.Lease, options, context).ConfigureAwait(false);
+        AuthorizedStore store = StoreOf(context);
+        var turns = new TurnQueue(store);
+        TurnPlace place = await turns.EnterAsync(request.Name.Memory, lease, request.Value.Memory, context.Ended).ConfigureAwait(false);
+        try
         {
-            AuthorizedStore store = StoreOf(context);
-            var turns = new TurnQueue(store);
-            TurnPlace place = await turns.EnterAsync(request.Name.Memory, keeper.LeaseId, request.Value.Memory, context.Ended).ConfigureAwait(false);
-            try
+            if (place.Earlier is { } earlier && !earlier.Span.SequenceEqual(request.Value.Span))
             {
-                if (place.Earlier is { } earlier && !earlier.Span.SequenceEqual(request.Value.Span))
-                {
-                    _ = await new StoreElection(store).ProclaimAsync(place.Key, place.CreateRevision, keeper.LeaseId, request.Value.Memory, context.Ended).ConfigureAwait(false)
-                        ?? throw NotLeader;
-                }
-
-                await turns.WaitForTurnAsync(place, context.Ended).ConfigureAwait(false);
-            }
-            catch
-            {
-                await turns.LeaveAsync(place).ConfigureAwait(false);
-                throw;
+                _ = await new StoreElection(store).ProclaimAsync(place.Key, place.CreateRevision, lease, request.Value.Memory, context.Ended).ConfigureAwait(false)
+                    ?? throw NotLeader;
             }
 
-            return new CampaignResponse
-            {
-                Header = AnswerForms.ToMessage(place.Header),
-                Leader = new LeaderKey
-                {
-                    Name = request.Name,
-                    Key = UnsafeByteOperations.UnsafeWrap(place.Key),
-                    Rev = place.CreateRevision.Value,
-                    Lease = keeper.LeaseId,
-                },
-            };
+            await turns.WaitForTurnAsync(place, context.Ended).ConfigureAwait(false);
         }
+        catch
+        {
+            await turns.LeaveAsync(place).ConfigureAwait(false);
+            throw;
+        }
+
+        return new CampaignResponse
+        {
+            Header = AnswerForms.ToMessage(place.Header),
+            Leader = new LeaderKey { Name = request.Name, Key = UnsafeByteOperations.UnsafeWrap(place.Key), Rev = place.CreateRevision.Value, Lease = lease },
+        };
     }
 
     public async ValueTask<ProclaimResponse> ProclaimAsync(ProclaimRequest request, RpcContext context)

@@ -84,9 +84,9 @@ internal static class EtcdServices
         var elections = new ElectionService(node, options);
         return
         [
-            gate.Unary("/v3lockpb.Lock/Lock", LockRequest.Parser, Plainly<LockRequest, LockResponse>(locks.LockAsync)),
+            gate.Unary("/v3lockpb.Lock/Lock", LockRequest.Parser, Plainly<LockRequest, LockResponse>(locks.LockAsync), mayLast: true),
             gate.Unary("/v3lockpb.Lock/Unlock", UnlockRequest.Parser, Plainly<UnlockRequest, UnlockResponse>(locks.UnlockAsync)),
-            gate.Unary("/v3electionpb.Election/Campaign", CampaignRequest.Parser, Plainly<CampaignRequest, CampaignResponse>(elections.CampaignAsync)),
+            gate.Unary("/v3electionpb.Election/Campaign", CampaignRequest.Parser, Plainly<CampaignRequest, CampaignResponse>(elections.CampaignAsync), mayLast: true),
             gate.Unary("/v3electionpb.Election/Proclaim", ProclaimRequest.Parser, Plainly<ProclaimRequest, ProclaimResponse>(elections.ProclaimAsync)),
             gate.Unary("/v3electionpb.Election/Leader", LeaderRequest.Parser, Plainly<LeaderRequest, LeaderResponse>(elections.LeaderAsync)),
             gate.ServerStream<LeaderRequest, LeaderResponse>("/v3electionpb.Election/Observe", LeaderRequest.Parser, elections.ObserveAsync),

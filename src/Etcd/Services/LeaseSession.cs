@@ -4,19 +4,21 @@ using MetaStore.Etcd.Rpc;
 
 namespace MetaStore.Etcd.Services;
 
-/// <summary>The lease that a lock or a candidacy hangs on while its call is under way: the caller's own, or a new one. It is renewed as long as the call lasts, as in etcd.</summary>
+/// <summary>
+/// The lease that a lock or a candidacy hangs on: the caller's own, or a new one. As in etcd, nobody but the caller renews it: were it kept for as long as the call waits, a caller that is gone
+/// would keep what it holds by it until somebody notices.
+/// </summary>
 internal static class LeaseSession
 {
-    public static async ValueTask<LeaseKeeper> OpenAsync(MetaStoreNode node, long lease, EtcdServicesOptions options, RpcContext context)
+    public static async ValueTask<long> OpenAsync(MetaStoreNode node, long lease, EtcdServicesOptions options, RpcContext context)
     {
-        var keeping = new LeaseKeeperOptions { TimeProvider = options.Time };
         if (lease != 0)
         {
-            return await LeaseKeeper.KeepAsync(node, lease, keeping, context.Ended).ConfigureAwait(false);
+            return lease;
         }
 
         var grant = new LeaseGrantRequest(options.SessionTtlSeconds);
         await options.Authority.CheckAsync(context, grant).ConfigureAwait(false);
-        return await LeaseKeeper.GrantAsync(node, grant, keeping, context.Ended).ConfigureAwait(false);
+        return (await node.GrantLeaseAsync(grant, context.Ended).ConfigureAwait(false)).Id;
     }
 }

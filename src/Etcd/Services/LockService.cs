@@ -13,23 +13,20 @@ internal sealed class LockService(MetaStoreNode node, EtcdServicesOptions option
     /// <summary>Answered when the lock is the lease's. To take it again with the same lease changes nothing.</summary>
     public async ValueTask<LockResponse> LockAsync(LockRequest request, RpcContext context)
     {
-        LeaseKeeper keeper = await LeaseSession.OpenAsync(node, request.Lease, options, context).ConfigureAwait(false);
-        await using (keeper.ConfigureAwait(false))
+        long lease = await LeaseSession.OpenAsync(node, request.Lease, options, context).ConfigureAwait(false);
+        var turns = new TurnQueue(new AuthorizedStore(node, options.Authority, context));
+        TurnPlace place = await turns.EnterAsync(request.Name.Memory, lease, ReadOnlyMemory<byte>.Empty, context.Ended).ConfigureAwait(false);
+        try
         {
-            var turns = new TurnQueue(new AuthorizedStore(node, options.Authority, context));
-            TurnPlace place = await turns.EnterAsync(request.Name.Memory, keeper.LeaseId, ReadOnlyMemory<byte>.Empty, context.Ended).ConfigureAwait(false);
-            try
-            {
-                ResponseHeader header = await turns.WaitForTurnAsync(place, context.Ended).ConfigureAwait(false)
-                    ? place.Header
-                    : await turns.FindAsync(place, context.Ended).ConfigureAwait(false) ?? throw EtcdErrors.Plain("mutex: session is expired");
-                return new LockResponse { Header = AnswerForms.ToMessage(header), Key = UnsafeByteOperations.UnsafeWrap(place.Key) };
-            }
-            catch
-            {
-                await turns.LeaveAsync(place).ConfigureAwait(false);
-                throw;
-            }
+            ResponseHeader header = await turns.WaitForTurnAsync(place, context.Ended).ConfigureAwait(false)
+                ? place.Header
+                : await turns.FindAsync(place, context.Ended).ConfigureAwait(false) ?? throw EtcdErrors.Plain("mutex: session is expired");
+            return new LockResponse { Header = AnswerForms.ToMessage(header), Key = UnsafeByteOperations.UnsafeWrap(place.Key) };
+        }
+        catch
+        {
+            await turns.LeaveAsync(place).ConfigureAwait(false);
+            throw;
         }
     }
 

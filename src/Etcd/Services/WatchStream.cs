@@ -131,6 +131,12 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
             return;
         }
 
+        if (request.StartRevision.Value < 0)
+        {
+            Refuse(EtcdErrors.Compacted.Message);
+            return;
+        }
+
         if (IsEmpty(request))
         {
             Refuse("mvcc: watcher range is empty");

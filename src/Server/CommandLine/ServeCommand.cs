@@ -28,6 +28,7 @@ internal sealed class ServeCommand
         "--snapshot-catchup-entries", "entries kept behind a snapshot, for members that are a little behind", 5_000, 0, int.MaxValue);
     private readonly Option<long> _snapshotRate = Flags.Number(
         "--snapshot-bytes-per-second", "bytes of snapshots sent to members that are far behind, in a second, to all of them together; 0: no limit", 64 << 20, 0, long.MaxValue);
+    private readonly Option<long> _txnOperations = Flags.Number("--max-txn-ops", "operations in one transaction, counted through nesting", 128, 1, int.MaxValue);
     private readonly Option<long> _heartbeat = Flags.Number("--heartbeat-interval", "milliseconds between two heartbeats of the leader", 100, 1, 60_000);
     private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
     private readonly DefaultedOption<BatchProfile> _profile = Flags.Choice(
@@ -47,7 +48,9 @@ internal sealed class ServeCommand
         ("trace", LogLevel.Trace),
         ("debug", LogLevel.Debug),
         ("warn", LogLevel.Warning),
-        ("error", LogLevel.Error));
+        ("error", LogLevel.Error),
+        ("panic", LogLevel.Critical),
+        ("fatal", LogLevel.None));
 
     private ServeCommand()
     {
@@ -61,7 +64,7 @@ internal sealed class ServeCommand
         var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
         {
             flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
-            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed, flags._logLevel,
+            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._txnOperations, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed, flags._logLevel,
         };
         command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io, notes));
         return command;
@@ -106,6 +109,7 @@ internal sealed class ServeCommand
         SnapshotCount = result.GetValue(_snapshotCount),
         SnapshotCatchUpEntries = (int)result.GetValue(_catchUpEntries),
         SnapshotBytesPerSecond = result.GetValue(_snapshotRate),
+        TxnOperationsMax = (int)result.GetValue(_txnOperations),
         HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
         ElectionMilliseconds = (int)result.GetValue(_election),
         Profile = _profile.Read(result),

@@ -15,7 +15,7 @@ internal enum EtcdFlagUse
     Refused,
 }
 
-/// <summary>A flag that etcd 3.4 has, and what becomes of it.</summary>
+/// <summary>A flag that etcd has, from 3.4 to 3.6, and what becomes of it.</summary>
 /// <param name="Name">Without its dashes.</param>
 /// <param name="Use">What becomes of it.</param>
 /// <param name="Why">Why it is ignored or refused; empty where it is taken.</param>
@@ -39,20 +39,36 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
             EtcdFlagUse.Taken,
             string.Empty,
             "name data-dir snapshot-count heartbeat-interval election-timeout listen-peer-urls listen-client-urls initial-advertise-peer-urls initial-cluster initial-cluster-state "
-            + "initial-cluster-token advertise-client-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries"),
+            + "initial-cluster-token advertise-client-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries max-txn-ops"),
         .. Of(EtcdFlagUse.Ignored, OwnLog, "max-snapshots max-wals"),
         .. Of(EtcdFlagUse.Ignored, NoQuota, "quota-backend-bytes"),
-        .. Of(EtcdFlagUse.Ignored, OwnStore, "backend-batch-interval backend-batch-limit experimental-backend-bbolt-freelist-type backend-bbolt-freelist-type experimental-compaction-batch-limit"),
-        .. Of(EtcdFlagUse.Ignored, AlwaysOn, "strict-reconfig-check pre-vote initial-election-tick-advance experimental-initial-corrupt-check experimental-corrupt-check-time experimental-enable-lease-checkpoint"),
-        .. Of(EtcdFlagUse.Ignored, NoV2, "enable-v2 experimental-enable-v2v3"),
-        .. Of(EtcdFlagUse.Ignored, OneLog, "logger log-outputs log-package-levels log-output debug"),
-        .. Of(EtcdFlagUse.Ignored, "limits are fixed in this version", "max-txn-ops max-request-bytes max-concurrent-streams grpc-keepalive-min-time grpc-keepalive-interval grpc-keepalive-timeout"),
+        .. Of(EtcdFlagUse.Ignored, OwnStore, "backend-batch-interval backend-batch-limit experimental-backend-bbolt-freelist-type backend-bbolt-freelist-type experimental-compaction-batch-limit compaction-batch-limit "
+            + "compaction-sleep-interval experimental-compaction-sleep-interval bootstrap-defrag-threshold-megabytes experimental-bootstrap-defrag-threshold-megabytes "
+            + "experimental-txn-mode-write-with-shared-buffer experimental-stop-grpc-service-on-defrag experimental-memory-mlock memory-mlock"),
+        .. Of(EtcdFlagUse.Ignored, AlwaysOn, "strict-reconfig-check pre-vote initial-election-tick-advance experimental-initial-corrupt-check experimental-corrupt-check-time experimental-enable-lease-checkpoint "
+            + "experimental-enable-lease-checkpoint-persist corrupt-check-time experimental-compact-hash-check-enabled experimental-compact-hash-check-time compact-hash-check-time enable-grpc-gateway"),
+        .. Of(EtcdFlagUse.Ignored, NoV2, "enable-v2 experimental-enable-v2v3 v2-deprecation"),
+        .. Of(EtcdFlagUse.Ignored, OneLog, "logger log-outputs log-package-levels log-output log-format debug enable-log-rotation log-rotation-config-json"),
+        .. Of(EtcdFlagUse.Ignored, "limits are fixed in this version", "max-request-bytes max-concurrent-streams grpc-keepalive-min-time grpc-keepalive-interval grpc-keepalive-timeout"),
         .. Of(EtcdFlagUse.Ignored, "browsers are answered as others are", "cors host-whitelist"),
         .. Of(EtcdFlagUse.Ignored, "this version has no users", "auth-token bcrypt-cost auth-token-ttl"),
         .. Of(EtcdFlagUse.Ignored, "all metrics are served, on the client port", "metrics"),
         .. Of(EtcdFlagUse.Ignored, "profiles come from the runtime's own tools", "enable-pprof"),
-        .. Of(EtcdFlagUse.Ignored, "these are fixed in this version", "experimental-watch-progress-notify-interval experimental-warning-apply-duration experimental-peer-skip-client-san-verification"),
+        .. Of(EtcdFlagUse.Ignored, "these are fixed in this version", "experimental-watch-progress-notify-interval watch-progress-notify-interval experimental-warning-apply-duration warning-apply-duration "
+            + "experimental-warning-unary-request-duration warning-unary-request-duration experimental-peer-skip-client-san-verification peer-skip-client-san-verification "
+            + "experimental-max-learners max-learners experimental-downgrade-check-time downgrade-check-time experimental-wait-cluster-ready-timeout raft-read-timeout raft-write-timeout"),
+        .. Of(EtcdFlagUse.Ignored, "every write is synced here", "unsafe-no-fsync"),
+        .. Of(EtcdFlagUse.Ignored, "its name here is snapshot-catchup-entries", "experimental-snapshot-catchup-entries"),
+        .. Of(EtcdFlagUse.Ignored, "a port is one process's alone here", "socket-reuse-port socket-reuse-address"),
+        .. Of(EtcdFlagUse.Ignored, "there are no such features to be switched here", "feature-gates"),
+        .. Of(
+            EtcdFlagUse.Ignored,
+            "this version sends no traces",
+            "experimental-enable-distributed-tracing experimental-distributed-tracing-address experimental-distributed-tracing-service-name experimental-distributed-tracing-instance-id "
+            + "experimental-distributed-tracing-sampling-rate enable-distributed-tracing distributed-tracing-address distributed-tracing-service-name distributed-tracing-instance-id "
+            + "distributed-tracing-sampling-rate"),
         .. Of(EtcdFlagUse.Refused, "the log lies in --data-dir", "wal-dir"),
+        .. Of(EtcdFlagUse.Refused, "HTTP is served on the client port", "listen-client-http-urls"),
         .. Of(EtcdFlagUse.Refused, "metrics are served on the client port, at /metrics", "listen-metrics-urls"),
         .. Of(EtcdFlagUse.Refused, "members are added and removed by \"metastore member\", and a damaged one is repaired by \"metastore repair\"", "force-new-cluster"),
         .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-fallback discovery-proxy discovery-srv discovery-srv-name"),
@@ -60,7 +76,8 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
             EtcdFlagUse.Refused,
             NoTls,
             "cert-file key-file client-cert-auth client-crl-file client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-auth peer-trusted-ca-file "
-            + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file cipher-suites"),
+            + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file cipher-suites client-cert-file client-key-file peer-client-cert-file peer-client-key-file "
+            + "self-signed-cert-validity tls-min-version tls-max-version"),
         .. Of(EtcdFlagUse.Refused, "this version is no proxy", "proxy proxy-failure-wait proxy-refresh-interval proxy-dial-timeout proxy-write-timeout proxy-read-timeout"),
     ];
 

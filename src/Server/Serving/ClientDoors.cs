@@ -10,15 +10,20 @@ namespace MetaStore.Server.Serving;
 internal sealed class ClientDoors : IAsyncDisposable
 {
     private readonly ILogger _logger;
+    private readonly IReadOnlyList<IPEndPoint> _endpoints;
     private readonly ConnectionRoom _room;
     private readonly BinaryServer _binary;
     private readonly EtcdServer _etcd;
     private readonly List<ClientPort> _ports = [];
 
-    public ClientDoors(MetaStoreNode node, ILoggerFactory loggers)
+    /// <param name="node">What is served.</param>
+    /// <param name="endpoints">Where clients come in.</param>
+    /// <param name="loggers">For what is not a client's fault.</param>
+    public ClientDoors(MetaStoreNode node, IReadOnlyList<IPEndPoint> endpoints, ILoggerFactory loggers)
     {
         _logger = loggers.CreateLogger("clients");
-        _room = ConnectionRoom.Of(OpenFiles.Limit());
+        _endpoints = endpoints;
+        _room = ConnectionRoom.Of(OpenFiles.Limit(), endpoints.Count);
         _binary = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = null, ConnectionsMax = _room.Binary }, _logger);
         _etcd = new EtcdServer(node, new EtcdServerOptions { ConnectionsMax = _room.Http }, loggers);
     }
@@ -30,11 +35,11 @@ internal sealed class ClientDoors : IAsyncDisposable
     public int RequestsInFlight => _binary.RequestsInFlight;
 
     /// <exception cref="System.Net.Sockets.SocketException">An endpoint cannot be had; the message names it.</exception>
-    public async Task OpenAsync(IEnumerable<IPEndPoint> endpoints)
+    public async Task OpenAsync()
     {
         await _binary.StartAsync();
         await _etcd.StartAsync();
-        foreach (IPEndPoint endpoint in endpoints)
+        foreach (IPEndPoint endpoint in _endpoints)
         {
             var port = new ClientPort(new ClientPortOptions { Endpoint = endpoint, SilentConnectionsMax = _room.Silent }, _binary.Adopt, _etcd.Adopt, _logger);
             _ports.Add(port);

@@ -16,11 +16,12 @@ internal sealed record ConnectionRoom(int Silent, int Binary, int Http)
     private const int Least = 16;
 
     /// <param name="files">Files that may be open at a time; null where the system does not say.</param>
-    public static ConnectionRoom Of(long? files)
+    /// <param name="ports">Where clients come in.</param>
+    public static ConnectionRoom Of(long? files, int ports)
     {
         long left = Math.Min(files ?? int.MaxValue, int.MaxValue) - Kept;
-        int silent = (int)Math.Clamp(left / 8, Least, SilentMost);
+        int silent = (int)Math.Clamp(left / 8 / ports, Least, SilentMost);
         int binary = (int)Math.Clamp(left * 3 / 8, Least, BinaryMost);
-        return new ConnectionRoom(silent, binary, (int)Math.Clamp(left - silent - binary, Least, HttpMost));
+        return new ConnectionRoom(silent, binary, (int)Math.Clamp(left - ((long)silent * ports) - binary, Least, HttpMost));
     }
 }

@@ -64,6 +64,8 @@ internal sealed record ServeFlagValues
 
     public long SnapshotBytesPerSecond { get; init; } = 64 << 20;
 
+    public int TxnOperationsMax { get; init; } = 128;
+
     public int HeartbeatMilliseconds { get; init; } = 100;
 
     public int ElectionMilliseconds { get; init; } = 1000;
@@ -172,6 +174,7 @@ internal sealed record ServeOptions
             DataDirectory = flags.DataDirectory ?? $"{flags.Name}.metastore",
             HeartbeatInterval = TimeSpan.FromMilliseconds(flags.HeartbeatMilliseconds),
             ElectionTimeout = TimeSpan.FromMilliseconds(flags.ElectionMilliseconds),
+            Limits = new StoreLimits { TxnOperationsMax = flags.TxnOperationsMax },
             Proposer = flags.Profile == BatchProfile.HighThroughput ? ProposerOptions.HighThroughput : ProposerOptions.LowLatency,
             Snapshots = new SnapshotOptions
             {

@@ -54,7 +54,7 @@ internal sealed class ServerHost
             throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
-        var doors = new ClientDoors(node, _loggers);
+        var doors = new ClientDoors(node, [.. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))], _loggers);
         try
         {
             await OpenDoorsAsync(node, transport, doors);
@@ -153,7 +153,7 @@ internal sealed class ServerHost
 
     private async Task OpenDoorsAsync(MetaStoreNode node, PeerTransport transport, ClientDoors doors)
     {
-        await doors.OpenAsync(_options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls")));
+        await doors.OpenAsync();
 
         if (node.NeedsContacts)
         {

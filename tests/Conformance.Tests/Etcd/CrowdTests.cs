@@ -17,6 +17,7 @@ public sealed class CrowdTests
 {
     private const int ConnectionsMost = 10_000;
     private const int FilesOfOthers = 1_500;
+    private const int CrowdLeast = 1_000;
     private const string Put = "/etcdserverpb.KV/Put";
 
     [Fact]
@@ -31,6 +32,7 @@ public sealed class CrowdTests
 
         // Half of what the server takes of HTTP alone: what lies beyond is closed, and is not what is looked at here.
         int count = Math.Min(ConnectionsMost, (OpenFilesMost() - FilesOfOthers) / 2);
+        RequireCrowd(count);
         List<Socket> idle = [];
         try
         {
@@ -130,6 +132,7 @@ public sealed class CrowdTests
         using var client = new GrpcClient(endpoint);
         ulong term = await AskAsync(client);
         int count = Math.Min(4_500, OpenFilesMost() - FilesOfOthers);
+        RequireCrowd(count);
         List<Socket> silent = [];
         try
         {
@@ -183,6 +186,9 @@ public sealed class CrowdTests
         int read = await socket.ReceiveAsync(bytes).WaitAsync(Deadline.Generous);
         return Encoding.Latin1.GetString(bytes, 0, read);
     }
+
+    private static void RequireCrowd(int count) => Assert.True(
+        count >= CrowdLeast, $"this process may open {OpenFilesMost()} files, too few for a crowd of connections: raise the limit (ulimit -n 20000) and try again");
 
     private static int OpenFilesMost() => (int)Math.Min(int.MaxValue, Number(File.ReadAllLines("/proc/self/limits"), "Max open files"));
 

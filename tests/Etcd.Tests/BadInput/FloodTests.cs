@@ -80,13 +80,16 @@ public sealed class FloodTests
         await AssertServedAsync(port, term);
     }
 
-    [Fact]
-    public async Task PingsAndSettingsWithoutEnd_HoldUpNobodyElse()
+    [Theory]
+    [InlineData("pings")]
+    [InlineData("settings")]
+    public async Task PingsOrSettingsWithoutEnd_HoldUpNobodyElse(string what)
     {
         await using OnePort port = await OnePort.StartAsync();
         ulong term = port.Term;
         await using RawHttp2 flood = await RawHttp2.OpenAsync(await port.ConnectAsync());
-        byte[] pings = [.. Enumerable.Repeat(RawHttp2.Frame(Http2Frame.Ping, 0, 0, new byte[8]), 500).SelectMany(frame => frame)];
+        byte[] asked = what == "pings" ? RawHttp2.Frame(Http2Frame.Ping, 0, 0, new byte[8]) : RawHttp2.Frame(Http2Frame.Settings, 0, 0, []);
+        byte[] many = [.. Enumerable.Repeat(asked, 500).SelectMany(frame => frame)];
 
         // Nobody hears the answers: in the end the server stops reading, or ends the connection.
         using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(2));
@@ -102,7 +105,7 @@ public sealed class FloodTests
         {
             try
             {
-                for (int round = 0; round < 10_000 && await flood.SayAsync(pings).WaitAsync(enough.Token); round++)
+                for (int round = 0; round < 10_000 && await flood.SayAsync(many).WaitAsync(enough.Token); round++)
                 {
                     // On and on.
                 }

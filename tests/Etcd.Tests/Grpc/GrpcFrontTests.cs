@@ -324,6 +324,39 @@ public class GrpcFrontTests
     }
 
     [Fact]
+    public async Task AServerThatStops_EndsACallThatMayWaitForEver_AndNoOther()
+    {
+        var other = new TaskCompletionSource<RangeResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        RpcMethod waits = RpcMethod.UnaryInParts(
+            "/v3lockpb.Lock/Lock",
+            RangeRequest.Parser,
+            async (RangeRequest _, RpcContext context) =>
+            {
+                began.SetResult();
+                await Task.Delay(Timeout.Infinite, context.Ended);
+                return new RpcAnswer(new RangeResponse());
+            },
+            mayLast: true);
+        await using ServedMethods served = await ServedMethods.StartAsync(waits, RpcMethod.Unary(Get, RangeRequest.Parser, (RangeRequest _, RpcContext _) => new ValueTask<RangeResponse>(other.Task)));
+        using var client = new GrpcClient(served.EndPoint);
+        using var otherClient = new GrpcClient(served.EndPoint);
+        Task<GrpcAnswer> waiting = client.CallAsync("/v3lockpb.Lock/Lock", s_request);
+        Task<GrpcAnswer> underWay = otherClient.CallAsync(Get, s_request);
+        await began.Task.WaitAsync(Support.Patience);
+
+        Task drained = served.Server.DrainAsync();
+
+        GrpcAnswer ended = await waiting.WaitAsync(Support.Patience);
+        Assert.Equal(("14", "etcdserver: server stopped"), (ended.Status, ended.Message));
+        other.SetResult(new RangeResponse { Count = 3 });
+        Assert.Equal("0", (await underWay.WaitAsync(Support.Patience)).Status);
+        client.Dispose();
+        otherClient.Dispose();
+        await drained.WaitAsync(Support.Patience);
+    }
+
+    [Fact]
     public async Task AServerThatStops_EndsItsStreams()
     {
         await using ServedMethods served = await ServedMethods.StartAsync(RpcMethod.Duplex(

@@ -92,6 +92,32 @@ public sealed class CallGateTests
     }
 
     [Fact]
+    public async Task A_stream_that_wants_a_leader_ends_when_there_has_been_none_for_long_and_no_other_does()
+    {
+        var time = new HandTime();
+        bool hasLeader = true;
+        await using var node = new EtcdNode();
+        await node.CallAsync<Messages.RangeResponse>(Say.Range, Say.All); // By then somebody leads.
+        var gate = new CallGate(node.Node, new LeaderWatch(time, TimeSpan.FromSeconds(1), () => hasLeader));
+        var lasting = (StreamMethod)gate.ServerStream<Messages.RangeRequest, Messages.RangeStreamResponse>(
+            "/x", Messages.RangeRequest.Parser, (_, _, context) => Task.Delay(Timeout.Infinite, context.Ended));
+        using var end = new CancellationTokenSource();
+        Task led = lasting.RunAsync(new OneRequest(), null!, new TestContext(end.Token, ("hasleader", "true")));
+        Task other = lasting.RunAsync(new OneRequest(), null!, new TestContext(end.Token));
+
+        hasLeader = false;
+        time.Look(2);
+        Assert.False(led.IsCompleted);
+        time.Look(1);
+
+        RpcException lost = await Assert.ThrowsAsync<RpcException>(() => led.WaitAsync(Support.Patience));
+        Assert.Equal((StatusCode.Unavailable, "etcdserver: no leader"), (lost.Code, lost.Message));
+        Assert.False(other.IsCompleted);
+        await end.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => other.WaitAsync(Support.Patience));
+    }
+
+    [Fact]
     public async Task What_an_authority_forbids_is_not_done()
     {
         await using var node = new EtcdNode(new EtcdServicesOptions { Authority = new Nobody() });
@@ -134,5 +160,10 @@ public sealed class CallGateTests
         public ValueTask CheckOperatorAsync(RpcContext caller) => throw Denied();
 
         private static RpcException Denied() => new(StatusCode.PermissionDenied, "etcdserver: permission denied");
+    }
+
+    private sealed class OneRequest : IRpcReader<Google.Protobuf.IMessage>
+    {
+        public ValueTask<Google.Protobuf.IMessage?> ReadAsync(CancellationToken cancellationToken) => new(new Messages.RangeRequest());
     }
 }

@@ -62,6 +62,18 @@ public sealed class LockAndElectionTests
     }
 
     [Fact]
+    public async Task A_lease_that_its_owner_does_not_renew_runs_out_though_a_call_waits_by_it()
+    {
+        await using EtcdNode node = await WithLeasesAsync(0xa1);
+        await node.CallAsync<LeaseGrantResponse>(Say.Grant, new LeaseGrantRequest { ID = 0xb2, TTL = 1 });
+        LockResponse first = await node.CallAsync<LockResponse>(Lock, new LockRequest { Name = Say.Bytes("l"), Lease = 0xa1 });
+        Task<string> second = node.FailsAsync(Lock, new LockRequest { Name = Say.Bytes("l"), Lease = 0xb2 });
+        await WaitForKeyAsync(node, "l/b2", Event.Types.EventType.Delete);
+        await node.CallAsync<UnlockResponse>(Unlock, new UnlockRequest { Key = first.Key });
+        Assert.Equal("Unknown: mutex: session is expired", await second);
+    }
+
+    [Fact]
     public async Task A_lock_without_a_lease_gets_one_and_a_lease_that_is_not_there_none()
     {
         await using var node = new EtcdNode(new EtcdServicesOptions { SessionTtlSeconds = 77 });
@@ -119,12 +131,12 @@ public sealed class LockAndElectionTests
         return node;
     }
 
-    private static async Task WaitForKeyAsync(EtcdNode node, string key)
+    private static async Task WaitForKeyAsync(EtcdNode node, string key, Event.Types.EventType type = Event.Types.EventType.Put)
     {
         await using TestStream stream = node.Open(Say.Watch, new WatchRequest { CreateRequest = new WatchCreateRequest { Key = Say.Bytes(key), StartRevision = 1 } });
-        while ((await stream.ReadAsync<WatchResponse>()).Events.Count == 0)
+        while (!(await stream.ReadAsync<WatchResponse>()).Events.Any(seen => seen.Type == type))
         {
-            // It is not there yet.
+            // It has not come to that yet.
         }
     }
 }

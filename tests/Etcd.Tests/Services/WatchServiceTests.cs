@@ -74,8 +74,17 @@ public sealed class WatchServiceTests
         Assert.Equal((7u, 1u), (canceled.Header.ClusterId, canceled.Header.MemberId));
         stream.Send(Create("a", start: 3), Create("a", start: -5));
         Assert.Equal("1 @4 created", await NextAsync(stream));
-        var rest = new List<string> { await NextAsync(stream), await NextAsync(stream), await NextAsync(stream) };
-        Assert.Equal(["1 @4 a=2(c2 m3 v2) a=3(c2 m4 v3)", "2 @0 canceled compacted 3", "2 @4 created"], rest.Order(StringComparer.Ordinal));
+        var rest = new List<string> { await NextAsync(stream), await NextAsync(stream) };
+        Assert.Equal(["-1 @4 created canceled \"etcdserver: mvcc: required revision has been compacted\"", "1 @4 a=2(c2 m3 v2) a=3(c2 m4 v3)"], rest.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_watch_from_below_all_revisions_is_refused_though_nothing_was_compacted()
+    {
+        await using var node = new EtcdNode();
+        await using TestStream stream = node.Open(Say.Watch, Create("a", start: -1), Create("a"));
+        Assert.Equal("-1 @1 created canceled \"etcdserver: mvcc: required revision has been compacted\"", await NextAsync(stream));
+        Assert.Equal("0 @1 created", await NextAsync(stream));
     }
 
     [Fact]
@@ -286,7 +295,9 @@ public sealed class WatchServiceTests
         await using var node = new EtcdNode();
         TestStream left = node.Open(Say.Watch, Create("a"));
         Assert.Equal("0 @1 created", await NextAsync(left));
+        Assert.Equal(1, node.Node.Figures.WatchCount);
         await left.DisposeAsync();
+        await Support.Until(() => node.Node.Figures.WatchCount == 0, "the watch is gone");
         await using TestStream stream = node.Open(Say.Watch, Create("a"));
         Assert.Equal("0 @1 created", await NextAsync(stream));
         await node.Node.DisposeAsync();
