@@ -33,5 +33,25 @@ public sealed class ClientTests
         Assert.Contains("etcd_server_has_leader 1\n", await CurlAsync($"{url}/metrics"));
     }
 
+    [SkippableFact]
+    public async Task Curl_works_on_every_path_of_the_gateway()
+    {
+        Requires.Program("curl", "curl");
+        using var directory = new TestDirectory();
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(directory.Of("data"));
+        await Deadline.UntilAsync(
+            async () => (await CurlAsync($"http://{server.Endpoint}/health")).StartsWith("{\"health\":\"true\"", StringComparison.Ordinal), "the server is healthy");
+        string[] rows = await File.ReadAllLinesAsync(Path.Combine(AppContext.BaseDirectory, "Etcd", "testdata", "curl.txt"));
+        foreach (string row in rows.Where(row => row.StartsWith('/')))
+        {
+            string[] cells = row.Split(' ', 4);
+
+            // A stream that has no end is left after what was waited for, at the latest when the time is over.
+            string answer = await CurlAsync($"http://{server.Endpoint}/v3{cells[0]}", "--max-time", "3", "--write-out", "[%{http_code}]", "--data", cells[1]);
+
+            Assert.True(answer.Contains(cells[3], StringComparison.Ordinal) && answer.EndsWith($"[{cells[2]}]", StringComparison.Ordinal), $"{row}: {answer}");
+        }
+    }
+
     private static async Task<string> CurlAsync(string url, params string[] arguments) => (await ChildProcess.RunAsync(["curl", "--silent", "--noproxy", "*", .. arguments, url])).Output;
 }
