@@ -1,7 +1,9 @@
 using System.Text;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Transactions;
+using MetaStore.Raft;
 
 namespace MetaStore.Engine.Tests;
 
@@ -119,6 +121,21 @@ public class StoreReaderTests
         long revision = _store.Revision + 1;
         _store.Put(revision, Encoding.ASCII.GetBytes(key), [1], 0);
         _store.CommitRevision(revision);
+    }
+
+    /// <summary>What is asked before the member knows what it is comes to be answered when it knows.</summary>
+    [Fact]
+    public void AMemberThatTurnedOutToBeAWitness_AnswersNothingFromItsEmptyStore()
+    {
+        var reader = new StoreReader(new StoreHolder(MvccStore.Hollow(9, 1, Membership.Empty)), clusterId: 1, nodeId: 1, () => 1);
+        var question = new LeaseAskRequest(LeaseQuestion.TimeToLive, 7);
+        Action[] reads =
+        [
+            () => reader.Range(All, null), () => reader.Txn(new TxnRequest { Success = [All] }), () => reader.Hash(new HashRequest(Revision.Current), CancellationToken.None),
+            () => reader.Lease(question, new LeaseFacts(1000, 300)), () => reader.Leases(),
+        ];
+
+        Assert.All(reads, read => Assert.Equal(MetaStoreError.WitnessMember, Assert.Throws<MetaStoreException>(read).Error));
     }
 
     private void PutAndCompact()

@@ -1,4 +1,5 @@
 using System.Text;
+using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Tests;
 
@@ -132,18 +133,19 @@ public sealed class WatchFeedTests
         }
 
         var all = new RangeRequest { Key = Bytes("k"), RangeEnd = Bytes("l") };
-        Assert.Equal("k0 k1 more 10", Read(all, 35));
+        const int Item = RangeReader.ItemBytes;
+        Assert.Equal("k0 k1 more 10", Read(all, 35 + (2 * Item)));
         Assert.Equal("k0 more 10", Read(all, 1));
-        Assert.Equal("k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 10", Read(all, 120));
-        Assert.Equal("k9 k8 more 10", Read(all with { SortOrder = SortOrder.Descending }, 35));
-        Assert.Equal("k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 10", Read(all with { KeysOnly = true }, 20));
-        Assert.Equal("k5 k6 more 10", Read(all with { MinModRevision = new Revision(7) }, 35));
-        Assert.Equal("k8 k9 10", Read(all with { MinModRevision = new Revision(10) }, 35));
+        Assert.Equal("k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 10", Read(all, 120 + (10 * Item)));
+        Assert.Equal("k9 k8 more 10", Read(all with { SortOrder = SortOrder.Descending }, 35 + (2 * Item)));
+        Assert.Equal("k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 10", Read(all with { KeysOnly = true }, 20 + (10 * Item)));
+        Assert.Equal("k5 k6 more 10", Read(all with { MinModRevision = new Revision(7) }, 35 + (2 * Item)));
+        Assert.Equal("k8 k9 10", Read(all with { MinModRevision = new Revision(10) }, 35 + (2 * Item)));
         RangeRequest sorted = all with { SortTarget = SortTarget.ModRevision, SortOrder = SortOrder.Descending };
-        Assert.Equal("k9 k8 more 10", Read(sorted with { Limit = 2 }, 35));
-        Assert.Equal(MetaStoreError.ResponseTooLarge, Assert.Throws<MetaStoreException>(() => Read(sorted with { Limit = 3 }, 35)).Error);
-        Assert.Equal(MetaStoreError.ResponseTooLarge, Assert.Throws<MetaStoreException>(() => Read(sorted, 119)).Error);
-        Assert.Equal("k9 k8 k7 k6 k5 k4 k3 k2 k1 k0 10", Read(sorted, 120));
+        Assert.Equal("k9 k8 more 10", Read(sorted with { Limit = 2 }, 35 + (2 * Item)));
+        Assert.Equal(MetaStoreError.ResponseTooLarge, Assert.Throws<MetaStoreException>(() => Read(sorted with { Limit = 3 }, 35 + (2 * Item))).Error);
+        Assert.Equal(MetaStoreError.ResponseTooLarge, Assert.Throws<MetaStoreException>(() => Read(sorted, 119 + (10 * Item))).Error);
+        Assert.Equal("k9 k8 k7 k6 k5 k4 k3 k2 k1 k0 10", Read(sorted, 120 + (10 * Item)));
 
         string Read(RangeRequest request, long bytesMax)
         {

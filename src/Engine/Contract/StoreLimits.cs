@@ -4,7 +4,7 @@ namespace MetaStore.Engine;
 public sealed record StoreLimits
 {
     /// <summary>
-    /// Keys and values in the answer to one transaction, or to one removal that returns what was there, in bytes. What would be larger is applied, and answered with
+    /// Keys and values in the answer to one transaction, or to one removal that returns what was there, in bytes, with 192 more for each. What would be larger is applied, and answered with
     /// <see cref="MetaStoreError.ResponseTooLarge"/>. No setting: all members must judge alike what a session keeps.
     /// </summary>
     public const int AnswerBytesMax = 64 << 20;

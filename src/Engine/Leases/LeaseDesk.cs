@@ -340,7 +340,14 @@ internal sealed class LeaseDesk
     {
         if (!caller.IsCompleted)
         {
-            caller.TryComplete(_answer((LeaseAskRequest)caller.Request, facts));
+            try
+            {
+                caller.TryComplete(_answer((LeaseAskRequest)caller.Request, facts));
+            }
+            catch (MetaStoreException refusal)
+            {
+                caller.TryFail(refusal);
+            }
         }
 
         caller.ReleaseByPipeline();

@@ -6,6 +6,9 @@ namespace MetaStore.Engine.Mvcc;
 /// <summary>Answers range requests from an index, by etcd's rules: the count ignores limit and filters, filters come before the sort, the limit comes last.</summary>
 internal static class RangeReader
 {
+    /// <summary>What an item is counted with beside its key and value: about what it takes in memory, as this store's item and as a message. Of many small keys that is most of an answer.</summary>
+    public const int ItemBytes = 192;
+
     /// <summary>
     /// Reads at <paramref name="revision"/>. <paramref name="indexRevision"/> is the revision for which the index keeps its counts:
     /// at that one a count costs O(log n), at an earlier one it is a scan.
@@ -15,7 +18,7 @@ internal static class RangeReader
     /// <param name="revision">The revision to read at.</param>
     /// <param name="request">What is asked for.</param>
     /// <param name="bytesMax">
-    /// Keys and values of the answer, in bytes. In key order the answer ends before it would exceed them, but for its first item, and there is <see cref="RangeResponse.More"/>.
+    /// Bytes of the answer: keys and values, and <see cref="ItemBytes"/> for each item. In key order the answer ends before it would exceed them, but for its first item, and there is <see cref="RangeResponse.More"/>.
     /// </param>
     /// <exception cref="MetaStoreException">Sorted by something else, so that the last item may be the first, it is more than <paramref name="bytesMax"/>.</exception>
     public static RangeResponse Read(in KeyIndex index, long indexRevision, long revision, RangeRequest request, long bytesMax = long.MaxValue)
@@ -59,7 +62,7 @@ internal static class RangeReader
         }
 
         bool isCut = response.More && (request.Limit <= 0 || response.Items.Count < request.Limit);
-        bytesLeft = isCut ? NoneLeft : bytesLeft - response.Items.Sum(static item => (long)item.Key.Length + item.Value.Length);
+        bytesLeft = isCut ? NoneLeft : bytesLeft - response.Items.Sum(CostOf);
         return bytesLeft < 0 ? null : response;
     }
 
@@ -74,6 +77,9 @@ internal static class RangeReader
         index.Scan(range, ref counter);
         return counter.Count;
     }
+
+    /// <summary>What an item counts towards the bytes of its answer.</summary>
+    public static long CostOf(KeyValue item) => ItemBytes + (long)item.Key.Length + item.Value.Length;
 
     /// <summary>A copy, which outlives the record.</summary>
     public static KeyValue ToKeyValue(ReadOnlySpan<byte> key, VersionRecord version, bool keysOnly = false)
@@ -209,7 +215,7 @@ internal static class RangeReader
                 return true;
             }
 
-            _bytes += record.Key.Length + (request.KeysOnly ? 0 : version.Value.Length);
+            _bytes += ItemBytes + record.Key.Length + (request.KeysOnly ? 0 : version.Value.Length);
             if (Items.Count >= limit || (_bytes > bytesMax && Items.Count > 0))
             {
                 Full = true;
@@ -252,7 +258,7 @@ internal static class RangeReader
             {
                 KeyValue item = ToKeyValue(record.Key, version, _keysOnly);
                 Items.Add(item);
-                _bytes += item.Key.Length + item.Value.Length;
+                _bytes += CostOf(item);
                 if (Items.Count >= _itemsMax || _bytes > bytesMax)
                 {
                     Cut();
@@ -278,7 +284,7 @@ internal static class RangeReader
                 _isCut = true;
             }
 
-            _bytes = Items.Sum(static item => (long)item.Key.Length + item.Value.Length);
+            _bytes = Items.Sum(CostOf);
             if (_bytes > bytesMax)
             {
                 throw new MetaStoreException(

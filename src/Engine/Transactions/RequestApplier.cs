@@ -264,7 +264,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
         {
             if (_answerBytesLeft >= 0)
             {
-                _answerBytesLeft -= bytes;
+                _answerBytesLeft -= RangeReader.ItemBytes + bytes;
             }
 
             return _answerBytesLeft >= 0;

@@ -135,10 +135,12 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     }
 
     /// <summary>The answer to a question about a lease, of which the leader knows what it has left. Its keys are this node's to tell.</summary>
+    /// <exception cref="MetaStoreException">This member is a witness; it may not have known when it was asked.</exception>
     public StoreResponse Lease(LeaseAskRequest question, LeaseFacts facts)
     {
         const long MillisecondsPerSecond = 1000;
         StoreView view = stores.Current.View;
+        CheckHoldsData(view);
         if (question.Question == LeaseQuestion.KeepAlive)
         {
             return new LeaseKeepAliveResponse { Header = Header(view), Id = question.Id, Ttl = facts.GrantedMilliseconds / MillisecondsPerSecond };
@@ -159,9 +161,11 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         };
     }
 
+    /// <exception cref="MetaStoreException">This member is a witness; it may not have known when it was asked.</exception>
     public LeasesResponse Leases()
     {
         StoreView view = stores.Current.View;
+        CheckHoldsData(view);
         return new LeasesResponse { Header = Header(view), Ids = [.. view.Leases.Ids] };
     }
 

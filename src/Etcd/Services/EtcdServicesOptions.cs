@@ -12,13 +12,13 @@ internal sealed record EtcdServicesOptions
     /// <summary>Bytes of one answer that is not a stream, encoded; more is an error. 1 to 2 GiB, the default, which is what clients of gRPC take.</summary>
     public long AnswerBytesMax { get; init; } = int.MaxValue;
 
-    /// <summary>Keys and values that are held for one answer, in bytes: what is more comes in parts. 1 or more.</summary>
+    /// <summary>Keys and values that are held for one answer, in bytes, with 192 more for each: what is more comes in parts. 1 or more.</summary>
     public long WholeAnswerBytesMax { get; init; } = 4 << 20;
 
-    /// <summary>Keys and values of an answer that has to be held, since it is sorted by something else than the key, or tells a lease's keys, in bytes; more is an error. 1 or more.</summary>
-    public long HeldAnswerBytesMax { get; init; } = 64 << 20;
+    /// <summary>Keys and values of an answer that has to be held, since it is sorted by something else than the key, or tells a lease's keys, in bytes, with 192 more for each; more is an error. 1 or more.</summary>
+    public long HeldAnswerBytesMax { get; init; } = 256 << 20;
 
-    /// <summary>Keys and values in one message of a RangeStream, or in one part of an answer, in bytes; a single item may exceed it. 1 or more.</summary>
+    /// <summary>Keys and values in one message of a RangeStream, or in one part of an answer, in bytes, with 192 more for each; a single item may exceed it. 1 or more.</summary>
     public long StreamMessageBytes { get; init; } = 3 << 19;
 
     /// <summary>Watches of one stream at most; etcd has no such bound.</summary>

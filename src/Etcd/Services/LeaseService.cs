@@ -8,6 +8,9 @@ namespace MetaStore.Etcd.Services;
 /// <summary>etcdserverpb.Lease.</summary>
 internal sealed class LeaseService(MetaStoreNode node, EtcdServicesOptions options)
 {
+    /// <summary>What a key of a lease is counted with beside its bytes (<see cref="EtcdServicesOptions.HeldAnswerBytesMax"/>).</summary>
+    private const int KeyCost = 192;
+
     public async ValueTask<Messages.LeaseGrantResponse> GrantAsync(Messages.LeaseGrantRequest request, RpcContext context)
     {
         var grant = new LeaseGrantRequest(request.TTL, request.ID);
@@ -44,7 +47,7 @@ internal sealed class LeaseService(MetaStoreNode node, EtcdServicesOptions optio
         var question = new LeaseTimeToLiveRequest(request.ID, request.Keys);
         await options.Authority.CheckAsync(context, question).ConfigureAwait(false);
         LeaseTimeToLiveResponse left = await node.LeaseTimeToLiveAsync(question, context.Ended).ConfigureAwait(false);
-        if (left.Keys.Sum(static key => (long)key.Length) > options.HeldAnswerBytesMax)
+        if (left.Keys.Sum(static key => KeyCost + (long)key.Length) > options.HeldAnswerBytesMax)
         {
             throw EtcdErrors.LeaseKeysTooLarge(options.HeldAnswerBytesMax);
         }

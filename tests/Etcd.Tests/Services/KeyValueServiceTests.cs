@@ -8,6 +8,9 @@ namespace MetaStore.Etcd.Tests.Services;
 /// <summary>etcdserverpb.KV, point by point.</summary>
 public sealed class KeyValueServiceTests
 {
+    /// <summary>What an item counts beside its key and value.</summary>
+    private const int Item = 192;
+
     [Fact]
     public async Task A_fresh_store_is_at_1_and_every_answer_says_who_gave_it()
     {
@@ -58,7 +61,7 @@ public sealed class KeyValueServiceTests
     [Fact]
     public async Task A_range_stream_merges_to_what_range_answers_page_by_page()
     {
-        await using var node = new EtcdNode(new EtcdServicesOptions { StreamMessageBytes = 6 });
+        await using var node = new EtcdNode(new EtcdServicesOptions { StreamMessageBytes = 6 + (2 * Item) });
         for (int i = 0; i < 10; i++)
         {
             await node.CallAsync<PutResponse>(Say.Put, Say.PutOf($"k{i}", i % 3 == 0 ? "long value" : "v"));
@@ -94,7 +97,7 @@ public sealed class KeyValueServiceTests
     [Fact]
     public async Task An_answer_that_is_not_streamed_is_bounded()
     {
-        await using var node = new EtcdNode(new EtcdServicesOptions { WholeAnswerBytesMax = 14, StreamMessageBytes = 14, HeldAnswerBytesMax = 20, AnswerBytesMax = 210 });
+        await using var node = new EtcdNode(new EtcdServicesOptions { WholeAnswerBytesMax = 14 + (2 * Item), StreamMessageBytes = 14 + (2 * Item), HeldAnswerBytesMax = 20 + (2 * Item), AnswerBytesMax = 210 });
         MethodTable whole = EtcdServices.Create(node.Node, new EtcdServicesOptions());
         for (int i = 0; i < 10; i++)
         {
@@ -104,7 +107,7 @@ public sealed class KeyValueServiceTests
         (RangeRequest Request, int Parts)[] requests =
         [
             (Say.All, 5), (With(range => range.Limit = 1), 1), (With(range => range.Limit = 2), 1), (With(range => range.Limit = 3), 2), (With(range => range.Limit = 10), 5),
-            (With(range => range.KeysOnly = true), 2), (With(range => range.CountOnly = true), 1), (With(range => range.Revision = 6), 3), (With(range => range.MinModRevision = 5), 4),
+            (With(range => range.KeysOnly = true), 5), (With(range => range.CountOnly = true), 1), (With(range => range.Revision = 6), 3), (With(range => range.MinModRevision = 5), 4),
             (With(range => range.SortOrder = RangeRequest.Types.SortOrder.Descend), 5),
             (With(range =>
             {
@@ -128,7 +131,7 @@ public sealed class KeyValueServiceTests
         }
 
         RangeRequest sorted = With(range => range.SortTarget = RangeRequest.Types.SortTarget.Mod);
-        Assert.StartsWith("ResourceExhausted: the answer is larger than 20 bytes; ask for less at a time: ", await node.FailsAsync(Say.Range, sorted), StringComparison.Ordinal);
+        Assert.StartsWith($"ResourceExhausted: the answer is larger than {20 + (2 * Item)} bytes; ask for less at a time: ", await node.FailsAsync(Say.Range, sorted), StringComparison.Ordinal);
         sorted.Limit = 2;
         Assert.Equal("@11 count 10 more k0=value(c2 m2 v1) k1=value(c3 m3 v1)", await RangeAsync(node, sorted));
         await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("k99", "value"));

@@ -50,13 +50,13 @@ public sealed class LeaseServiceTests
     [Fact]
     public async Task More_keys_than_an_answer_holds_are_refused_and_named()
     {
-        await using var node = new EtcdNode(new EtcdServicesOptions { HeldAnswerBytesMax = 3 });
+        await using var node = new EtcdNode(new EtcdServicesOptions { HeldAnswerBytesMax = 195 });
         await node.CallAsync<LeaseGrantResponse>(Say.Grant, new LeaseGrantRequest { ID = 9, TTL = 100 });
         await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("abc", "1", lease: 9));
         var question = new LeaseTimeToLiveRequest { ID = 9, Keys = true };
         Assert.Equal("abc", Assert.Single((await node.CallAsync<LeaseTimeToLiveResponse>(TimeToLive, question)).Keys).ToStringUtf8());
         await node.CallAsync<PutResponse>(Say.Put, Say.PutOf("d", "1", lease: 9));
-        Assert.Equal("ResourceExhausted: the keys of the lease take more than 3 bytes; ask without them", await node.FailsAsync(TimeToLive, question));
+        Assert.Equal("ResourceExhausted: the keys of the lease take more than 195 bytes; ask without them", await node.FailsAsync(TimeToLive, question));
         question.Keys = false;
         Assert.Equal(100, (await node.CallAsync<LeaseTimeToLiveResponse>(TimeToLive, question)).GrantedTTL);
     }
