@@ -70,7 +70,9 @@ internal sealed class SimulatedTries(World world, SimulationRandom random, Group
     private ValueTask<T> Ask<T>(Func<GroupCore, ValueTask<T>> call)
         where T : StoreResponse
     {
-        SimulatedNode node = world.Nodes[random.Next(world.Nodes.Count)];
+        // Once all is calm those that are down stay so. Where all but one were removed, a client that went on asking them would come to the one in ten tries.
+        IReadOnlyList<SimulatedNode> nodes = world.Network.IsCalm && world.Nodes.Any(one => one.IsUp) ? [.. world.Nodes.Where(one => one.IsUp)] : world.Nodes;
+        SimulatedNode node = nodes[random.Next(nodes.Count)];
         if (!node.IsUp)
         {
             return ValueTask.FromException<T>(new MetaStoreException(MetaStoreError.ConnectionLost, $"node {node.Id} is down"));
