@@ -11,6 +11,37 @@ namespace MetaStore.Engine.Tests;
 public class NodeTests
 {
     [Fact]
+    public void While_an_append_is_under_way_an_operation_wakes_the_node_loop_only_where_it_fills_the_batch()
+    {
+        using var node = new SteppedNode();
+        ILoop loop = node.Core.Loops.Single(candidate => candidate.Name == "node");
+        List<ValueTask<PutResponse>> puts = [];
+        Assert.True(Wakes());
+        while (loop.RunOnce())
+        {
+            // Until the append is with the log, which does not run.
+        }
+
+        for (int i = 0; i < ProposerOptions.LowLatency.BatchOperationsMax - 1; i++)
+        {
+            Assert.False(Wakes());
+        }
+
+        Assert.True(Wakes());
+        Assert.InRange(loop.NextWake, 0, node.Time.GetTimestamp() + (node.Time.TimestampFrequency / 1000)); // for those that would come now
+        node.Settle();
+        Assert.All(puts, put => Assert.True(put.IsCompletedSuccessfully));
+        Assert.True(Wakes());
+
+        bool Wakes()
+        {
+            int before = node.Signals.GetValueOrDefault("node");
+            puts.Add(node.Core.PutAsync(new PutRequest { Key = "k"u8.ToArray() }));
+            return node.Signals.GetValueOrDefault("node") > before;
+        }
+    }
+
+    [Fact]
     public async Task Readers_never_see_half_a_transaction_while_writers_and_compactions_go_on()
     {
         string directory = Directory.CreateTempSubdirectory("metastore-test-").FullName;

@@ -39,6 +39,9 @@ internal sealed class SteppedNode : SteppedStore, IDisposable
 
     public NodeCore Core { get; private set; }
 
+    /// <summary>How often each loop was signalled, by its name.</summary>
+    public Dictionary<string, int> Signals { get; } = new(StringComparer.Ordinal);
+
     protected override IMetaStore Door => Core;
 
     /// <summary>Stops without ceremony, as a killed process does, and comes back from what is on the disk.</summary>
@@ -103,7 +106,7 @@ internal sealed class SteppedNode : SteppedStore, IDisposable
                 Disk = Disk,
                 Transport = new Nowhere(),
                 Time = Time,
-                Signals = _ => new NoSignal(),
+                Signals = loop => new CountedSignal(() => Signals[loop] = Signals.GetValueOrDefault(loop) + 1),
                 RunContinuationsAsynchronously = false,
             });
         Core = core;
@@ -180,11 +183,9 @@ internal sealed class SteppedNode : SteppedStore, IDisposable
         }
     }
 
-    private sealed class NoSignal : ILoopSignal
+    private sealed class CountedSignal(Action set) : ILoopSignal
     {
-        public void Set()
-        {
-        }
+        public void Set() => set();
     }
 
     private sealed class Nowhere : IPeerTransport

@@ -8,18 +8,23 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
     private const int Signalled = 1;
     private const int Asleep = 2;
 
-    private readonly object _gate = new();
+    private readonly WaitWord _word;
     private readonly TimeProvider _time;
     private readonly Action<string, Exception> _failed;
     private Thread? _thread;
     private ILoop? _loop;
     private volatile bool _stopping;
-    private int _state;
 
     public LoopThread(TimeProvider time, Action<string, Exception> failed)
+        : this(time, failed, WaitWord.Create())
+    {
+    }
+
+    internal LoopThread(TimeProvider time, Action<string, Exception> failed, WaitWord word)
     {
         _time = time;
         _failed = failed;
+        _word = word;
     }
 
     public void Start(ILoop loop)
@@ -31,12 +36,9 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
 
     public void Set()
     {
-        if (Interlocked.Exchange(ref _state, Signalled) == Asleep)
+        if (Interlocked.Exchange(ref _word.Value, Signalled) == Asleep)
         {
-            lock (_gate)
-            {
-                Monitor.Pulse(_gate);
-            }
+            _word.WakeOne();
         }
     }
 
@@ -73,7 +75,7 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
 
     private void Wait(long wake)
     {
-        if (Interlocked.CompareExchange(ref _state, Running, Signalled) == Signalled)
+        if (Interlocked.CompareExchange(ref _word.Value, Running, Signalled) == Signalled)
         {
             return;
         }
@@ -87,18 +89,14 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
                 return;
             }
 
-            // Rounded up: a wait in whole milliseconds that ended early would spin through the rest.
-            timeout = TimeSpan.FromMilliseconds(Math.Ceiling(_time.GetElapsedTime(now, wake).TotalMilliseconds));
+            timeout = _time.GetElapsedTime(now, wake);
         }
 
-        lock (_gate)
+        if (Interlocked.CompareExchange(ref _word.Value, Asleep, Running) == Running)
         {
-            if (Interlocked.CompareExchange(ref _state, Asleep, Running) == Running)
-            {
-                Monitor.Wait(_gate, timeout);
-            }
-
-            Interlocked.Exchange(ref _state, Running);
+            _word.WaitWhile(Asleep, timeout);
         }
+
+        Interlocked.Exchange(ref _word.Value, Running);
     }
 }

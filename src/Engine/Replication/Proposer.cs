@@ -60,7 +60,10 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
 
     /// <summary>When the operations that wait for company must go; <see cref="long.MaxValue"/> where none wait.</summary>
     public long NextDeadline(bool appendUnderWay) =>
-        _queue.TryPeek(out PendingOperation? first) && appendUnderWay ? first.Submitted + _delay : long.MaxValue;
+        _queue.TryPeek(out PendingOperation? first) && appendUnderWay ? DeadlineFrom(first.Submitted) : long.MaxValue;
+
+    /// <summary>When an operation must go that was submitted at <paramref name="submitted"/>, with company or without.</summary>
+    public long DeadlineFrom(long submitted) => submitted + _delay;
 
     /// <summary>The next batch, encoded, or null where nothing should go yet. Its operations are under way from here on.</summary>
     public ReadOnlyMemory<byte>? TryTakeBatch(bool appendUnderWay, out BatchId id)
@@ -72,7 +75,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
             return null;
         }
 
-        bool wait = appendUnderWay && _queue.Count < options.BatchOperationsMax && time.GetTimestamp() < first.Submitted + _delay;
+        bool wait = appendUnderWay && _queue.Count < options.BatchOperationsMax && time.GetTimestamp() < DeadlineFrom(first.Submitted);
         if (wait)
         {
             return null;

@@ -52,6 +52,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool _abandoned;
     private bool _isRecovering;
     private volatile bool _readsAwaitApply;
+    private volatile int _companyAwaited;
+    private long _companyUntil = long.MaxValue;
 
     public Replica(RaftNode raft, ReplicaParts parts)
     {
@@ -97,7 +99,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>For the simulator's invariants; only while the loop does not run.</summary>
     internal RaftNode Raft => _raft;
 
-    public long NextWake => _slumber.IsAsleep ? long.MaxValue : Math.Min(_clock.NextTick, _proposer.NextDeadline(AppendUnderWay));
+    public long NextWake => _slumber.IsAsleep || _parts.Failure.IsFailed
+        ? long.MaxValue
+        : Math.Min(Math.Min(_clock.NextTick, _companyUntil), _proposer.NextDeadline(AppendUnderWay));
 
     private bool HasRequests => !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty || !_leaseQuestions.IsEmpty;
 
@@ -122,7 +126,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     public void Submit(PendingOperation operation)
     {
         _operations.Enqueue(operation);
-        _parts.Signal.Set();
+
+        if (_operations.Count >= _companyAwaited)
+        {
+            _parts.Signal.Set();
+        }
     }
 
     public void SubmitRead(PendingOperation read)
@@ -194,6 +202,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     public bool RunOnce()
     {
+        Interlocked.Exchange(ref _companyAwaited, 0);
         if (_parts.Failure.IsFailed)
         {
             Abandon(MetaStoreError.NodeFailed, _parts.Failure.Cause!.Message);
@@ -222,6 +231,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
         _slumber.Settle(_raft.IsQuiescent && IsIdle());
         PublishStatus();
+        AwaitCompany();
         return worked;
     }
 
@@ -229,12 +239,24 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     public void Abandon(MetaStoreError error, string reason)
     {
         _abandoned = true;
+        Interlocked.Exchange(ref _companyAwaited, 0);
         Gather();
         _proposer.Abandon(error, reason);
         _barrier.Abandon(error, reason);
         _desk.Abandon(error, reason);
         _leases.Abandon(error, reason);
         PublishStatus();
+    }
+
+    /// <summary>
+    /// While an append is under way, an operation that does not fill the batch needs not wake the loop, which would only put it with the others: the
+    /// end of the append wakes it, which comes after this if this does not see it, or the time until which an operation may wait that comes now.
+    /// </summary>
+    private void AwaitCompany()
+    {
+        bool awaits = AppendUnderWay;
+        _companyUntil = awaits ? _proposer.DeadlineFrom(_parts.Time.GetTimestamp()) : long.MaxValue;
+        _companyAwaited = awaits ? _parts.ProposerOptions.BatchOperationsMax - _proposer.Queued : 0;
     }
 
     /// <summary>Whether nothing here wants time to pass.</summary>
