@@ -3,7 +3,7 @@ using MetaStore.Testing.Processes;
 
 namespace MetaStore.Conformance.Tests.Etcd;
 
-/// <summary>etcd's own client in Go, by a program that puts load on a server with it: <c>testdata/etcdload.go</c>.</summary>
+/// <summary>etcd's own client in Go, by the program that puts load on a server with it in the benchmarks: <c>bench/EtcdLoad</c>.</summary>
 public sealed class GoClientTests
 {
     private const string GoPath = "/usr/share/gocode";
