@@ -19,7 +19,7 @@ internal sealed class TestStore
 
     public TestStore()
     {
-        Applier = new RequestApplier(Store, clusterId: 1, nodeId: 1) { Term = 1 };
+        Applier = new RequestApplier(Store, clusterId: 1, nodeId: 1, new AppliedCounts()) { Term = 1 };
         _cutter = new HistoryCutter(Store);
         Reader = new StoreReader(new StoreHolder(Store), clusterId: 1, nodeId: 1, () => 1);
         new Random(1).NextBytes(Value);

@@ -19,7 +19,7 @@ internal sealed class FilledStore
 
     public FilledStore(int keys)
     {
-        _applier = new RequestApplier(_store, clusterId: 1, nodeId: 1);
+        _applier = new RequestApplier(_store, clusterId: 1, nodeId: 1, new AppliedCounts());
         _cutter = new HistoryCutter(_store);
         Reader = new StoreReader(new StoreHolder(_store), clusterId: 1, nodeId: 1, () => 1);
         Keys = [.. Enumerable.Range(0, keys).Select(Key)];

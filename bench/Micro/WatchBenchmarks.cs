@@ -41,7 +41,7 @@ public class WatchBenchmarks
     [GlobalSetup]
     public void Begin()
     {
-        _applier = new RequestApplier(_store, clusterId: 1, nodeId: 1);
+        _applier = new RequestApplier(_store, clusterId: 1, nodeId: 1, new AppliedCounts());
         _cutter = new HistoryCutter(_store);
         _hub = new WatchHub(new WatchParts
         {

@@ -68,7 +68,7 @@ public sealed class EtcdServer : IAsyncDisposable
         EtcdServicesOptions services = MakeServices(options, limits);
         var versions = new EtcdVersions(services.ServerVersion, services.ClusterVersion);
         _nodeMetrics = node is null ? null : new NodeMetrics(node, versions);
-        _front = MakeFront(new RpcDesk(methods), versions, messageBytesMax: limits.RequestBytesMax + options.MessageOverheadBytes);
+        _front = MakeFront(new RpcDesk(methods, options.MeasuresCalls ? options.TimeProvider : null), versions, messageBytesMax: limits.RequestBytesMax + options.MessageOverheadBytes);
     }
 
     /// <summary>Connections that it has, whatever they have said so far.</summary>
@@ -120,7 +120,7 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         TimeProvider time = _options.TimeProvider;
         var health = new HealthPages(new HealthChecks(desk, time));
-        List<Action<PrometheusText>> figures = [new RpcMetrics(desk).Write, health.Write, ProcessMetrics.Write];
+        List<Action<PrometheusText>> figures = [new RpcMetrics(desk).Write, health.Write, text => ProcessMetrics.Write(text, _options.OpenFilesMax)];
         if (_nodeMetrics is not null)
         {
             figures.Insert(0, _nodeMetrics.Write);

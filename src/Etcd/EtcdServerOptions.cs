@@ -23,11 +23,17 @@ public sealed record EtcdServerOptions
     /// <summary>How long a request of HTTP/1.1 may take over its headers. More than 0.</summary>
     public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A connection on which nothing came for so long is asked whether it is still there. More than 0.</summary>
+    /// <summary>A connection on which nothing came for so long is asked whether it is still there. 1 s or more; <see cref="TimeSpan.MaxValue"/>: never.</summary>
     public TimeSpan PingInterval { get; init; } = TimeSpan.FromHours(2);
 
-    /// <summary>How long that answer may take. More than 0.</summary>
+    /// <summary>How long that answer may take. 1 s or more; <see cref="TimeSpan.MaxValue"/>: as long as it likes.</summary>
     public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Files that the process may have open, for its figures; null: that is not known.</summary>
+    public long? OpenFilesMax { get; init; }
+
+    /// <summary>Tells how long the calls of each method take, which is a histogram more for each: etcd's <c>--metrics extensive</c>.</summary>
+    public bool MeasuresCalls { get; init; }
 
     /// <summary>The clock of deadlines.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
@@ -41,8 +47,8 @@ public sealed record EtcdServerOptions
         Require(StreamsPerConnectionMax >= 1, nameof(StreamsPerConnectionMax), StreamsPerConnectionMax, "1 or more");
         Require(FirstBytesTimeout > TimeSpan.Zero, nameof(FirstBytesTimeout), FirstBytesTimeout, "more than 0");
         Require(HeadersTimeout > TimeSpan.Zero, nameof(HeadersTimeout), HeadersTimeout, "more than 0");
-        Require(PingInterval > TimeSpan.Zero, nameof(PingInterval), PingInterval, "more than 0");
-        Require(PingTimeout > TimeSpan.Zero, nameof(PingTimeout), PingTimeout, "more than 0");
+        Require(PingInterval >= TimeSpan.FromSeconds(1), nameof(PingInterval), PingInterval, "1 s or more");
+        Require(PingTimeout >= TimeSpan.FromSeconds(1), nameof(PingTimeout), PingTimeout, "1 s or more");
         ArgumentNullException.ThrowIfNull(TimeProvider);
     }
 

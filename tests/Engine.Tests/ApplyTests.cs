@@ -16,7 +16,7 @@ public sealed class ApplyTests
         using ViewPins.PinnedView pin = pinned.Pins.Pin(pinned);
         foreach (MvccStore store in (MvccStore[])[cut, pinned])
         {
-            var applier = new RequestApplier(store, clusterId: 1, nodeId: 1);
+            var applier = new RequestApplier(store, clusterId: 1, nodeId: 1, new AppliedCounts());
             for (int i = 0; i < 5; i++)
             {
                 Assert.False(applier.Apply(Put("key", $"{i}"), wantResponse: false).IsFailed);
@@ -39,7 +39,7 @@ public sealed class ApplyTests
     public void ATransactionThatFails_LeavesNoTrace(int depth)
     {
         MvccStore store = new();
-        var applier = new RequestApplier(store, clusterId: 1, nodeId: 1);
+        var applier = new RequestApplier(store, clusterId: 1, nodeId: 1, new AppliedCounts());
         applier.Apply(Put("key", "value"), wantResponse: false);
         (long revision, ulong digest) = (store.Revision, store.CurrentDigest);
         TxnRequest txn = new() { Success = [Put("key", "changed"), Put("missing", "") with { IgnoreValue = true }] };

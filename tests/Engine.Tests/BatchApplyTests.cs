@@ -128,7 +128,7 @@ public sealed class BatchApplyTests
         public Applying()
         {
             var options = new SnapshotOptions { EntriesMin = int.MaxValue, LogBytesMin = long.MaxValue };
-            _applier = new Applier(new StoreHolder(Store), new NodeFailure(), this, new SnapshotPolicy(options, 0), 1000, clusterId: 1, nodeId: 1);
+            _applier = new Applier(new StoreHolder(Store), new NodeFailure(), this, new SnapshotPolicy(options, 0), 1000, clusterId: 1, nodeId: 1, TimeProvider.System);
             _applier.Connect(() => Published++, () => { }, _ => { }, _ => { }, _ => { }, logEndedAt: 0);
         }
 

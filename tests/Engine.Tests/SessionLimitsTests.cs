@@ -279,7 +279,7 @@ public sealed class SessionLimitsTests
         {
             Store = store;
             Index = store.View.AppliedIndex;
-            _applier = new SessionApplier(store, new RequestApplier(store, 7, 1));
+            _applier = new SessionApplier(store, new RequestApplier(store, 7, 1, new AppliedCounts()));
         }
 
         public MvccStore Store { get; }

@@ -39,6 +39,37 @@ public sealed class PeerTransportTests
     }
 
     [Fact]
+    public async Task TheTrafficIsCountedAtBothEndsAndAcrossConnections()
+    {
+        var (first, second) = (new Sink(), new Sink());
+        await using PeerTransport one = Make(One, port: 0, Two, FreePort(out int twoPort));
+        one.Start(first);
+        int onePort = ((IPEndPoint)one.LocalEndPoint).Port;
+        Message message = Append(One, Two, 1);
+        long bytes = FrameHeader.Size + PeerFrame.Of(new GroupId(1), message).BodyLength;
+        for (int life = 1; life <= 2; life++)
+        {
+            await using PeerTransport two = Make(Two, twoPort, One, onePort);
+            two.Start(second);
+            await Until(() => one.ConnectedPeers.Count == 1, "they are connected");
+            one.Send(new GroupId(1), message);
+            await Until(() => second.Received.Count == life, "the message has arrived");
+
+            // Counted when the socket has taken it, which the peer may hear of first.
+            await Until(() => Assert.Single(one.MeasurePeers()).BytesSent == life * bytes, "the sender has counted it");
+            Assert.Equal((One, bytes, 0L), Of(two, figures => (figures.Peer, figures.BytesReceived, figures.BytesSent)));
+            Assert.Equal((Two, true, 0L), Of(one, figures => (figures.Peer, figures.IsConnected, figures.BytesReceived)));
+            long measured = Of(one, figures => figures.RoundTrips.Counts.Sum());
+            Assert.Equal(OperatingSystem.IsLinux() ? measured + 1 : 0, Of(one, figures => figures.RoundTrips.Counts.Sum()));
+            await two.DisposeAsync();
+            await Until(() => Of(one, figures => figures.Disconnects) == life, "the loss is counted");
+            Assert.False(Of(one, figures => figures.IsConnected));
+        }
+
+        static T Of<T>(PeerTransport transport, Func<PeerFigures, T> figure) => figure(Assert.Single(transport.MeasurePeers()));
+    }
+
+    [Fact]
     public async Task ReconnectsAfterThePeerRestartsAndReportsItMeanwhile()
     {
         var (first, second) = (new Sink(), new Sink());

@@ -142,6 +142,7 @@ public sealed class CommandLineTests
     [InlineData("periodic", "0", 0, 0)]
     [InlineData("periodic", "2", 0, 7200)]
     [InlineData("periodic", "1.5h", 0, 5400)]
+    [InlineData("periodic", "1h30m0s", 0, 5400)]
     [InlineData("periodic", "30m", 0, 1800)]
     [InlineData("periodic", "45s", 0, 45)]
     [InlineData("revision", "0", 0, 0)]

@@ -15,6 +15,8 @@ public sealed class EtcdArgumentsTests
     [InlineData("serve --name=n1 --seed 4", "serve --name n1 --seed 4")]
     [InlineData("--initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state=new", "serve --initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state new")]
     [InlineData("--max-txn-ops 10000", "serve --max-txn-ops 10000")]
+    [InlineData("--experimental-watch-progress-notify-interval=5s --max-learners 2 --metrics extensive", "serve --watch-progress-notify-interval 5s --max-learners 2 --metrics extensive")]
+    [InlineData("--max-request-bytes=1 --max-concurrent-streams 2 --grpc-keepalive-interval 1h --grpc-keepalive-timeout 0s", "serve --max-request-bytes 1 --max-concurrent-streams 2 --grpc-keepalive-interval 1h --grpc-keepalive-timeout 0s")]
     [InlineData("serve", "serve")]
     [InlineData("put a b", "put a b")]
     [InlineData("get --prefix -- --name", "get --prefix -- --name")]

@@ -49,7 +49,19 @@ public sealed class ServeOptionsTests
             Profile = BatchProfile.HighThroughput,
             Seed = 5,
             DataDirectory = "d",
+            TxnOperationsMax = 9,
+            RequestBytesMax = 4096,
+            LearnersMax = 3,
+            ProgressInterval = TimeSpan.FromSeconds(4),
+            StreamsPerConnectionMax = 6,
+            PingInterval = TimeSpan.FromMinutes(5),
+            PingTimeout = TimeSpan.Zero,
+            Metrics = MetricsScope.Extensive,
         });
+        Assert.Equal((9, 4096), (options.Node.Limits.TxnOperationsMax, options.Node.Limits.RequestBytesMax));
+        Assert.Equal((3, TimeSpan.FromSeconds(4)), (options.Node.LearnersMax, options.Node.Watches.ProgressInterval));
+        Assert.Equal((6, TimeSpan.FromMinutes(5), TimeSpan.MaxValue), (options.Etcd.StreamsPerConnectionMax, options.Etcd.PingInterval, options.Etcd.PingTimeout));
+        Assert.True(options.Etcd.MeasuresCalls);
         Assert.Equal(7, options.Node.Snapshots.EntriesMin);
         Assert.Equal(TimeSpan.FromMilliseconds(3), options.Node.HeartbeatInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(15), options.Node.ElectionTimeout);

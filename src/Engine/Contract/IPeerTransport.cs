@@ -13,6 +13,9 @@ public interface IPeerTransport
 
     /// <summary>Says who the members are now, this node included, and which ids were removed for good. Called from the node's loop; returns at once.</summary>
     void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed);
+
+    /// <summary>The traffic with each peer, by id, and takes one measure of each round trip. Empty where that is not counted. Any thread.</summary>
+    IReadOnlyList<PeerFigures> MeasurePeers() => [];
 }
 
 /// <summary>Where a transport delivers. May be called from any thread; returns at once.</summary>

@@ -54,7 +54,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         ulong readOrigin = random.Next();
         var raft = new RaftNode(RaftOptions(readOrigin, random.Next(), quiesces: sleep is not null), storage.Restart);
         _snapshotPolicy = new SnapshotPolicy(_settings.Snapshots, NewestSnapshotBytes());
-        Apply = new Applier(_stores, node.Failure, signals.Apply, _snapshotPolicy, (ulong)_settings.StateCheckEntries, _settings.ClusterId, _settings.NodeId.Value);
+        Apply = new Applier(_stores, node.Failure, signals.Apply, _snapshotPolicy, (ulong)_settings.StateCheckEntries, _settings.ClusterId, _settings.NodeId.Value, time);
         var parts = new ReplicaParts
         {
             Group = Group,
@@ -295,11 +295,16 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Term = status.Term,
             CommitIndex = status.CommitIndex,
             AppliedIndex = view.AppliedIndex,
+            WritesFailed = Node.WritesFailed,
             Pending = _node.Operations.Rented,
             Revision = view.Revision,
             CompactRevision = view.CompactRevision,
             KeyCount = view.Index.LiveCount,
             LeaseCount = view.Leases.Count,
+            LeasesGranted = Apply.Counts.LeasesGranted,
+            LeasesRevoked = Apply.Counts.LeasesRevoked,
+            LeasesExpired = Apply.Counts.LeasesExpired,
+            LeasesRenewed = Node.LeasesRenewed,
             WatchCount = Watch.Count,
             Puts = Apply.Counts.Puts,
             Deletes = Apply.Counts.Deletes,

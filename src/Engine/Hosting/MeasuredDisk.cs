@@ -8,10 +8,10 @@ internal sealed class MeasuredDisk(IDisk inner, TimeProvider time) : IDisk
     private const string LogSuffix = ".wal";
 
     /// <summary>Syncs of the log's segments.</summary>
-    public DurationHistogram LogSyncs { get; } = new();
+    public DurationHistogram LogSyncs { get; } = DurationHistogram.OfDisk();
 
     /// <summary>Syncs of all other files.</summary>
-    public DurationHistogram OtherSyncs { get; } = new();
+    public DurationHistogram OtherSyncs { get; } = DurationHistogram.OfDisk();
 
     public IDiskFile Create(string path) => new MeasuredFile(inner.Create(path), this);
 

@@ -29,5 +29,7 @@ internal sealed class MemberUnion(IPeerTransport transport)
         public void Send(GroupId group, Message message) => union._transport.Send(group, message);
 
         public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed) => union.Set(own, members, removed);
+
+        public IReadOnlyList<PeerFigures> MeasurePeers() => union._transport.MeasurePeers();
     }
 }

@@ -21,13 +21,13 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     private readonly MeasuredDisk _disk;
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NodeSettings _settings;
-    private readonly bool _hasTransport;
+    private readonly IPeerTransport _transport;
     private int _disposed;
 
     private MetaStoreNode(NodeSettings settings, IPeerTransport transport, ILogger logger)
     {
         _settings = settings;
-        _hasTransport = transport is not NoPeers;
+        _transport = transport;
         TimeProvider time = BootClock.Instance;
         _threads = new NodeThreads(time);
         _disk = new MeasuredDisk(new NativeDisk(), time);
@@ -83,6 +83,12 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
 
     /// <summary>The node in numbers, at this moment.</summary>
     public NodeFigures Figures => _core.Figures();
+
+    /// <summary>The traffic with each peer, as the transport counts it; see <see cref="IPeerTransport.MeasurePeers"/>.</summary>
+    public IReadOnlyList<PeerFigures> MeasurePeers() => _transport.MeasurePeers();
+
+    /// <summary>How long batches of committed operations took to be applied, each of them.</summary>
+    public DurationHistogram ApplyBatches => _core.Apply.Batches;
 
     /// <summary>How long the syncs of the log took, each of them.</summary>
     public DurationHistogram LogSyncs => _disk.LogSyncs;
@@ -276,7 +282,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     public ValueTask<MembersResponse> MembersAsync(bool linearizable = true, CancellationToken cancellationToken = default) => _core.MembersAsync(linearizable, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<MembersResponse> ChangeMembersAsync(MemberChange change, CancellationToken cancellationToken = default) => _hasTransport
+    public ValueTask<MembersResponse> ChangeMembersAsync(MemberChange change, CancellationToken cancellationToken = default) => _transport is not NoPeers
         ? _core.ChangeMembersAsync(change, cancellationToken)
         : throw new MetaStoreException(MetaStoreError.InvalidArgument, "this node was opened without a transport: it can have no other members");
 

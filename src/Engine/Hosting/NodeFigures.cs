@@ -23,6 +23,9 @@ public sealed record NodeFigures
     /// <summary>The last entry applied.</summary>
     public ulong AppliedIndex { get; init; }
 
+    /// <summary>Writes given up since the start: no leader took them, or nothing was heard of them, in time.</summary>
+    public long WritesFailed { get; init; }
+
     /// <summary>Operations and reads under way.</summary>
     public long Pending { get; init; }
 
@@ -37,6 +40,18 @@ public sealed record NodeFigures
 
     /// <summary>Leases that there are.</summary>
     public long LeaseCount { get; init; }
+
+    /// <summary>Leases whose granting was applied here since the start.</summary>
+    public long LeasesGranted { get; init; }
+
+    /// <summary>Leases whose end was applied here since the start, those that ran out too; not those of a single key that ended with it.</summary>
+    public long LeasesRevoked { get; init; }
+
+    /// <summary>Of these, those that ran out.</summary>
+    public long LeasesExpired { get; init; }
+
+    /// <summary>Renewals granted by this member since the start, while it led.</summary>
+    public long LeasesRenewed { get; init; }
 
     /// <summary>Watches under way here.</summary>
     public long WatchCount { get; init; }

@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Transactions;
 
 namespace MetaStore.Engine.Leases;
 
 /// <summary>Applies what is asked of leases, by the writer only. Checks come before effects, and everything depends on replicated state alone.</summary>
-internal sealed class LeaseApplier(MvccStore store)
+internal sealed class LeaseApplier(MvccStore store, AppliedCounts counts)
 {
     public static bool IsOne(StoreRequest request) => request is LeaseGrantRequest or LeaseRevokeRequest or ExpireLeasesRequest or CheckpointLeasesRequest;
 
@@ -23,11 +24,12 @@ internal sealed class LeaseApplier(MvccStore store)
             case LeaseGrantRequest grant:
                 long id = grant.Id != 0 ? grant.Id : store.Leases.DrawId();
                 store.GrantLease(index, id, checked(grant.Ttl * 1000), endsWithLastKey: false);
+                counts.CountLeaseGranted();
                 return new LeaseGrantResponse { Id = id, Ttl = grant.Ttl };
             case ExpireLeasesRequest expire when IsOfTheLeader(expire.Term, term):
                 foreach (long expired in expire.Ids)
                 {
-                    Revoke(expired, index);
+                    Revoke(expired, index, hasExpired: true);
                 }
 
                 break;
@@ -39,7 +41,7 @@ internal sealed class LeaseApplier(MvccStore store)
 
                 break;
             case LeaseRevokeRequest revoke:
-                Revoke(revoke.Id, index);
+                Revoke(revoke.Id, index, hasExpired: false);
                 break;
         }
 
@@ -51,18 +53,20 @@ internal sealed class LeaseApplier(MvccStore store)
     {
         long id = store.Leases.DrawId();
         store.GrantLease(index, id, timeToLive.Ticks / TimeSpan.TicksPerMillisecond, endsWithLastKey: true);
+        counts.CountLeaseGranted();
         return id;
     }
 
     private static bool IsOfTheLeader(ulong proposed, ulong appended) => proposed == appended || KnownBugs.DeposedLeaderRevokes;
 
-    private void Revoke(long id, ulong index)
+    private void Revoke(long id, ulong index, bool hasExpired)
     {
         if (store.Leases.Find(id) is not { } lease)
         {
             return; // It was revoked, or ended with its key, while this was on its way.
         }
 
+        counts.CountLeaseRevoked(hasExpired);
         DeleteKeys(lease.Keys);
         store.EndRequest(index);
         if (store.Leases.Find(id) is not null)

@@ -28,6 +28,7 @@ internal sealed class LeaseDesk
     private ulong _lastBatch;
     private int _roundTicksLeft;
     private bool _newsHeard;
+    private long _renewed;
 
     /// <param name="lessor">Keeps the time while this member leads.</param>
     /// <param name="clock">Its clock.</param>
@@ -49,6 +50,9 @@ internal sealed class LeaseDesk
 
     /// <summary>Questions that have not been answered.</summary>
     public int Count => _waiting.Count + (_inRound?.Count ?? 0) + _confirmed.Sum(round => round.Asks.Count) + _held.Count + _sent.Values.Sum(sent => sent.Asks.Count) + _answered.Count;
+
+    /// <summary>Leases renewed by this member while it led. Counted by the node loop, read by any thread.</summary>
+    public long Renewed => Volatile.Read(ref _renewed);
 
     /// <summary>Whether somebody waits for entries to be applied.</summary>
     public bool AwaitsApply => _confirmed.Count + _held.Count + _answered.Count > 0;
@@ -313,6 +317,7 @@ internal sealed class LeaseDesk
                     _held.Add(ask);
                     return;
                 case Renewal.Done:
+                    Volatile.Write(ref _renewed, _renewed + 1);
                     facts = new LeaseFacts(ttl, ttl);
                     break;
             }

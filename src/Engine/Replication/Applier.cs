@@ -35,6 +35,7 @@ internal sealed class Applier : ILoop
     private readonly ulong _digestEvery;
     private readonly ulong _clusterId;
     private readonly ulong _nodeId;
+    private readonly TimeProvider _time;
     private SessionApplier _requests;
     private ulong _prepared;
     private HistoryCutter _cutter;
@@ -44,7 +45,8 @@ internal sealed class Applier : ILoop
     private Action<LeaseNews>? _leaseChanged;
     private StateChecks? _checks;
 
-    public Applier(StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong digestEvery, ulong clusterId, ulong nodeId)
+    public Applier(
+        StoreHolder stores, NodeFailure failure, ILoopSignal signal, SnapshotPolicy snapshotPolicy, ulong digestEvery, ulong clusterId, ulong nodeId, TimeProvider time)
     {
         _stores = stores;
         _failure = failure;
@@ -53,6 +55,7 @@ internal sealed class Applier : ILoop
         _digestEvery = digestEvery;
         _clusterId = clusterId;
         _nodeId = nodeId;
+        _time = time;
         _requests = new SessionApplier(stores.Current, new RequestApplier(stores.Current, clusterId, nodeId, Counts));
         _cutter = new HistoryCutter(stores.Current);
     }
@@ -68,6 +71,9 @@ internal sealed class Applier : ILoop
 
     /// <summary>What was applied since the start, whichever store it went to.</summary>
     public AppliedCounts Counts { get; } = new();
+
+    /// <summary>How long batches took, from the first entry's preparing until all who waited were told.</summary>
+    public DurationHistogram Batches { get; } = DurationHistogram.OfDisk();
 
     /// <summary>Joins the loop to its neighbours; before the first run.</summary>
     /// <param name="published">Something was published: for watchers, before anybody else hears of it.</param>
@@ -106,10 +112,12 @@ internal sealed class Applier : ILoop
         }
 
         bool worked = false;
+        long start = 0;
         int operations = 0;
         Entry last = default;
         while (operations < OperationsPerPublish && _inbox.TryDequeue(out ApplyItem item))
         {
+            start = worked ? start : _time.GetTimestamp();
             worked = true;
             if (item.Install is not null)
             {
@@ -129,6 +137,11 @@ internal sealed class Applier : ILoop
         }
 
         Publish(last);
+        if (worked)
+        {
+            Batches.Add(_time.GetElapsedTime(start));
+        }
+
         if (_snapshotPolicy.TryBeginDemanded())
         {
             _snapshotDue!(_stores.Current);

@@ -49,12 +49,16 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
     private readonly long _delay = (long)(options.BatchDelayMax.TotalSeconds * time.TimestampFrequency);
     private readonly List<PendingOperation> _batch = [];
     private ulong _sequence;
+    private long _failed;
 
     public ulong ProposerId => proposerId;
 
     public int Queued => _queue.Count;
 
     public int UnderWay => _underWay.Count;
+
+    /// <summary>Operations that nobody took, or of which nothing was heard, in time. Counted by the node loop, read by any thread.</summary>
+    public long Failed => Volatile.Read(ref _failed);
 
     public void Add(PendingOperation operation) => _queue.Enqueue(operation);
 
@@ -180,13 +184,14 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
         _underWay.Clear();
     }
 
-    private static void Fail(PendingOperation operation, MetaStoreException error)
+    private void Fail(PendingOperation operation, MetaStoreException error)
     {
+        Volatile.Write(ref _failed, _failed + 1);
         operation.TryFail(error);
         operation.ReleaseByPipeline();
     }
 
-    private static void FailAll(PendingOperation[] operations, Func<MetaStoreException> error)
+    private void FailAll(PendingOperation[] operations, Func<MetaStoreException> error)
     {
         foreach (PendingOperation operation in operations)
         {
@@ -199,6 +204,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
     {
         while (_queue.TryPeek(out PendingOperation? first) && first.IsCompleted)
         {
+            Volatile.Write(ref _failed, _failed + 1);
             _queue.Dequeue().ReleaseByPipeline();
         }
     }

@@ -96,6 +96,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>What other threads may know of the loop's state.</summary>
     public ReplicaStatus Status => _status;
 
+    /// <summary>Writes that were given up: nobody took them, or nothing was heard of them, in time. Any thread.</summary>
+    public long WritesFailed => _proposer.Failed;
+
+    /// <summary>Leases renewed by this member while it led. Any thread.</summary>
+    public long LeasesRenewed => _leases.Renewed;
+
     /// <summary>For the simulator's invariants; only while the loop does not run.</summary>
     internal RaftNode Raft => _raft;
 

@@ -23,10 +23,9 @@ internal readonly record struct ApplyResult(StoreResponse? Response, MetaStoreEr
 /// store untouched and nothing can fail half-way. One request is one revision, given out when it first changes something.
 /// Everything decided here depends on replicated state alone.
 /// </summary>
-internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nodeId, AppliedCounts? counts = null)
+internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nodeId, AppliedCounts counts)
 {
-    private readonly LeaseApplier _leases = new(store);
-    private readonly AppliedCounts _counts = counts ?? new AppliedCounts();
+    private readonly LeaseApplier _leases = new(store, counts);
 
     /// <summary>The index of the entry that is being applied.</summary>
     public ulong Index { get; set; }
@@ -78,6 +77,8 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
     /// <summary>The header of an answer given now.</summary>
     public ResponseHeader FullHeader() => FullHeader(store.Revision);
+
+    private AppliedCounts Counts => counts;
 
     private MvccStore Store => store;
 
@@ -186,7 +187,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private PutResponse? Put(PutRequest put)
         {
-            owner._counts.CountPut();
+            owner.Counts.CountPut();
             VersionRecord old = default;
             if (put.IgnoreValue || put.IgnoreLease)
             {
@@ -210,7 +211,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private DeleteRangeResponse? Delete(DeleteRangeRequest delete)
         {
-            owner._counts.CountDelete();
+            owner.Counts.CountDelete();
             var visitor = new LiveCollector([]);
             owner.Store.Unpublished.Scan(KeyRange.From(delete.Key, delete.RangeEnd), ref visitor);
             var previous = new List<KeyValue>();
@@ -230,7 +231,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
 
         private TxnResponse? Txn(TxnRequest txn, Dictionary<TxnRequest, bool> decisions)
         {
-            owner._counts.CountTxn();
+            owner.Counts.CountTxn();
             bool succeeded = decisions[txn];
             IReadOnlyList<StoreRequest> branch = succeeded ? txn.Success : txn.Failure;
             StoreResponse[] responses = wantResponse ? new StoreResponse[branch.Count] : [];

@@ -37,9 +37,9 @@ internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, TimeProvid
         }
 
         using var call = new GatewayCall(features, request, route.Served, stopping);
-        route.Served.Counters.CountStarted();
+        long started = route.Served.Counters.CountStarted();
         (StatusCode code, string? message) = await RunAsync(call, route, features, request).ConfigureAwait(false);
-        route.Served.Counters.CountHandled(code);
+        route.Served.Counters.CountHandled(code, started);
         if (code != StatusCode.Ok)
         {
             await call.FailAsync(code, message!).ConfigureAwait(false);

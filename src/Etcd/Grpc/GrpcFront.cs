@@ -28,9 +28,9 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, TimeProvider 
             return;
         }
 
-        served.Counters.CountStarted();
+        long started = served.Counters.CountStarted();
         (StatusCode code, string? message) = await RunAsync(call, served, features).ConfigureAwait(false);
-        served.Counters.CountHandled(code);
+        served.Counters.CountHandled(code, started);
         call.Finish(code, message);
     }
 

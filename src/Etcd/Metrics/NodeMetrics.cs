@@ -1,3 +1,5 @@
+using System.Globalization;
+using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Rpc;
 using MetaStore.Raft;
@@ -26,7 +28,11 @@ internal sealed class NodeMetrics : IDisposable
         NodeFigures figures = _node.Figures;
         WriteServer(text, figures);
         WriteStore(text, figures);
+        WriteLeases(text, figures);
+        WritePeers(text);
         text.Histogram("etcd_disk_wal_fsync_duration_seconds", "The latency distributions of fsync called by WAL.", _node.LogSyncs);
+        // etcd commits to its backend; here a batch of committed operations is applied to the store in memory, and made durable by the log before.
+        text.Histogram("etcd_disk_backend_commit_duration_seconds", "The latency distributions of applying a batch of committed proposals to the store.", _node.ApplyBatches);
         text.Histogram("metastore_disk_other_sync_duration_seconds", "The latency distributions of syncs of snapshots and small files.", _node.OtherSyncs);
     }
 
@@ -41,7 +47,8 @@ internal sealed class NodeMetrics : IDisposable
         text.Gauge("etcd_server_proposals_committed_total", "The total number of consensus proposals committed.", figures.CommitIndex);
         text.Gauge("etcd_server_proposals_applied_total", "The total number of consensus proposals applied.", figures.AppliedIndex);
         text.Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", figures.Pending);
-        text.Gauge("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", 1, $"server_id=\"{_node.NodeId.Value:x}\"");
+        text.Counter("etcd_server_proposals_failed_total", "The total number of failed proposals seen.", figures.WritesFailed);
+        text.Gauge("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", 1, $"server_id=\"{Hex(_node.NodeId)}\"");
         text.Gauge("etcd_server_version", "Which version is running. 1 for 'server_version' label with current version.", 1, $"server_version=\"{_versions.Server}\"");
         text.Gauge(
             "etcd_cluster_version", "Which version is running. 1 for 'cluster_version' label with current cluster version", 1, $"cluster_version=\"{Minor(_versions.Cluster)}\"");
@@ -59,8 +66,45 @@ internal sealed class NodeMetrics : IDisposable
         text.Gauge("etcd_debugging_mvcc_current_revision", "The current revision of store.", figures.Revision);
         text.Gauge("etcd_debugging_mvcc_compact_revision", "The revision of the last compaction in store.", figures.CompactRevision);
         text.Gauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.", figures.WatchCount);
-        text.Gauge("metastore_leases", "Leases that there are.", figures.LeaseCount);
     }
+
+    private static void WriteLeases(PrometheusText text, NodeFigures figures)
+    {
+        text.Gauge("metastore_leases", "Leases that there are.", figures.LeaseCount);
+        text.Counter("etcd_debugging_lease_granted_total", "The total number of granted leases.", figures.LeasesGranted);
+        text.Counter("etcd_debugging_lease_revoked_total", "The total number of revoked leases.", figures.LeasesRevoked);
+        text.Counter("etcd_debugging_lease_renewed_total", "The number of renewed leases seen by the leader.", figures.LeasesRenewed);
+        text.Counter("etcd_server_lease_expired_total", "The total number of expired leases.", figures.LeasesExpired);
+        text.Counter("etcd_debugging_server_lease_expired_total", "The total number of expired leases.", figures.LeasesExpired);
+    }
+
+    private void WritePeers(PrometheusText text)
+    {
+        IReadOnlyList<PeerFigures> peers = _node.MeasurePeers();
+        string local = $"Local=\"{Hex(_node.NodeId)}\"";
+        Each("etcd_network_active_peers", "gauge", "The current number of active peer connections.", peer => $"{local},Remote=\"{Hex(peer.Peer)}\"", peer => peer.IsConnected ? 1 : 0);
+        Each("etcd_network_disconnected_peers_total", "counter", "The total number of disconnected peers.", peer => $"{local},Remote=\"{Hex(peer.Peer)}\"", peer => peer.Disconnects);
+        Each("etcd_network_peer_sent_bytes_total", "counter", "The total number of bytes sent to peers.", peer => $"To=\"{Hex(peer.Peer)}\"", peer => peer.BytesSent);
+        Each("etcd_network_peer_received_bytes_total", "counter", "The total number of bytes received from peers.", peer => $"From=\"{Hex(peer.Peer)}\"", peer => peer.BytesReceived);
+        Each("etcd_network_peer_sent_failures_total", "counter", "The total number of send failures to peers.", peer => $"To=\"{Hex(peer.Peer)}\"", peer => peer.MessagesDropped);
+        const string RoundTrip = "etcd_network_peer_round_trip_time_seconds";
+        text.Begin(RoundTrip, "histogram", "Round-Trip-Time histogram between peers, a sample for each time that it is read.");
+        foreach (PeerFigures peer in peers)
+        {
+            text.Buckets(RoundTrip, $"To=\"{Hex(peer.Peer)}\"", peer.RoundTrips);
+        }
+
+        void Each(string name, string type, string help, Func<PeerFigures, string> labels, Func<PeerFigures, double> value)
+        {
+            text.Begin(name, type, help);
+            foreach (PeerFigures peer in peers)
+            {
+                text.Sample(name, labels(peer), value(peer));
+            }
+        }
+    }
+
+    private static string Hex(NodeId id) => id.Value.ToString("x", CultureInfo.InvariantCulture);
 
     /// <summary>Under its name of today, and under the one it had while it was an experiment.</summary>
     private static void Both(PrometheusText text, string name, string help, double value, Action<string, string, double> write)

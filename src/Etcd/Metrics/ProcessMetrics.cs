@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace MetaStore.Etcd.Metrics;
 
@@ -7,11 +6,9 @@ namespace MetaStore.Etcd.Metrics;
 internal static class ProcessMetrics
 {
     private const string Descriptors = "/proc/self/fd";
-    private const string Limits = "/proc/self/limits";
-    private const string DescriptorLimit = "Max open files";
 
     /// <summary>Writes them.</summary>
-    public static void Write(PrometheusText text)
+    public static void Write(PrometheusText text, long? openFilesMax)
     {
         using var process = Process.GetCurrentProcess();
         text.Counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", process.TotalProcessorTime.TotalSeconds);
@@ -25,7 +22,7 @@ internal static class ProcessMetrics
             text.Gauge("os_fd_used", "The number of used file descriptors.", open);
         }
 
-        if (ReadDescriptorLimit() is { } limit)
+        if (openFilesMax is { } limit)
         {
             text.Gauge("process_max_fds", "Maximum number of open file descriptors.", limit);
             text.Gauge("os_fd_limit", "The file descriptor limit.", limit);
@@ -34,12 +31,5 @@ internal static class ProcessMetrics
         text.Gauge("metastore_managed_heap_bytes", "Managed memory in use, in bytes.", GC.GetTotalMemory(forceFullCollection: false));
         text.Counter("metastore_gc_pause_seconds_total", "Time for which collections of garbage have stopped the process.", GC.GetTotalPauseDuration().TotalSeconds);
         text.Counter("metastore_allocated_bytes_total", "Managed memory that was allocated since the start.", GC.GetTotalAllocatedBytes());
-    }
-
-    private static long? ReadDescriptorLimit()
-    {
-        string? line = File.Exists(Limits) ? File.ReadLines(Limits).FirstOrDefault(line => line.StartsWith(DescriptorLimit, StringComparison.Ordinal)) : null;
-        string[]? words = line?[DescriptorLimit.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return words is [{ } soft, ..] && long.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out long limit) ? limit : null;
     }
 }

@@ -30,17 +30,24 @@ internal sealed class PrometheusText
     public void Histogram(string name, string help, DurationHistogram durations)
     {
         Begin(name, "histogram", help);
+        Buckets(name, string.Empty, durations);
+    }
+
+    /// <summary>Durations in buckets, of the figure begun last.</summary>
+    public void Buckets(string name, string labels, DurationHistogram durations)
+    {
+        string before = labels.Length > 0 ? labels + "," : labels;
         IReadOnlyList<long> counts = durations.Counts;
         long sum = 0;
         for (int i = 0; i < counts.Count; i++)
         {
             sum += counts[i];
-            string bound = i < DurationHistogram.BoundsSeconds.Count ? Number(DurationHistogram.BoundsSeconds[i]) : "+Inf";
-            Sample(name + "_bucket", $"le=\"{bound}\"", sum);
+            string bound = i < durations.BoundsSeconds.Count ? Number(durations.BoundsSeconds[i]) : "+Inf";
+            Sample(name + "_bucket", $"{before}le=\"{bound}\"", sum);
         }
 
-        Sample(name + "_sum", string.Empty, durations.SumSeconds);
-        Sample(name + "_count", string.Empty, sum);
+        Sample(name + "_sum", labels, durations.SumSeconds);
+        Sample(name + "_count", labels, sum);
     }
 
     /// <summary>Begins a figure with many samples.</summary>

@@ -26,12 +26,28 @@ internal sealed class RpcMetrics(RpcDesk desk)
             }
         }
 
+        WriteDurations(text);
         text.Counter("etcd_network_client_grpc_received_bytes_total", "The total number of bytes received from grpc clients.", _methods.Sum(method => method.Counters.BytesReceived));
         text.Counter("etcd_network_client_grpc_sent_bytes_total", "The total number of bytes sent to grpc clients.", _methods.Sum(method => method.Counters.BytesSent));
         double ranges = Started("/etcdserverpb.KV/Range") + Started("/etcdserverpb.KV/RangeStream");
         text.Counter("etcd_mvcc_range_total", "Total number of ranges seen by this member.", ranges);
         text.Counter("etcd_debugging_mvcc_range_total", "Total number of ranges seen by this member.", ranges);
         text.Gauge("etcd_debugging_mvcc_watch_stream_total", "Total number of watch streams.", UnderWay("/etcdserverpb.Watch/Watch"));
+    }
+
+    private void WriteDurations(PrometheusText text)
+    {
+        if (_methods.All(method => method.Counters.Durations is null))
+        {
+            return;
+        }
+
+        const string Handling = "grpc_server_handling_seconds";
+        text.Begin(Handling, "histogram", "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.");
+        foreach ((string labels, RpcCounters counters) in _methods)
+        {
+            text.Buckets(Handling, labels, counters.Durations!);
+        }
     }
 
     private static string Labels(RpcMethod method)

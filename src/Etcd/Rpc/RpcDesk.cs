@@ -7,10 +7,12 @@ namespace MetaStore.Etcd.Rpc;
 internal sealed record ServedMethod(RpcMethod Method, RpcCounters Counters);
 
 /// <summary>The methods that the fronts serve, each with its counters: whichever way a call comes, it is counted here. Immutable but for the counts.</summary>
-internal sealed class RpcDesk(MethodTable table)
+/// <param name="table">The methods.</param>
+/// <param name="clock">Measures how long calls take; null: that is not wanted.</param>
+internal sealed class RpcDesk(MethodTable table, TimeProvider? clock = null)
 {
     private readonly FrozenDictionary<string, ServedMethod> _byPath =
-        table.All.ToFrozenDictionary(method => method.Path, method => new ServedMethod(method, new RpcCounters()), StringComparer.Ordinal);
+        table.All.ToFrozenDictionary(method => method.Path, method => new ServedMethod(method, new RpcCounters(clock)), StringComparer.Ordinal);
 
     /// <summary>All of them, in no order.</summary>
     public IEnumerable<ServedMethod> Methods => _byPath.Values;

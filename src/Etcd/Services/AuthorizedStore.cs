@@ -65,11 +65,19 @@ internal sealed class AuthorizedStore(MetaStoreNode node, IAuthority authority, 
         }
     }
 
-    // Nobody is asked for these: they tell of no keys, or renew what a lease's id alone gives the right to.
-    public ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default) => node.KeepLeaseAliveAsync(leaseId, cancellationToken);
+    public async ValueTask<LeaseKeepAliveResponse> KeepLeaseAliveAsync(long leaseId, CancellationToken cancellationToken = default)
+    {
+        await authority.CheckKeepAliveAsync(caller, leaseId).ConfigureAwait(false);
+        return await node.KeepLeaseAliveAsync(leaseId, cancellationToken).ConfigureAwait(false);
+    }
 
-    public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => node.LeasesAsync(cancellationToken);
+    public async ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default)
+    {
+        await authority.CheckLeaseListAsync(caller).ConfigureAwait(false);
+        return await node.LeasesAsync(cancellationToken).ConfigureAwait(false);
+    }
 
+    // These tell of the member, and of no keys.
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => node.StatusAsync(cancellationToken);
 
     public ValueTask<HashResponse> HashAsync(HashRequest request, CancellationToken cancellationToken = default) => node.HashAsync(request, cancellationToken);

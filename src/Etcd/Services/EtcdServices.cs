@@ -23,7 +23,7 @@ internal static class EtcdServices
             .. Cluster(gate, new ClusterService(node, options)),
             .. Maintenance(gate, new MaintenanceService(node, options)),
             .. new AuthService(node).Methods(gate),
-            .. Health(gate, new HealthService(node)),
+            .. Health(gate, new HealthService(node.Failed)),
             .. Concurrency(gate, node, options),
         ]);
     }

@@ -1,11 +1,11 @@
-using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Messages.Health;
 using MetaStore.Etcd.Rpc;
 
 namespace MetaStore.Etcd.Services;
 
 /// <summary>grpc.health.v1.Health, for the server as a whole: the service of the empty name.</summary>
-internal sealed class HealthService(MetaStoreNode node)
+/// <param name="nodeFailed">Ends when the node fails, for good.</param>
+internal sealed class HealthService(Task nodeFailed)
 {
     public ValueTask<HealthCheckResponse> CheckAsync(HealthCheckRequest request, RpcContext context) => request.Service.Length == 0
         ? ValueTask.FromResult(new HealthCheckResponse { Status = Status })
@@ -17,7 +17,7 @@ internal sealed class HealthService(MetaStoreNode node)
         bool isKnown = request.Service.Length == 0;
         HealthCheckResponse.Types.ServingStatus status = isKnown ? Status : HealthCheckResponse.Types.ServingStatus.ServiceUnknown;
         await answers.WriteAsync(new HealthCheckResponse { Status = status }, context.Ended).ConfigureAwait(false);
-        Task change = isKnown && status == HealthCheckResponse.Types.ServingStatus.Serving ? node.Failed : Task.Delay(Timeout.Infinite, context.Ended);
+        Task change = isKnown && status == HealthCheckResponse.Types.ServingStatus.Serving ? nodeFailed : Task.Delay(Timeout.Infinite, context.Ended);
         await change.WaitAsync(context.Ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         context.Ended.ThrowIfCancellationRequested();
         await answers.WriteAsync(new HealthCheckResponse { Status = Status }, context.Ended).ConfigureAwait(false);
@@ -25,5 +25,5 @@ internal sealed class HealthService(MetaStoreNode node)
     }
 
     private HealthCheckResponse.Types.ServingStatus Status =>
-        node.Failed.IsCompleted ? HealthCheckResponse.Types.ServingStatus.NotServing : HealthCheckResponse.Types.ServingStatus.Serving;
+        nodeFailed.IsCompleted ? HealthCheckResponse.Types.ServingStatus.NotServing : HealthCheckResponse.Types.ServingStatus.Serving;
 }

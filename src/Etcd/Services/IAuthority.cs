@@ -17,6 +17,14 @@ internal interface IAuthority
     /// <exception cref="RpcException">The caller may not.</exception>
     ValueTask CheckWatchAsync(RpcContext caller, WatchRequest request);
 
+    /// <summary>The renewal of a lease.</summary>
+    /// <exception cref="RpcException">The caller may not.</exception>
+    ValueTask CheckKeepAliveAsync(RpcContext caller, long leaseId);
+
+    /// <summary>The list of all leases; whoever has it can renew or revoke what is on it.</summary>
+    /// <exception cref="RpcException">The caller may not.</exception>
+    ValueTask CheckLeaseListAsync(RpcContext caller);
+
     /// <summary>What is for operators alone: members, snapshots, compaction, leadership.</summary>
     /// <exception cref="RpcException">The caller may not.</exception>
     ValueTask CheckOperatorAsync(RpcContext caller);
@@ -34,6 +42,10 @@ internal sealed class OpenAuthority : IAuthority
     public ValueTask CheckAsync(RpcContext caller, StoreRequest request) => ValueTask.CompletedTask;
 
     public ValueTask CheckWatchAsync(RpcContext caller, WatchRequest request) => ValueTask.CompletedTask;
+
+    public ValueTask CheckKeepAliveAsync(RpcContext caller, long leaseId) => ValueTask.CompletedTask;
+
+    public ValueTask CheckLeaseListAsync(RpcContext caller) => ValueTask.CompletedTask;
 
     public ValueTask CheckOperatorAsync(RpcContext caller) => ValueTask.CompletedTask;
 }

@@ -33,6 +33,8 @@ internal sealed class LeaseService(MetaStoreNode node, EtcdServicesOptions optio
     {
         while (await requests.ReadAsync(context.Ended).ConfigureAwait(false) is { } request)
         {
+            await options.Authority.CheckKeepAliveAsync(context, request.ID).ConfigureAwait(false);
+
             // As in etcd, taken before the renewal: the revision is one at which the lease was still there.
             Messages.ResponseHeader header = AnswerForms.ToMessage(node.Header);
             LeaseKeepAliveResponse renewed = await node.KeepLeaseAliveAsync(request.ID, context.Ended).ConfigureAwait(false);
@@ -65,6 +67,7 @@ internal sealed class LeaseService(MetaStoreNode node, EtcdServicesOptions optio
 
     public async ValueTask<Messages.LeaseLeasesResponse> LeasesAsync(Messages.LeaseLeasesRequest request, RpcContext context)
     {
+        await options.Authority.CheckLeaseListAsync(context).ConfigureAwait(false);
         LeasesResponse leases = await node.LeasesAsync(context.Ended).ConfigureAwait(false);
         var answer = new Messages.LeaseLeasesResponse { Header = AnswerForms.ToMessage(leases.Header) };
         answer.Leases.Add(leases.Ids.Select(id => new Messages.LeaseStatus { ID = id }));

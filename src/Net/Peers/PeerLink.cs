@@ -54,6 +54,9 @@ internal sealed class PeerLink : IFrameSource<PeerFrame>, IDisposable
         }
     }
 
+    /// <summary>How long a round trip to the peer takes; null where that is not known.</summary>
+    public TimeSpan? RoundTrip => SocketTuning.ReadRoundTrip(_pipe.Socket);
+
     /// <summary>Queues a frame. False: the link has broken.</summary>
     public bool Enqueue(in PeerFrame frame) => _sender.Enqueue(frame, schedule: true);
 
@@ -88,7 +91,7 @@ internal sealed class PeerLink : IFrameSource<PeerFrame>, IDisposable
         long bytes = 0;
         foreach (ref readonly PeerFrame frame in items)
         {
-            bytes += frame.BodyLength;
+            bytes += FrameHeader.Size + frame.BodyLength;
         }
 
         _flushed(this, items.Length, bytes);

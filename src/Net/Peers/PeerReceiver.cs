@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace MetaStore.Net.Peers;
 
 /// <summary>One inbound connection of a peer, after its handshake. It only receives.</summary>
-internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, ulong directoryId, PeerTransportOptions options, IPeerMessageSink sink, ILogger logger)
+internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, ulong directoryId, PeerTransportOptions options, PeerTraffic traffic, IPeerMessageSink sink, ILogger logger)
 {
     private readonly FrameSplitter _splitter = new(options.FrameBytesMax);
 
@@ -89,6 +89,7 @@ internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, ulong directory
                 $"A message from {frame.Message.From} to {frame.Message.To} came on the connection from {peer} to {options.NodeId}.");
         }
 
+        traffic.CountReceived(FrameHeader.Size + body.Length);
         sink.Receive(frame.Group, frame.Message);
     }
 }

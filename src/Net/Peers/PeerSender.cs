@@ -12,7 +12,7 @@ namespace MetaStore.Net.Peers;
 /// it is being made wait for it; while the peer rests after a failure they are dropped, for Raft has newer ones by the time it is back.
 /// </summary>
 internal sealed class PeerSender(
-    NodeId peer, EndPoint address, PeerTransportOptions options, Backoff backoff, IPeerMessageSink sink, ILogger logger)
+    NodeId peer, EndPoint address, PeerTransportOptions options, Backoff backoff, PeerTraffic traffic, IPeerMessageSink sink, ILogger logger)
 {
     private readonly Lock _gate = new();
     private readonly List<PeerFrame> _waiting = []; // while connecting
@@ -22,7 +22,6 @@ internal sealed class PeerSender(
     private bool _isFull;
     private int _messages;
     private long _bytes;
-    private long _dropped;
     private Task _loop = Task.CompletedTask;
     private string? _lastComplaint; // the loop's
 
@@ -30,8 +29,8 @@ internal sealed class PeerSender(
 
     public EndPoint Address => address;
 
-    /// <summary>Messages dropped so far.</summary>
-    public long Dropped => Interlocked.Read(ref _dropped);
+    /// <summary>What goes to the peer, in numbers.</summary>
+    public PeerTraffic Traffic => traffic;
 
     /// <summary>Whether a connection stands.</summary>
     public bool IsConnected
@@ -43,6 +42,18 @@ internal sealed class PeerSender(
                 return _link is not null;
             }
         }
+    }
+
+    /// <summary>The traffic so far, and how long a round trip takes now.</summary>
+    public PeerFigures Measure()
+    {
+        PeerLink? link;
+        lock (_gate)
+        {
+            link = _link;
+        }
+
+        return traffic.Measure(link is not null, link?.RoundTrip);
     }
 
     public void Start() => _loop = Task.Run(DoSendAsync, CancellationToken.None);
@@ -59,7 +70,7 @@ internal sealed class PeerSender(
         PeerFrame frame = PeerFrame.Of(group, message);
         if (frame.BodyLength > options.FrameBytesMax)
         {
-            Interlocked.Increment(ref _dropped);
+            traffic.CountDropped(1);
             logger.LogError(
                 "A {Kind} message of {Length} bytes to peer {Peer} is dropped: a frame carries {Max}.", message.Kind, frame.BodyLength, peer, options.FrameBytesMax);
             return;
@@ -69,7 +80,7 @@ internal sealed class PeerSender(
         bool isDropped;
         lock (_gate)
         {
-            bool hasRoom = _messages < options.QueueMessagesMax && (_messages == 0 || _bytes + frame.BodyLength <= options.QueueBytesMax);
+            bool hasRoom = _messages < options.QueueMessagesMax && (_messages == 0 || _bytes + FrameHeader.Size + frame.BodyLength <= options.QueueBytesMax);
             isDropped = _isResting || !hasRoom || !TryQueueUnsynchronized(frame);
             if (!_isResting && !hasRoom)
             {
@@ -80,7 +91,7 @@ internal sealed class PeerSender(
 
         if (isDropped)
         {
-            Interlocked.Increment(ref _dropped);
+            traffic.CountDropped(1);
         }
 
         if (isNewlyFull)
@@ -102,7 +113,7 @@ internal sealed class PeerSender(
         }
 
         _messages++;
-        _bytes += frame.BodyLength;
+        _bytes += frame.BodyLength + FrameHeader.Size;
         return true;
     }
 
@@ -111,6 +122,7 @@ internal sealed class PeerSender(
         int failures = 0;
         while (!_stopping.IsCancellationRequested)
         {
+            bool isConnected = false;
             try
             {
                 using PeerLink link = await PeerLink.OpenAsync(peer, address, options, sink.DirectoryId, OnFlushed, _stopping.Token).ConfigureAwait(false);
@@ -118,6 +130,7 @@ internal sealed class PeerSender(
                 _lastComplaint = null;
                 logger.LogInformation("Connected to peer {Peer} at {Address}.", peer, address);
                 Attach(link);
+                isConnected = true;
                 await link.ProcessUntilBrokenAsync(_stopping.Token).ConfigureAwait(false);
             }
             catch (Exception) when (_stopping.IsCancellationRequested)
@@ -136,6 +149,11 @@ internal sealed class PeerSender(
             finally
             {
                 Detach();
+            }
+
+            if (isConnected)
+            {
+                traffic.CountDisconnect();
             }
 
             sink.ReportUnreachable(peer);
@@ -178,7 +196,7 @@ internal sealed class PeerSender(
     {
         lock (_gate)
         {
-            Interlocked.Add(ref _dropped, _messages);
+            traffic.CountDropped(_messages);
             _link = null;
             _waiting.Clear();
             _messages = 0;
@@ -190,6 +208,7 @@ internal sealed class PeerSender(
 
     private void OnFlushed(PeerLink link, int messages, long bytes)
     {
+        traffic.CountSent(bytes);
         lock (_gate)
         {
             if (!ReferenceEquals(link, _link))

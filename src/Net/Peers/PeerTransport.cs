@@ -52,7 +52,7 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
     public EndPoint LocalEndPoint => _listener.LocalEndPoint;
 
     /// <summary>Messages dropped so far, to all present peers.</summary>
-    public long DroppedMessages => Volatile.Read(ref _senders).Values.Sum(sender => sender.Dropped);
+    public long DroppedMessages => Volatile.Read(ref _senders).Values.Sum(sender => sender.Traffic.Dropped);
 
     /// <summary>Peers to which a connection stands.</summary>
     public IReadOnlyList<NodeId> ConnectedPeers =>
@@ -105,7 +105,8 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
 
                 if (!_senders.TryGetValue(peer, out PeerSender? sender) || !sender.Address.Equals(address))
                 {
-                    sender = new PeerSender(peer, address, _options, _backoff, _sink!, _logger);
+                    PeerTraffic traffic = sender?.Traffic ?? new PeerTraffic(peer);
+                    sender = new PeerSender(peer, address, _options, _backoff, traffic, _sink!, _logger);
                     sender.Start();
                 }
 
@@ -170,6 +171,9 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             _logger.LogDebug("A {Kind} message to {Peer} is dropped: it is no peer.", message.Kind, message.To);
         }
     }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<PeerFigures> MeasurePeers() => [.. Volatile.Read(ref _senders).Values.OrderBy(sender => sender.Peer.Value).Select(sender => sender.Measure())];
 
     /// <summary>Closes all connections. What is queued is lost.</summary>
     public async ValueTask DisposeAsync()
@@ -246,8 +250,10 @@ public sealed class PeerTransport : IPeerTransport, IAsyncDisposable
             }
         }
 
-        var receiver = new PeerReceiver(pipe, hello.NodeId, hello.DirectoryId, _options, _sink!, _logger);
-        if (!TryReplace(receiver))
+        PeerReceiver? receiver = Volatile.Read(ref _senders).TryGetValue(hello.NodeId, out PeerSender? way)
+            ? new PeerReceiver(pipe, hello.NodeId, hello.DirectoryId, _options, way.Traffic, _sink!, _logger)
+            : null;
+        if (receiver is null || !TryReplace(receiver))
         {
             return; // Removed while hands were shaken; when it calls again it is told so.
         }

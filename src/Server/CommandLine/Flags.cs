@@ -75,19 +75,23 @@ internal static class Flags
         };
     }
 
-    public static DefaultedOption<TimeSpan> Time(string name, string description, TimeSpan value) => new(name, value)
+    /// <summary>A time from 10 ms to an hour.</summary>
+    public static DefaultedOption<TimeSpan> Time(string name, string description, TimeSpan value) =>
+        Time(name, description, value, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), "a number with ms, s or m behind it, from 10ms to 60m, such as 5s");
+
+    public static DefaultedOption<TimeSpan> Time(string name, string description, TimeSpan value, TimeSpan least, TimeSpan most, string right) => new(name, value)
     {
         Description = $"{description}, such as 500ms, 10s or 2m{(value > TimeSpan.Zero ? $" (default: {value.TotalSeconds}s)" : string.Empty)}",
         HelpName = "time",
         CustomParser = result =>
         {
             string given = Given(result);
-            if (ParseTime(given, TimeSpan.FromHours(1)) is { } time && time >= TimeSpan.FromMilliseconds(10))
+            if (ParseTime(given, most) is { } time && time >= least)
             {
                 return time;
             }
 
-            result.AddError($"{name} is \"{given}\"; it must be a number with ms, s or m behind it, from 10ms to 60m, such as 5s.");
+            result.AddError($"{name} is \"{given}\"; it must be {right}.");
             return value;
         },
     };
@@ -106,21 +110,34 @@ internal static class Flags
 
     private static string Given(System.CommandLine.Parsing.ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : string.Empty;
 
-    /// <summary>A number with its unit behind it; null where it is none, or more than the most.</summary>
+    /// <summary>Numbers with their units behind them, as Go writes times: 500ms, 1.5h, 2h0m0s, 0. Null where it is none, or more than the most.</summary>
     public static TimeSpan? ParseTime(string text, TimeSpan most)
     {
-        (string Unit, double Milliseconds)[] units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-        foreach ((string unit, double milliseconds) in units)
+        double sum = 0;
+        ReadOnlySpan<char> rest = text == "0" ? [] : text;
+        while (!rest.IsEmpty)
         {
-            if (text.EndsWith(unit, StringComparison.Ordinal)
-                && double.TryParse(text.AsSpan(0, text.Length - unit.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number)
-                && number * milliseconds <= most.TotalMilliseconds)
+            int digits = rest.IndexOfAnyExcept("0123456789.");
+            int letters = digits < 0 ? 0 : rest[digits..].IndexOfAny("0123456789.");
+            ReadOnlySpan<char> unit = digits < 0 ? [] : letters < 0 ? rest[digits..] : rest.Slice(digits, letters);
+            double milliseconds = unit switch
             {
-                return TimeSpan.FromMilliseconds(number * milliseconds);
+                "ms" => 1,
+                "s" => 1000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                _ => double.NaN,
+            };
+            if (digits <= 0 || !double.TryParse(rest[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
+            {
+                return null;
             }
+
+            sum += number * milliseconds;
+            rest = rest[(digits + unit.Length)..];
         }
 
-        return null;
+        return text.Length > 0 && sum <= most.TotalMilliseconds ? TimeSpan.FromMilliseconds(sum) : null;
     }
 }
 

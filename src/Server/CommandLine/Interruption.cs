@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace MetaStore.Server.CommandLine;
 
-/// <summary>SIGTERM or SIGINT to a command that holds something: the first asks it to give that up and end, the second ends the process as the system does.</summary>
+/// <summary>SIGTERM or SIGINT to a node, or a command that holds something: the first asks it to give that up and end, the second ends the process as the system does.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly TaskCompletionSource<PosixSignal> _came = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -9,6 +9,10 @@ namespace MetaStore.Server.CommandLine;
 /// <summary>"metastore serve": the flags, under etcd's names, and the run.</summary>
 internal sealed class ServeCommand
 {
+    private const string PingRight = "0s, or a number with s, m or h behind it, from 1s to 240h, such as 2h";
+
+    private static readonly TimeSpan s_pingMost = TimeSpan.FromHours(240);
+
     private readonly Option<string> _name = Flags.Text("--name", "this member's name", "default");
     private readonly Option<string?> _dataDir = Flags.Text("--data-dir", "where it keeps its files [default: NAME.metastore]");
     private readonly Option<string> _clientUrls = Flags.Text("--listen-client-urls", "where clients connect; port 0 takes a free one", "http://127.0.0.1:2379");
@@ -29,6 +33,26 @@ internal sealed class ServeCommand
     private readonly Option<long> _snapshotRate = Flags.Number(
         "--snapshot-bytes-per-second", "bytes of snapshots sent to members that are far behind, in a second, to all of them together; 0: no limit", 64 << 20, 0, long.MaxValue);
     private readonly Option<long> _txnOperations = Flags.Number("--max-txn-ops", "operations in one transaction, counted through nesting", 128, 1, int.MaxValue);
+    private readonly Option<long> _requestBytes = Flags.Number("--max-request-bytes", "bytes of one request, keys and values together; the same on each member", 3 << 19, 1 << 10, 10 << 20);
+    private readonly Option<long> _streams = Flags.Number("--max-concurrent-streams", "calls under way on one connection of gRPC, watches too", 1 << 13, 1, int.MaxValue);
+    private readonly DefaultedOption<TimeSpan> _pingInterval = Flags.Time(
+        "--grpc-keepalive-interval", "a connection of gRPC that was silent for so long is asked whether it is there; 0s: never", TimeSpan.FromHours(2), TimeSpan.Zero, s_pingMost, PingRight);
+
+    private readonly DefaultedOption<TimeSpan> _pingTimeout = Flags.Time(
+        "--grpc-keepalive-timeout", "how long that answer may take; 0s: as long as it likes", TimeSpan.FromSeconds(20), TimeSpan.Zero, s_pingMost, PingRight);
+
+    private readonly DefaultedOption<TimeSpan> _progress = Flags.Time(
+        "--watch-progress-notify-interval",
+        "how often a quiet watch that asked for it is told how far it is",
+        TimeSpan.FromMinutes(10),
+        TimeSpan.FromMilliseconds(100),
+        TimeSpan.FromDays(1),
+        "a number with ms, s, m or h behind it, from 100ms to 24h, such as 10m");
+
+    private readonly Option<long> _learners = Flags.Number("--max-learners", "members without a vote that the cluster takes at a time", 1, 1, 1000);
+    private readonly DefaultedOption<MetricsScope> _metrics = Flags.Choice(
+        "--metrics", "what /metrics tells; extensive: also how long the calls of each method take", ("basic", MetricsScope.Basic), ("extensive", MetricsScope.Extensive));
+
     private readonly Option<long> _heartbeat = Flags.Number("--heartbeat-interval", "milliseconds between two heartbeats of the leader", 100, 1, 60_000);
     private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
     private readonly DefaultedOption<BatchProfile> _profile = Flags.Choice(
@@ -64,7 +88,9 @@ internal sealed class ServeCommand
         var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
         {
             flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
-            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._txnOperations, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed, flags._logLevel,
+            flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._txnOperations, flags._requestBytes, flags._streams, flags._pingInterval,
+            flags._pingTimeout, flags._progress, flags._learners, flags._metrics, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed,
+            flags._logLevel,
         };
         command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io, notes));
         return command;
@@ -72,7 +98,7 @@ internal sealed class ServeCommand
 
     private static async Task<int> RunAsync(ServeOptions options, ProgramIo io, IReadOnlyList<string> notes)
     {
-        using var signals = new StopSignals();
+        using var interruption = new Interruption();
         using ILoggerFactory loggers = LoggerFactory.Create(builder =>
         {
             builder.SetMinimumLevel(options.LogLevel);
@@ -92,7 +118,7 @@ internal sealed class ServeCommand
         }
 
         await using var output = new StreamWriter(io.Output, leaveOpen: true);
-        return await new ServerHost(options, loggers, output).RunAsync(signals.Asked);
+        return await new ServerHost(options, loggers, output).RunAsync(interruption.Came);
     }
 
     private ServeFlagValues Read(ParseResult result) => new()
@@ -110,6 +136,13 @@ internal sealed class ServeCommand
         SnapshotCatchUpEntries = (int)result.GetValue(_catchUpEntries),
         SnapshotBytesPerSecond = result.GetValue(_snapshotRate),
         TxnOperationsMax = (int)result.GetValue(_txnOperations),
+        RequestBytesMax = (int)result.GetValue(_requestBytes),
+        StreamsPerConnectionMax = (int)result.GetValue(_streams),
+        PingInterval = _pingInterval.Read(result),
+        PingTimeout = _pingTimeout.Read(result),
+        ProgressInterval = _progress.Read(result),
+        LearnersMax = (int)result.GetValue(_learners),
+        Metrics = _metrics.Read(result),
         HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
         ElectionMilliseconds = (int)result.GetValue(_election),
         Profile = _profile.Read(result),

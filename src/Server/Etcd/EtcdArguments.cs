@@ -156,7 +156,7 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
             switch (flag.Use)
             {
                 case EtcdFlagUse.Taken:
-                    _arguments.Add($"--{name}");
+                    _arguments.Add($"--{flag.TakenAs}");
                     if (hasValue)
                     {
                         _arguments.Add(value);

@@ -21,6 +21,8 @@ internal enum EtcdFlagUse
 /// <param name="Why">Why it is ignored or refused; empty where it is taken.</param>
 internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
 {
+    private const string Experimental = "experimental-";
+
     private const string NoTls = "this version has no TLS";
     private const string NoQuota = "this version has no quota";
     private const string OwnStore = "there is no such backend here";
@@ -29,6 +31,9 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
     private const string NoV2 = "there is no v2 API";
     private const string OneLog = "logs go to standard error";
     private const string AlwaysOn = "this is always so here";
+
+    /// <summary>Its name here: what etcd has tried out for long enough loses that word of its name there, and never had it here.</summary>
+    public string TakenAs => Name.StartsWith(Experimental, StringComparison.Ordinal) ? Name[Experimental.Length..] : Name;
 
     /// <summary>All of them, by name.</summary>
     public static FrozenDictionary<string, EtcdFlag> All { get; } = Make().ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
@@ -39,7 +44,9 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
             EtcdFlagUse.Taken,
             string.Empty,
             "name data-dir snapshot-count heartbeat-interval election-timeout listen-peer-urls listen-client-urls initial-advertise-peer-urls initial-cluster initial-cluster-state "
-            + "initial-cluster-token advertise-client-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries max-txn-ops"),
+            + "initial-cluster-token advertise-client-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries experimental-snapshot-catchup-entries max-txn-ops "
+            + "max-request-bytes max-concurrent-streams grpc-keepalive-interval grpc-keepalive-timeout watch-progress-notify-interval experimental-watch-progress-notify-interval "
+            + "max-learners experimental-max-learners metrics"),
         .. Of(EtcdFlagUse.Ignored, OwnLog, "max-snapshots max-wals"),
         .. Of(EtcdFlagUse.Ignored, NoQuota, "quota-backend-bytes"),
         .. Of(EtcdFlagUse.Ignored, OwnStore, "backend-batch-interval backend-batch-limit experimental-backend-bbolt-freelist-type backend-bbolt-freelist-type experimental-compaction-batch-limit compaction-batch-limit "
@@ -49,16 +56,14 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
             + "experimental-enable-lease-checkpoint-persist corrupt-check-time experimental-compact-hash-check-enabled experimental-compact-hash-check-time compact-hash-check-time enable-grpc-gateway"),
         .. Of(EtcdFlagUse.Ignored, NoV2, "enable-v2 experimental-enable-v2v3 v2-deprecation"),
         .. Of(EtcdFlagUse.Ignored, OneLog, "logger log-outputs log-package-levels log-output log-format debug enable-log-rotation log-rotation-config-json"),
-        .. Of(EtcdFlagUse.Ignored, "limits are fixed in this version", "max-request-bytes max-concurrent-streams grpc-keepalive-min-time grpc-keepalive-interval grpc-keepalive-timeout"),
+        .. Of(EtcdFlagUse.Ignored, "clients may ask as often as they like", "grpc-keepalive-min-time"),
         .. Of(EtcdFlagUse.Ignored, "browsers are answered as others are", "cors host-whitelist"),
         .. Of(EtcdFlagUse.Ignored, "this version has no users", "auth-token bcrypt-cost auth-token-ttl"),
-        .. Of(EtcdFlagUse.Ignored, "all metrics are served, on the client port", "metrics"),
         .. Of(EtcdFlagUse.Ignored, "profiles come from the runtime's own tools", "enable-pprof"),
-        .. Of(EtcdFlagUse.Ignored, "these are fixed in this version", "experimental-watch-progress-notify-interval watch-progress-notify-interval experimental-warning-apply-duration warning-apply-duration "
+        .. Of(EtcdFlagUse.Ignored, "these are fixed in this version", "experimental-warning-apply-duration warning-apply-duration "
             + "experimental-warning-unary-request-duration warning-unary-request-duration experimental-peer-skip-client-san-verification peer-skip-client-san-verification "
-            + "experimental-max-learners max-learners experimental-downgrade-check-time downgrade-check-time experimental-wait-cluster-ready-timeout raft-read-timeout raft-write-timeout"),
+            + "experimental-downgrade-check-time downgrade-check-time experimental-wait-cluster-ready-timeout raft-read-timeout raft-write-timeout"),
         .. Of(EtcdFlagUse.Ignored, "every write is synced here", "unsafe-no-fsync"),
-        .. Of(EtcdFlagUse.Ignored, "its name here is snapshot-catchup-entries", "experimental-snapshot-catchup-entries"),
         .. Of(EtcdFlagUse.Ignored, "a port is one process's alone here", "socket-reuse-port socket-reuse-address"),
         .. Of(EtcdFlagUse.Ignored, "there are no such features to be switched here", "feature-gates"),
         .. Of(

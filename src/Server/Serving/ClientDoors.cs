@@ -18,14 +18,16 @@ internal sealed class ClientDoors : IAsyncDisposable
 
     /// <param name="node">What is served.</param>
     /// <param name="endpoints">Where clients come in.</param>
+    /// <param name="etcd">What etcd's clients may ask for; how many they may be follows from what the process may open.</param>
     /// <param name="loggers">For what is not a client's fault.</param>
-    public ClientDoors(MetaStoreNode node, IReadOnlyList<IPEndPoint> endpoints, ILoggerFactory loggers)
+    public ClientDoors(MetaStoreNode node, IReadOnlyList<IPEndPoint> endpoints, EtcdServerOptions etcd, ILoggerFactory loggers)
     {
         _logger = loggers.CreateLogger("clients");
         _endpoints = endpoints;
-        _room = ConnectionRoom.Of(OpenFiles.Limit(), endpoints.Count);
-        _binary = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = null, ConnectionsMax = _room.Binary }, _logger);
-        _etcd = new EtcdServer(node, new EtcdServerOptions { ConnectionsMax = _room.Http }, loggers);
+        long? files = OpenFiles.Limit();
+        _room = ConnectionRoom.Of(files, endpoints.Count);
+        _binary = new BinaryServer(node, node, new BinaryServerOptions { Endpoint = null, ConnectionsMax = _room.Binary, RequestBytesMax = node.Settings.Limits.RequestBytesMax }, _logger);
+        _etcd = new EtcdServer(node, etcd with { ConnectionsMax = _room.Http, OpenFilesMax = files }, loggers);
     }
 
     /// <summary>Where it listens, with the ports it got.</summary>

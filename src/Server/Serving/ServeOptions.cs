@@ -2,6 +2,7 @@ using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Replication;
 using MetaStore.Engine.Snapshots;
+using MetaStore.Etcd;
 using MetaStore.Raft;
 using Microsoft.Extensions.Logging;
 
@@ -37,6 +38,16 @@ internal enum CompactionMode
     Revision,
 }
 
+/// <summary>What --metrics asks for.</summary>
+internal enum MetricsScope
+{
+    /// <summary>What costs nothing to tell.</summary>
+    Basic,
+
+    /// <summary>Also how long calls take.</summary>
+    Extensive,
+}
+
 /// <summary>The values of the flags of "serve"; null where a flag was not given and its default follows from others.</summary>
 internal sealed record ServeFlagValues
 {
@@ -66,6 +77,20 @@ internal sealed record ServeFlagValues
 
     public int TxnOperationsMax { get; init; } = 128;
 
+    public int RequestBytesMax { get; init; } = 3 << 19;
+
+    public int StreamsPerConnectionMax { get; init; } = 1 << 13;
+
+    public TimeSpan PingInterval { get; init; } = TimeSpan.FromHours(2);
+
+    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
+
+    public TimeSpan ProgressInterval { get; init; } = TimeSpan.FromMinutes(10);
+
+    public int LearnersMax { get; init; } = 1;
+
+    public MetricsScope Metrics { get; init; }
+
     public int HeartbeatMilliseconds { get; init; } = 100;
 
     public int ElectionMilliseconds { get; init; } = 1000;
@@ -87,6 +112,8 @@ internal sealed record ServeOptions
     private const string PeerUrlDefault = "http://127.0.0.1:2380";
 
     public required NodeSettings Node { get; init; }
+
+    public required EtcdServerOptions Etcd { get; init; }
 
     public required IReadOnlyList<MemberAddress> Members { get; init; }
 
@@ -131,6 +158,7 @@ internal sealed record ServeOptions
         return new ServeOptions
         {
             Node = MakeNode(flags, members, self, advertisedClients),
+            Etcd = MakeEtcd(flags),
             Members = members,
             ListenClientUrls = clients,
             AdvertiseClientUrls = advertisedClients,
@@ -161,6 +189,25 @@ internal sealed record ServeOptions
         return self;
     }
 
+    private static EtcdServerOptions MakeEtcd(ServeFlagValues flags) => new()
+    {
+        StreamsPerConnectionMax = flags.StreamsPerConnectionMax,
+        PingInterval = PingTime("--grpc-keepalive-interval", flags.PingInterval),
+        PingTimeout = PingTime("--grpc-keepalive-timeout", flags.PingTimeout),
+        MeasuresCalls = flags.Metrics == MetricsScope.Extensive,
+    };
+
+    /// <summary>As etcd has it, 0 switches it off.</summary>
+    private static TimeSpan PingTime(string flag, TimeSpan given)
+    {
+        if (given > TimeSpan.Zero && given < TimeSpan.FromSeconds(1))
+        {
+            throw new RefusalException(ExitCode.Usage, $"{flag} is {given.TotalMilliseconds}ms; it must be 1s or more, or 0s.");
+        }
+
+        return given == TimeSpan.Zero ? TimeSpan.MaxValue : given;
+    }
+
     private static NodeSettings MakeNode(ServeFlagValues flags, IReadOnlyList<MemberAddress> members, MemberAddress self, IReadOnlyList<HttpUrl> clients)
     {
         NodeId nodeId = ClusterIds.OfNode(flags.Token, self);
@@ -174,7 +221,9 @@ internal sealed record ServeOptions
             DataDirectory = flags.DataDirectory ?? $"{flags.Name}.metastore",
             HeartbeatInterval = TimeSpan.FromMilliseconds(flags.HeartbeatMilliseconds),
             ElectionTimeout = TimeSpan.FromMilliseconds(flags.ElectionMilliseconds),
-            Limits = new StoreLimits { TxnOperationsMax = flags.TxnOperationsMax },
+            Limits = new StoreLimits { TxnOperationsMax = flags.TxnOperationsMax, RequestBytesMax = flags.RequestBytesMax },
+            Watches = new WatchOptions { ProgressInterval = flags.ProgressInterval },
+            LearnersMax = flags.LearnersMax,
             Proposer = flags.Profile == BatchProfile.HighThroughput ? ProposerOptions.HighThroughput : ProposerOptions.LowLatency,
             Snapshots = new SnapshotOptions
             {

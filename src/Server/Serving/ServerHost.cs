@@ -54,7 +54,7 @@ internal sealed class ServerHost
             throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
-        var doors = new ClientDoors(node, [.. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))], _loggers);
+        var doors = new ClientDoors(node, [.. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))], _options.Etcd, _loggers);
         try
         {
             await OpenDoorsAsync(node, transport, doors);

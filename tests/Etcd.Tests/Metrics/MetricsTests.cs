@@ -24,7 +24,7 @@ public class MetricsTests
     [Fact]
     public void Durations_AreInBuckets_EachWithAllThatWereShorter()
     {
-        var durations = new DurationHistogram();
+        var durations = DurationHistogram.OfDisk();
         durations.Add(TimeSpan.FromMilliseconds(1));
         durations.Add(TimeSpan.FromMilliseconds(1.5));
         durations.Add(TimeSpan.FromSeconds(20));
@@ -66,6 +66,81 @@ public class MetricsTests
     }
 
     [Fact]
+    public async Task HowLongCallsTake_IsTold_WhereItIsAskedFor()
+    {
+        RpcMethod range = RpcMethod.Unary("/etcdserverpb.KV/Range", RangeRequest.Parser, (RangeRequest _, RpcContext _) => ValueTask.FromResult(new RangeResponse()));
+        Assert.DoesNotContain(await CallAndRead(new EtcdServerOptions()), line => line.Contains("grpc_server_handling_seconds", StringComparison.Ordinal));
+
+        string[] lines = await CallAndRead(new EtcdServerOptions { MeasuresCalls = true, PingInterval = TimeSpan.MaxValue, PingTimeout = TimeSpan.MaxValue });
+        const string Labels = "grpc_method=\"Range\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"";
+        Assert.Contains("# TYPE grpc_server_handling_seconds histogram", lines);
+        Assert.Single(lines, line => line.StartsWith($"grpc_server_handling_seconds_bucket{{{Labels},le=\"0.005\"}} ", StringComparison.Ordinal));
+        Assert.Contains($"grpc_server_handling_seconds_bucket{{{Labels},le=\"+Inf\"}} 1", lines);
+        Assert.Contains($"grpc_server_handling_seconds_count{{{Labels}}} 1", lines);
+
+        async Task<string[]> CallAndRead(EtcdServerOptions options)
+        {
+            await using ServedMethods served = await ServedMethods.StartAsync(options, range);
+            using var client = new GrpcClient(served.EndPoint);
+            using var http = new HttpClient { BaseAddress = new Uri($"http://{served.EndPoint}") };
+            await client.CallAsync("/etcdserverpb.KV/Range", new RangeRequest { Key = Google.Protobuf.ByteString.CopyFromUtf8("a") });
+            return (await http.GetStringAsync("/metrics")).Split('\n');
+        }
+    }
+
+    [Fact]
+    public async Task ThePeers_AreToldOf_EachWithItsTraffic()
+    {
+        string directory = Directory.CreateTempSubdirectory("metastore-metrics-").FullName;
+        try
+        {
+            DurationHistogram trips = DurationHistogram.OfNetwork();
+            trips.Add(TimeSpan.FromMicroseconds(150));
+            var peer = new MetaStore.Engine.PeerFigures
+            {
+                Peer = new MetaStore.Raft.NodeId(0xab),
+                IsConnected = true,
+                BytesSent = 10,
+                BytesReceived = 20,
+                MessagesDropped = 3,
+                Disconnects = 4,
+                RoundTrips = trips,
+            };
+            var member = new MetaStore.Engine.Member(0xc, "c", [], []);
+            var settings = new NodeSettings
+            {
+                Name = "c",
+                ClusterId = 1,
+                NodeId = new MetaStore.Raft.NodeId(0xc),
+                Members = [member, new MetaStore.Engine.Member(0xab, "ab", [], [])],
+                DataDirectory = directory,
+                RequestTimeout = TimeSpan.FromMilliseconds(100),
+                Seed = 1,
+            };
+            await using MetaStoreNode node = MetaStoreNode.Open(settings, new OnePeer(peer));
+            using var metrics = new NodeMetrics(node, new EtcdVersions("3.6.14", "3.6.0"));
+            await Assert.ThrowsAsync<MetaStore.Engine.MetaStoreException>(() => node.PutAsync(new MetaStore.Engine.PutRequest { Key = "a"u8.ToArray() }).AsTask()); // nobody leads
+            var text = new PrometheusText();
+            metrics.Write(text);
+
+            string[] lines = Encoding.UTF8.GetString(text.ToBytes()).Split('\n');
+            Assert.Contains("etcd_server_has_leader 0", lines);
+            Assert.Contains("etcd_server_proposals_failed_total 1", lines);
+            Assert.Contains("etcd_network_active_peers{Local=\"c\",Remote=\"ab\"} 1", lines);
+            Assert.Contains("etcd_network_disconnected_peers_total{Local=\"c\",Remote=\"ab\"} 4", lines);
+            Assert.Contains("etcd_network_peer_sent_bytes_total{To=\"ab\"} 10", lines);
+            Assert.Contains("etcd_network_peer_received_bytes_total{From=\"ab\"} 20", lines);
+            Assert.Contains("etcd_network_peer_sent_failures_total{To=\"ab\"} 3", lines);
+            Assert.Contains("etcd_network_peer_round_trip_time_seconds_bucket{To=\"ab\",le=\"0.0001\"} 0", lines);
+            Assert.Contains("etcd_network_peer_round_trip_time_seconds_bucket{To=\"ab\",le=\"0.0002\"} 1", lines);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task ANode_TellsWhatItDoes()
     {
         string directory = Directory.CreateTempSubdirectory("metastore-metrics-").FullName;
@@ -75,6 +150,10 @@ public class MetricsTests
             using var metrics = new NodeMetrics(node, new EtcdVersions("3.6.14", "3.6.0"));
             await node.PutAsync(new MetaStore.Engine.PutRequest { Key = "a"u8.ToArray() });
             await node.TxnAsync(new MetaStore.Engine.TxnRequest { Success = [new MetaStore.Engine.PutRequest { Key = "b"u8.ToArray() }, new MetaStore.Engine.DeleteRangeRequest { Key = "a"u8.ToArray() }] });
+            await node.GrantLeaseAsync(new MetaStore.Engine.LeaseGrantRequest(Ttl: 100, Id: 7));
+            await node.GrantLeaseAsync(new MetaStore.Engine.LeaseGrantRequest(Ttl: 100, Id: 8));
+            await node.KeepLeaseAliveAsync(7);
+            await node.RevokeLeaseAsync(new MetaStore.Engine.LeaseRevokeRequest(8));
             var text = new PrometheusText();
             metrics.Write(text);
 
@@ -87,6 +166,13 @@ public class MetricsTests
             Assert.Contains("etcd_mvcc_txn_total 1", lines);
             Assert.Contains("etcd_debugging_mvcc_keys_total 1", lines);
             Assert.Contains("etcd_debugging_mvcc_current_revision 3", lines);
+            Assert.Contains("metastore_leases 1", lines);
+            Assert.Contains("etcd_debugging_lease_granted_total 2", lines);
+            Assert.Contains("etcd_debugging_lease_renewed_total 1", lines);
+            Assert.Contains("etcd_debugging_lease_revoked_total 1", lines);
+            Assert.Contains("etcd_server_lease_expired_total 0", lines);
+            Assert.Contains("etcd_server_proposals_failed_total 0", lines);
+            Assert.DoesNotContain("etcd_disk_backend_commit_duration_seconds_count 0", lines);
             Assert.Contains("etcd_cluster_version{cluster_version=\"3.6\"} 1", lines);
             Assert.DoesNotContain("etcd_disk_wal_fsync_duration_seconds_count 0", lines);
             Assert.Equal(lines.Count(line => line.StartsWith("# TYPE", StringComparison.Ordinal)), lines.Where(line => line.StartsWith("# TYPE", StringComparison.Ordinal)).Distinct().Count());
@@ -95,5 +181,18 @@ public class MetricsTests
         {
             Directory.Delete(directory, recursive: true);
         }
+    }
+
+    private sealed class OnePeer(MetaStore.Engine.PeerFigures peer) : MetaStore.Engine.IPeerTransport
+    {
+        public void Send(MetaStore.Raft.GroupId group, MetaStore.Raft.Message message)
+        {
+        }
+
+        public void SetMembers(IReadOnlyCollection<MetaStore.Engine.Member> members, IReadOnlyCollection<ulong> removed)
+        {
+        }
+
+        public IReadOnlyList<MetaStore.Engine.PeerFigures> MeasurePeers() => [peer];
     }
 }

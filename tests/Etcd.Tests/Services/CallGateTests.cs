@@ -129,11 +129,54 @@ public sealed class CallGateTests
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Snapshot, new Messages.SnapshotRequest()));
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/etcdserverpb.Maintenance/HashKV", new Messages.HashKVRequest()));
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync("/v3lockpb.Lock/Lock", new LockRequest { Name = Say.Bytes("l") }));
-        Assert.Empty((await node.CallAsync<Messages.LeaseLeasesResponse>("/etcdserverpb.Lease/LeaseLeases", new Messages.LeaseLeasesRequest())).Leases);
         Assert.Equal("PermissionDenied: etcdserver: permission denied", await node.FailsAsync(Say.Grant, new Messages.LeaseGrantRequest()));
         await using TestStream stream = node.Open(Say.Watch, new Messages.WatchRequest { CreateRequest = new Messages.WatchCreateRequest { Key = Say.Bytes("a") } });
         Assert.Equal("-1 @1 created canceled \"etcdserver: permission denied\"", Say.Text(await stream.ReadAsync<Messages.WatchResponse>()));
         Assert.Equal(1, node.Node.Header.Revision.Value);
+    }
+
+    /// <summary>A method that is new has to find its place here: it asks the authority, or is on the list of those that are for everybody.</summary>
+    [Fact]
+    public async Task Each_method_asks_the_authority_or_is_for_everybody()
+    {
+        HashSet<string> open =
+        [
+            "/etcdserverpb.Cluster/MemberList", "/etcdserverpb.Maintenance/Alarm", "/etcdserverpb.Maintenance/Status", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
+        ];
+        await using var node = new EtcdNode(new EtcdServicesOptions { Authority = new Nobody() });
+        var answered = new List<string>();
+        foreach (RpcMethod method in node.Methods.All.Where(method => !open.Contains(method.Path) && !method.Path.StartsWith("/etcdserverpb.Auth/", StringComparison.Ordinal)))
+        {
+            string answer = method.Path == Say.Watch ? await FirstOfWatchAsync(node) : await node.FailsAsync(method.Path, RequestOf(method));
+            answered.Add($"{method.Path} {answer}");
+        }
+
+        Assert.Equal(51 - 5 - 17, answered.Count);
+        Assert.DoesNotContain(answered, answer => !answer.EndsWith("etcdserver: permission denied", StringComparison.Ordinal));
+
+        static Google.Protobuf.IMessage RequestOf(RpcMethod method) => method.Path switch
+        {
+            Say.Put => Say.PutOf("a"),
+            Say.Range or Say.RangeStream => Say.All,
+            "/v3electionpb.Election/Proclaim" => new ProclaimRequest { Leader = new LeaderKey { Key = Say.Bytes("n/1") } },
+            "/v3electionpb.Election/Resign" => new ResignRequest { Leader = new LeaderKey { Key = Say.Bytes("n/1") } },
+            _ when method.Path.StartsWith("/v3", StringComparison.Ordinal) && method.Parser.ParseFrom([]) is var request && request.Descriptor.FindFieldByName("name") is { } name =>
+                With(request, name, Say.Bytes("n")),
+            _ when method.Parser.ParseFrom([]) is var request && request.Descriptor.FindFieldByName("key") is { } key => With(request, key, Say.Bytes("k")),
+            _ => method.Parser.ParseFrom([]),
+        };
+
+        static Google.Protobuf.IMessage With(Google.Protobuf.IMessage request, Google.Protobuf.Reflection.FieldDescriptor field, Google.Protobuf.ByteString value)
+        {
+            field.Accessor.SetValue(request, value);
+            return request;
+        }
+
+        static async Task<string> FirstOfWatchAsync(EtcdNode node)
+        {
+            await using TestStream stream = node.Open(Say.Watch, new Messages.WatchRequest { CreateRequest = new Messages.WatchCreateRequest { Key = Say.Bytes("a") } });
+            return (await stream.ReadAsync<Messages.WatchResponse>()).CancelReason;
+        }
     }
 
     /// <summary>What the server watches for a caller, the caller has to be allowed to watch.</summary>
@@ -156,6 +199,10 @@ public sealed class CallGateTests
         public ValueTask CheckAsync(RpcContext caller, StoreRequest request) => MayAsk ? ValueTask.CompletedTask : throw Denied();
 
         public ValueTask CheckWatchAsync(RpcContext caller, WatchRequest request) => throw Denied();
+
+        public ValueTask CheckKeepAliveAsync(RpcContext caller, long leaseId) => throw Denied();
+
+        public ValueTask CheckLeaseListAsync(RpcContext caller) => throw Denied();
 
         public ValueTask CheckOperatorAsync(RpcContext caller) => throw Denied();
 

@@ -1,8 +1,9 @@
 using System.Security.Cryptography;
+using System.Threading.Channels;
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
-using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Messages.Health;
+using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Services;
 
 namespace MetaStore.Etcd.Tests.Services;
@@ -192,6 +193,30 @@ public sealed class MaintenanceServiceTests
     }
 
     [Fact]
+    public async Task A_member_that_does_not_lead_moves_no_leader()
+    {
+        await using var node = new EtcdNode(change: settings => settings with { Members = [.. settings.Members, new MetaStore.Engine.Member(2, "other", ["http://10.0.0.2:2380"], [])] });
+        Assert.Equal("FailedPrecondition: etcdserver: not leader", await node.FailsAsync(Maintenance + "MoveLeader", new MoveLeaderRequest { TargetID = 2 }));
+    }
+
+    [Fact]
+    public async Task A_node_that_fails_is_told_of_to_who_asks_and_to_who_watches()
+    {
+        var failed = new TaskCompletionSource();
+        var service = new HealthService(failed.Task);
+        var told = new Told();
+        using var ended = new CancellationTokenSource();
+        Task watching = service.WatchAsync(new HealthCheckRequest(), told, new TestContext(ended.Token));
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, await told.ReadAsync());
+
+        failed.SetException(new IOException("no space left"));
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, await told.ReadAsync());
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, (await service.CheckAsync(new HealthCheckRequest(), TestContext.Plain)).Status);
+        await ended.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
+    }
+
+    [Fact]
     public async Task The_server_as_a_whole_is_healthy_and_knows_no_other_service()
     {
         await using var node = new EtcdNode();
@@ -217,4 +242,14 @@ public sealed class MaintenanceServiceTests
         .. RpcReflection.Descriptor.Services, .. Messages.Locking.LockReflection.Descriptor.Services, .. Messages.Elections.ElectionReflection.Descriptor.Services,
         .. HealthReflection.Descriptor.Services,
     ];
+
+    /// <summary>Answers in the order in which they were written.</summary>
+    private sealed class Told : IRpcWriter<HealthCheckResponse>
+    {
+        private readonly Channel<HealthCheckResponse> _answers = Channel.CreateUnbounded<HealthCheckResponse>();
+
+        public async Task<HealthCheckResponse.Types.ServingStatus> ReadAsync() => (await _answers.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30))).Status;
+
+        public ValueTask WriteAsync(HealthCheckResponse message, CancellationToken cancellationToken) => _answers.Writer.WriteAsync(message, cancellationToken);
+    }
 }
