@@ -56,7 +56,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         {
             if (voter != state.Id && (state.Leader.IsNone || voter == state.Leader))
             {
-                state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = voter, Term = state.Term });
+                state.Send(state.SignOfLife(voter));
             }
         }
     }

@@ -40,13 +40,8 @@ internal sealed class Following(NodeState state)
         }
 
         state.Recovery.HandleHeartbeat(heartbeat.From);
-        state.Send(new Message
+        state.Send(state.SignOfLife(heartbeat.From) with
         {
-            Kind = MessageKind.HeartbeatReply,
-            From = state.Id,
-            To = heartbeat.From,
-            Term = state.Term,
-            IsRecovering = state.Recovery.IsActive,
             Context = heartbeat.Context,
             Round = heartbeat.Round,
             Silence = (ulong)state.Options.Silence,
@@ -62,7 +57,7 @@ internal sealed class Following(NodeState state)
         bool isEqual = state.Log.LastIndex == quiesce.Index && state.Log.LastTerm == quiesce.LogTerm && quiesce.Commit == quiesce.Index;
         if (!state.Options.Quiesces || !isEqual || hasBusiness || state.Recovery.IsActive || state.Writes.DurableIndex != state.Log.LastIndex)
         {
-            state.Send(new Message { Kind = MessageKind.HeartbeatReply, From = state.Id, To = quiesce.From, Term = state.Term });
+            state.Send(state.SignOfLife(quiesce.From));
             return;
         }
 

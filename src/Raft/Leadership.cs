@@ -164,7 +164,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     public bool Transfer(NodeId to)
     {
         bool canLead = to != state.Id && state.Membership.Voters.Contains(to) && !state.Membership.IsWitness(to);
-        if (!canLead || replication.Find(to) is not { } peer)
+        if (!canLead || replication.Find(to) is not { IsRecovering: false } peer)
         {
             return false;
         }

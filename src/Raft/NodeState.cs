@@ -120,6 +120,16 @@ internal sealed class NodeState
     /// <summary>The driver's clock, as last told.</summary>
     public long Now { get; set; }
 
+    /// <summary>The answer to whoever leads, or may: this node is there, in this term, and may vote or has to catch up first.</summary>
+    public Message SignOfLife(NodeId leader) => new()
+    {
+        Kind = MessageKind.HeartbeatReply,
+        From = Id,
+        To = leader,
+        Term = Term,
+        IsRecovering = Recovery.IsActive,
+    };
+
     /// <summary>A message that may leave at once.</summary>
     public void Send(Message message) => Outbox.Messages.Add(message);
 

@@ -227,7 +227,7 @@ public sealed class RaftNode
     /// timeout has passed, this leader takes no proposals. Where the other does not take over in time, a leader that has a lease begins
     /// another term, for there can be none in this one any more.
     /// </summary>
-    /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter, or a witness; nothing was done.</returns>
+    /// <returns>False: this member does not lead, or <paramref name="to"/> is no other voter, or a witness, or may not stand before it has caught up; nothing was done.</returns>
     public bool TransferLeadership(NodeId to)
     {
         Wake();

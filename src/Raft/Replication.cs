@@ -240,14 +240,14 @@ internal sealed class Replication(NodeState state)
         peer.Wait();
     }
 
-    /// <summary>The voter that has most of the log and may lead; none where this node is the only one.</summary>
+    /// <summary>The voter that has most of the log and may stand; none where there is none but this node.</summary>
     public NodeId BestVoter()
     {
         Progress? best = null;
         foreach (Progress peer in _peers)
         {
-            bool mayLead = state.Membership.Voters.Contains(peer.Id) && !state.Membership.IsWitness(peer.Id);
-            if (mayLead && (best is null || peer.Match > best.Match))
+            bool mayStand = state.Membership.Voters.Contains(peer.Id) && !state.Membership.IsWitness(peer.Id) && !peer.IsRecovering;
+            if (mayStand && (best is null || peer.Match > best.Match))
             {
                 best = peer;
             }

@@ -64,7 +64,7 @@ internal sealed class Succession(NodeState state, Replication replication)
         foreach (Progress peer in replication.Peers)
         {
             bool mayLead = state.Membership.Voters.Contains(peer.Id) && Precedence.IsBefore(state.Membership, peer.Id, state.Id);
-            bool keepsUp = peer.State == ProgressState.Replicate && peer.IsActive && peer.Match >= _lastIndexBefore;
+            bool keepsUp = peer is { State: ProgressState.Replicate, IsActive: true, IsRecovering: false } && peer.Match >= _lastIndexBefore;
             if (mayLead && keepsUp && (best is null || Precedence.IsBefore(state.Membership, peer.Id, best.Id)))
             {
                 best = peer;

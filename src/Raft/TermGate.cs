@@ -90,22 +90,13 @@ internal sealed class TermGate(NodeState state, RoleSwitch roles)
 
     private void AnswerLower(Message message)
     {
-        MessageKind? reply = message.Kind switch
+        if (IsFromLeader(message.Kind))
         {
-            MessageKind.Append or MessageKind.Heartbeat or MessageKind.SnapshotChunk or MessageKind.Quiesce => MessageKind.HeartbeatReply,
-            MessageKind.PreVote => MessageKind.PreVoteReply,
-            _ => null,
-        };
-        if (reply is { } kind)
+            state.Send(state.SignOfLife(message.From));
+        }
+        else if (message.Kind == MessageKind.PreVote)
         {
-            state.Send(new Message
-            {
-                Kind = kind,
-                From = state.Id,
-                To = message.From,
-                Term = state.Term,
-                Reject = kind == MessageKind.PreVoteReply,
-            });
+            state.Send(new Message { Kind = MessageKind.PreVoteReply, From = state.Id, To = message.From, Term = state.Term, Reject = true });
         }
     }
 }

@@ -76,6 +76,44 @@ public sealed class StateCheckTests
         Assert.Null(new StateTally().Add(1, new StateCheck(100, 7), new Membership([new NodeId(1)])));
 
     [Fact]
+    public void ALoneVoter_SaysWhatItsLearnersAreHeldAgainst()
+    {
+        var tally = new StateTally();
+        var membership = new Membership([new NodeId(1)], [new NodeId(2)]);
+
+        Assert.Null(tally.Add(2, new StateCheck(100, 8), membership));
+        Assert.Equal(new StateCheck(100, 7), tally.Add(1, new StateCheck(100, 7), membership));
+    }
+
+    [Fact]
+    public void WhereTheLogIsSlow_ReportsAreAskedFor_OnceForEachState()
+    {
+        var tally = new StateTally(askTicks: 3);
+
+        Assert.Equal([false, false, true, false, false, false], Enumerable.Range(0, 6).Select(_ => tally.Tick(digest: 7, s_three)));
+        Assert.True(tally.Tick(digest: 8, s_three)); // It was time already, and there was nothing new to ask about.
+        Assert.Equal([false, false], Enumerable.Range(0, 2).Select(_ => tally.Tick(digest: 9, s_three)));
+        tally.Add(1, new StateCheck(100, 9), s_three);
+        tally.Add(2, new StateCheck(100, 9), s_three); // Settled: what comes out of the log by itself need not be asked for.
+        Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(_ => tally.Tick(digest: 9, s_three)));
+        Assert.DoesNotContain(true, Enumerable.Range(0, 9).Select(i => tally.Tick((ulong)i, new Membership([new NodeId(1)]))));
+    }
+
+    [Fact]
+    public void WhoIsAsked_Reports_WhateverTheIndex()
+    {
+        var reported = new List<StateCheck>();
+        var checks = new StateChecks(every: 10, reported.Add);
+        checks.Applied(13, digest: 5, isAsked: true);
+        checks.Compare(StateCheck.Ask, at: 13);
+
+        Assert.Equal([new StateCheck(13, 5)], reported);
+        checks.Compare(new StateCheck(13, 5), at: 14);
+        Assert.Equal(1, checks.Agreed);
+        Assert.Throws<StateDivergedException>(() => checks.Compare(new StateCheck(13, 6), at: 15));
+    }
+
+    [Fact]
     public void ANodeInAnotherState_SaysSo()
     {
         var reported = new List<StateCheck>();

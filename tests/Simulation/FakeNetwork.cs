@@ -4,10 +4,13 @@ namespace MetaStore.Simulation;
 
 /// <summary>
 /// The network between the nodes: loses, repeats, delays and so reorders, and cuts links one way or both. Messages travel as the
-/// bytes of the peer protocol.
+/// bytes of the peer protocol. Of some losses the sender is told, as a transport whose connection broke tells it.
 /// </summary>
-internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, RunOptions options, Action<NodeId, GroupId, Message> deliver, Trace trace)
+internal sealed class FakeNetwork(
+    VirtualTime time, SimulationRandom random, RunOptions options, Action<NodeId, GroupId, Message> deliver, Action<NodeId, NodeId> reportLoss, Trace trace)
 {
+    private const double NoticedLosses = 0.1;
+
     private readonly HashSet<(NodeId From, NodeId To)> _cut = [];
     private readonly HashSet<NodeId> _alone = [];
 
@@ -37,6 +40,7 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
         GroupMessages += message.Kind == MessageKind.NodeBeat ? 0 : 1;
         if (!IsCalm && random.Chance(options.LossProbability))
         {
+            Lose(from, message.To);
             return;
         }
 
@@ -52,6 +56,15 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
         }
     }
 
+    /// <summary>With a connection all that was on it is lost; here what came before arrives all the same, and later, which is harder on Raft.</summary>
+    private void Lose(NodeId from, NodeId to)
+    {
+        if (random.Chance(NoticedLosses))
+        {
+            time.After(random.Between(50 * VirtualTime.Microsecond, options.DelayMax), () => reportLoss(from, to));
+        }
+    }
+
     private void Travel(NodeId from, NodeId to, GroupId group, byte[] bytes)
     {
         long delay = random.Between(50 * VirtualTime.Microsecond, IsCalm ? 2 * VirtualTime.Millisecond : options.DelayMax);
@@ -59,6 +72,7 @@ internal sealed class FakeNetwork(VirtualTime time, SimulationRandom random, Run
         {
             if (IsCut(from, to))
             {
+                Lose(from, to);
                 return;
             }
 

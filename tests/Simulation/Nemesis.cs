@@ -275,7 +275,12 @@ internal sealed class Nemesis
         }
 
         node.MayRefuse = true;
-        (string Path, long Offset, int Bit)? place = node.Disk.FlipRandomBit(_random.Chance(0.8) ? "/data/wal" : "/data/snap", string.Empty);
+        (string Path, long Offset, int Bit)? place = _random.Next(10) switch
+        {
+            < 7 => node.Disk.FlipRandomBit("/data/wal", string.Empty),
+            < 9 => node.Disk.FlipRandomBit("/data/snap", string.Empty),
+            _ => node.Disk.FlipRandomBit("/data", _random.Chance(0.5) ? "vote.a" : "vote.b"), // The other copy has the same.
+        };
         _world.Trace.Note(_world.Time.Now, $"a bit of node {node.Id} rots: {place}");
         return place is not null;
     }

@@ -16,6 +16,7 @@ internal sealed class Runner(Arguments arguments)
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
     private long _told;
     private long _watchesResumed;
+    private readonly List<long> _leaderless = [];
     private double _hours;
     private int _failures;
     private int _undecided;
@@ -36,10 +37,18 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"faults by kind: {string.Join(' ', _faults.Where(fault => fault.Value > 0).Select(fault => $"{fault.Key}={fault.Value}"))}");
         Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
         Console.WriteLine($"events that watchers were told of: {_told}, over {_watchesResumed} times that a watch was taken up again");
+        Console.WriteLine(DescribeLeaderless());
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"seeds={_seeds} ops={_operations} faults={_faults.Values.Sum()} simulated_hours={_hours:F1} failures={_failures} seconds={watch.Elapsed.TotalSeconds:F1}"));
         return _exitCode;
+    }
+
+    private string DescribeLeaderless()
+    {
+        _leaderless.Sort();
+        long At(double share) => _leaderless.Count == 0 ? 0 : _leaderless[(int)(share * (_leaderless.Count - 1))] / VirtualTime.Millisecond;
+        return $"without a leader after all had healed, in milliseconds: median={At(0.5)} p99={At(0.99)} longest={At(1)}";
     }
 
     private void RunSeeds()
@@ -113,7 +122,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -130,6 +139,7 @@ internal sealed class Runner(Arguments arguments)
 
             _resumed += outcome.SnapshotsResumed;
             _repairs += outcome.Repairs;
+            _leaderless.Add(outcome.LeaderlessTime);
             _told += outcome.EventsTold;
             _watchesResumed += outcome.WatchesResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
@@ -177,5 +187,5 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long EventsTold, int WatchesResumed, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long EventsTold, int WatchesResumed, long LeaderlessTime, long Time, SimulationFailure? Failure);
 }

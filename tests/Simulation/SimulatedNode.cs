@@ -14,6 +14,10 @@ internal sealed class SimulatedNode
     /// <summary>Between two heartbeats of a leader.</summary>
     public const long Tick = 50 * VirtualTime.Millisecond;
 
+    private const long ElectionTimeout = 500 * VirtualTime.Millisecond;
+    private const long MixedTimeoutLeast = 300 * VirtualTime.Millisecond;
+    private const long MixedTimeoutMost = 2000 * VirtualTime.Millisecond;
+
     /// <summary>The drift of clocks that leaders' leases allow for.</summary>
     private const double LeaseDriftMax = 0.1;
 
@@ -44,6 +48,9 @@ internal sealed class SimulatedNode
         _disk = new FaultyDisk(random.Branch());
         _invariants = world.Groups.ToDictionary(group => group.Id, group => new NodeInvariants(id, group.Invariants, world.Options.ClockDriftMax <= LeaseDriftMax ? _clock : null));
     }
+
+    /// <summary>The longest election timeout that a member of such a run may have.</summary>
+    public static long ElectionTimeoutMax(RunOptions options) => options.MixedTimeouts ? MixedTimeoutMost : ElectionTimeout;
 
     public NodeId Id { get; }
 
@@ -255,7 +262,7 @@ internal sealed class SimulatedNode
         Members = _isFounder ? _world.Members : [],
         DataDirectory = DataDirectory,
         HeartbeatInterval = TimeSpan.FromMilliseconds(Tick / VirtualTime.Millisecond),
-        ElectionTimeout = TimeSpan.FromMilliseconds(_world.Options.MixedTimeouts ? _random.Next(300, 2000) : 500),
+        ElectionTimeout = TimeSpan.FromMilliseconds((_world.Options.MixedTimeouts ? _random.NextInt64(MixedTimeoutLeast, MixedTimeoutMost) : ElectionTimeout) / VirtualTime.Millisecond),
         RequestTimeout = TimeSpan.FromSeconds(3),
         Proposer = new ProposerOptions { BatchOperationsMax = _world.Options.BatchOperations },
         Snapshots = new SnapshotOptions
@@ -275,6 +282,7 @@ internal sealed class SimulatedNode
         AppendBytesMax = _world.Options.AppendBytesMax,
         AppendsInFlightMax = _world.Options.AppendsInFlight,
         StateCheckEntries = 20,
+        StateCheckInterval = TimeSpan.FromSeconds(2),
         SessionsMax = _world.Options.SessionsMax,
         SessionKeptBytesMax = _world.Options.SessionKeptBytesMax,
         SessionsKeptBytesMax = _world.Options.SessionsKeptBytesMax,
@@ -301,7 +309,7 @@ internal sealed class SimulatedNode
         IsRetired = Root(cause) is MemberRefusedException;
 
         // A wiped node that hears of a commit before it is refused finds that it has lost it.
-        IsRetired |= IsWiped && Root(cause).GetType().Name == nameof(InvariantException); // Each project has its own.
+        IsRetired |= IsWiped && Root(cause).Message.Contains("this log lost entries that it acknowledged", StringComparison.Ordinal);
         bool expected = IsRetired || Root(cause) is DiskException or SimulatedCrashException;
         if (!expected)
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Raft;
@@ -13,6 +14,7 @@ internal sealed class World
 {
     private const long FaultyTimeMax = 600 * VirtualTime.Second;
     private const long HealTimeMax = 60 * VirtualTime.Second;
+    private const double SlowestClock = 0.1;
 
     private readonly SimulationRandom _random;
     private readonly Nemesis _nemesis;
@@ -37,7 +39,7 @@ internal sealed class World
         _groups = [.. Enumerable.Range(1, options.Groups).Select(i => new SimulatedGroup(new GroupId((uint)i)))];
         _used = [_groups[0]];
         Members = [.. Enumerable.Range(1, options.Nodes).Select(i => Founder(i, new SimulationRandom(seed ^ ((ulong)i << 32))))];
-        Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, trace);
+        Network = new FakeNetwork(Time, _random.Branch(), options, Deliver, (from, to) => Find(from)?.Host?.ReportUnreachable(to), trace);
         _nodes = [.. Members.Select(m => new SimulatedNode(this, new NodeId(m.Id), _random.Branch(), isFounder: true))];
         _nemesis = new Nemesis(this, _random.Branch());
         for (int i = 0; i < options.Clients; i++)
@@ -100,6 +102,9 @@ internal sealed class World
     /// <summary>Damaged directories that were repaired.</summary>
     public int Repairs { get; set; }
 
+    /// <summary>How long the cluster was without a leader once everything had healed, and all were up.</summary>
+    public long LeaderlessTime { get; private set; }
+
     private bool AreClientsBusy => _clients.Exists(client => client.IsBusy) || _sessions.Exists(sessions => sessions.IsBusy);
 
     public long NextEvent() => ++_event;
@@ -143,6 +148,7 @@ internal sealed class World
         Leases.HaveEnded = true;
         Hunt.End();
         _nemesis.End();
+        AwaitLeaders();
         RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy && _leaseClients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         if (_groups.Length == 1)
         {
@@ -247,6 +253,20 @@ internal sealed class World
         return Nodes.Where(n => !n.IsRetired && membership.Contains(n.Id)).All(n => n.IsUp && !n.IsUnsound);
     }
 
+    /// <summary>
+    /// Everything has healed and all are up: three election timeouts, by the slowest clock there is, are enough to elect a leader; and two more where only one that
+    /// stands behind all others in priority may have the log.
+    /// </summary>
+    private void AwaitLeaders()
+    {
+        RunUntil(() => _nodes.TrueForAll(node => node.IsUp || node.IsRetired));
+        long healed = Time.Now;
+        int timeouts = Options.Priorities ? 5 : 3;
+        long enough = (long)(timeouts * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
+        RunUntil(HaveLeaders, enough, orFail: true);
+        LeaderlessTime = Time.Now - healed;
+    }
+
     /// <summary>Some node that is up leads, in each group.</summary>
     public bool HaveLeaders() => Array.TrueForAll(_groups, group => Nodes.Any(n => n.StoreOf(group.Id)?.Node.Raft.Role == Role.Leader));
 
@@ -337,7 +357,7 @@ internal sealed class World
             {
                 if (orFail)
                 {
-                    throw new SimulationFailure(FailureKind.Liveness, $"no progress in {atMost / VirtualTime.Second} s after everything had healed: {Describe()}");
+                    throw new SimulationFailure(FailureKind.Liveness, string.Create(CultureInfo.InvariantCulture, $"no progress in {atMost / (double)VirtualTime.Second:F1} s after everything had healed: {Describe()}"));
                 }
 
                 return;

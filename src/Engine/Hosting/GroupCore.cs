@@ -64,6 +64,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             ProposerId = random.Next(),
             ReadOrigin = readOrigin,
             ReadRetryTicks = _settings.ElectionTicks,
+            StateAskTicks = (int)Math.Min(int.MaxValue, Math.Ceiling(_settings.StateCheckInterval / _settings.HeartbeatInterval)),
             Failure = node.Failure,
             Signal = signals.Node,
             Transport = transport,

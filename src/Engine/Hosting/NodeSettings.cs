@@ -67,6 +67,9 @@ public sealed record NodeSettings
     /// </summary>
     public int StateCheckEntries { get; init; } = 1000;
 
+    /// <summary>They do so as well where the state has changed and this time has passed without a check: a slow cluster must not wait for its thousandth entry. More than 0.</summary>
+    public TimeSpan StateCheckInterval { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>
     /// By how much the rate of a member's clock may be wrong, as a share, for the leader's lease to be safe; 0.1 is 10 %. Clocks that are
     /// worse can make a linearizable read stale. 1: no lease; each linearizable read asks a majority.
@@ -141,6 +144,11 @@ public sealed record NodeSettings
         if (StateCheckEntries < 1)
         {
             throw new ArgumentException($"StateCheckEntries is {StateCheckEntries}; it must be at least 1.");
+        }
+
+        if (StateCheckInterval <= TimeSpan.Zero)
+        {
+            throw new ArgumentException($"StateCheckInterval is {StateCheckInterval}; it must be more than 0.");
         }
 
         if (ClockDriftMax is < 0 or > 1)

@@ -304,7 +304,9 @@ internal sealed class MembershipDesk
         var target = new NodeId(job.Request.MoveLeaderTo);
         if (target != raft.Id && !raft.TransferLeadership(target))
         {
-            string reason = raft.Membership.IsWitness(target) ? "is a witness, which never leads" : "is no voter of this cluster";
+            string reason = raft.Membership.IsWitness(target) ? "is a witness, which never leads"
+                : raft.Membership.Voters.Contains(target) ? "lost a part of its log and has to catch up first"
+                : "is no voter of this cluster";
             throw new MetaStoreException(MetaStoreError.BadTransferee, $"bad leader transferee: {target} {reason}");
         }
 

@@ -130,7 +130,7 @@ internal sealed class Applier : ILoop
             operations += Prepare(item);
             if (!_stores.Current.IsHollow)
             {
-                _checks!.Applied(item.Entry.Index.Value, _stores.Current.CurrentDigest);
+                _checks!.Applied(item.Entry.Index.Value, _stores.Current.CurrentDigest, IsAsking(item.Entry));
             }
 
             last = item.Entry;
@@ -190,6 +190,8 @@ internal sealed class Applier : ILoop
 
         return requests.Length;
     }
+
+    private static bool IsAsking(in Entry entry) => entry is { Kind: EntryKind.StateCheck, Data.IsEmpty: false } && StateCheck.Decode(entry.Data).IsAsked;
 
     /// <summary>A command as witnesses get it: without what it carries.</summary>
     private void PassOver(in Entry entry)

@@ -30,7 +30,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ConcurrentQueue<PendingOperation> _leaseQuestions = new();
     private readonly ConcurrentQueue<LeaseNews> _leaseNews = new();
     private readonly ConcurrentQueue<StateCheck> _statesReached = new();
-    private readonly StateTally _tally = new();
+    private readonly StateTally _tally;
+    private StateCheck? _checkDue;
     private readonly RaftNode _raft;
     private readonly ReplicaParts _parts;
     private readonly ReplicaClock _clock;
@@ -72,6 +73,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             SendPayload,
             (question, facts) => _parts.LeaseAnswer(question, facts));
         _compactor = new AutoCompactor(parts.AutoCompaction, parts.Time);
+        _tally = new StateTally(parts.StateAskTicks);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
         _slumber = new Slumber(parts.Group, raft, _clock, parts.Sleep);
         _removal.Committed(parts.Stores.Current.View.Membership);
@@ -295,12 +297,22 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     {
         if (_raft.Role == Role.Leader && report.Length == StateCheck.Bytes && _tally.Add(node.Value, StateCheck.Decode(report), _raft.Membership) is { } check)
         {
-            _raft.ProposeStateCheck(check.Encode());
+            _checkDue = check;
+            ProposeCheck();
         }
 
         if (_tally.TakeDifference() is { } index)
         {
             StatesDiffer?.Invoke(index);
+        }
+    }
+
+    /// <summary>A leader that takes nothing now does so later; a check that is no leader's any more is the next one's to make.</summary>
+    private void ProposeCheck()
+    {
+        if (_checkDue is { } check && (_raft.Role != Role.Leader || _raft.ProposeStateCheck(check.Encode())))
+        {
+            _checkDue = null;
         }
     }
 
@@ -382,6 +394,16 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _desk.CompleteApplied(applied.Value);
     }
 
+    private void AskForStates()
+    {
+        ProposeCheck();
+        if (_raft.Role == Role.Leader && _tally.Tick(_parts.Stores.Current.View.Digest, _raft.Membership))
+        {
+            _checkDue ??= StateCheck.Ask;
+            ProposeCheck();
+        }
+    }
+
     private bool TakeTicks()
     {
         int ticks = _slumber.TakeTicks();
@@ -392,6 +414,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             _parts.Snapshots.Tick();
             _desk.Tick(_raft);
             _leases.Tick(_raft);
+            AskForStates();
             if (_removal.WasRemoved)
             {
                 _desk.HearOfRemoval();

@@ -28,6 +28,9 @@ internal sealed class ReplicaParts
     /// <summary>Ticks after which an unanswered read round is asked again.</summary>
     public required int ReadRetryTicks { get; init; }
 
+    /// <summary>Ticks after which the members' states are asked for where the log is too slow to bring them; 1 or more.</summary>
+    public required int StateAskTicks { get; init; }
+
     public required NodeFailure Failure { get; init; }
 
     public required ILoopSignal Signal { get; init; }

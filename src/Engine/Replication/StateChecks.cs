@@ -4,35 +4,43 @@ namespace MetaStore.Engine.Replication;
 
 /// <summary>
 /// The body of a state check, an entry by which the cluster says which state it is in: what most voters reported at an earlier index, or that no state has
-/// a majority. Also the body of a report.
+/// a majority. Or the entry asks all members for a report as of itself. Also the body of a report.
 /// <code>
-/// check := index:u64  digest:u64  split:u64 (1: the voters are in so many states that none has a majority; the digest is 0)
+/// check := index:u64  digest:u64  what:u64 (0: the state at the index
+///                                           1: the voters are in so many states that none has a majority; the digest is 0
+///                                           2: a report is asked for; index and digest are 0)
 /// </code>
 /// Little-endian; part of the disk and wire format: never reorder.
 /// </summary>
-internal readonly record struct StateCheck(ulong Index, ulong Digest, bool IsSplit = false)
+internal readonly record struct StateCheck(ulong Index, ulong Digest, bool IsSplit = false, bool IsAsked = false)
 {
     public const int Bytes = 24;
+
+    private const ulong Split = 1;
+    private const ulong Asked = 2;
+
+    /// <summary>Asks for reports.</summary>
+    public static StateCheck Ask { get; } = new(0, 0, IsAsked: true);
 
     public byte[] Encode()
     {
         var bytes = new byte[Bytes];
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, Index);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), Digest);
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(16), IsSplit ? 1u : 0u);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(16), IsAsked ? Asked : IsSplit ? Split : 0);
         return bytes;
     }
 
     /// <exception cref="RequestFormatException">The bytes are no state check.</exception>
     public static StateCheck Decode(ReadOnlyMemory<byte> bytes) => bytes.Length == Bytes
-        ? new StateCheck(Number(bytes, 0), Number(bytes, 8), Number(bytes, 16) != 0)
+        ? new StateCheck(Number(bytes, 0), Number(bytes, 8), IsSplit: Number(bytes, 16) == Split, IsAsked: Number(bytes, 16) == Asked)
         : throw new RequestFormatException($"a state check of {bytes.Length} bytes; it has {Bytes}");
 
     private static ulong Number(ReadOnlyMemory<byte> bytes, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(bytes.Span[offset..]);
 }
 
 /// <summary>
-/// This node's own state at each Nth index, reported when it is reached and held against the checks that come out of the log. Owned by
+/// This node's own state at each Nth index and wherever it is asked for, reported when it is reached and held against the checks that come out of the log. Owned by
 /// the apply loop.
 /// </summary>
 /// <param name="every">N.</param>
@@ -50,10 +58,10 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached, ulong
     /// <summary>Checks that agreed.</summary>
     public long Agreed { get; private set; }
 
-    /// <summary>The entry at <paramref name="index"/> is applied.</summary>
-    public void Applied(ulong index, ulong digest)
+    /// <summary>The entry at <paramref name="index"/> is applied. <paramref name="isAsked"/>: it asked for a report.</summary>
+    public void Applied(ulong index, ulong digest, bool isAsked = false)
     {
-        if (index % every != 0)
+        if (!isAsked && index % every != 0)
         {
             return;
         }
@@ -72,7 +80,7 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached, ulong
     /// <exception cref="StateDivergedException">This node was in another state there, or nobody knows which state is the right one.</exception>
     public void Compare(StateCheck check, ulong at)
     {
-        if (check.IsSplit && at <= logEndedAt)
+        if (check.IsAsked || (check.IsSplit && at <= logEndedAt))
         {
             return;
         }
@@ -88,13 +96,30 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached, ulong
 }
 
 /// <summary>What the voters that hold data reported of their states; on the leader. Owned by the node loop.</summary>
-internal sealed class StateTally
+/// <param name="askTicks">Ticks after which reports are asked for where the log is too slow to bring them.</param>
+internal sealed class StateTally(int askTicks = int.MaxValue)
 {
     private const int IndexesKept = 16;
 
     private readonly SortedDictionary<ulong, Dictionary<ulong, ulong>> _reports = [];
     private ulong _settled;
     private ulong _toldOf;
+    private int _ticks;
+    private ulong _askedAbout;
+
+    /// <summary>One tick of a leader in the state <paramref name="digest"/>. True: it is time to ask, for the state is new and nobody has said for long whether all are in it.</summary>
+    public bool Tick(ulong digest, MetaStore.Raft.Membership membership)
+    {
+        _ticks++;
+        bool isTime = _ticks >= askTicks && digest != _askedAbout && !IsAlone(membership);
+        if (isTime)
+        {
+            _ticks = 0;
+            _askedAbout = digest;
+        }
+
+        return isTime;
+    }
 
     /// <summary>The newest index at which two voters reported different states, each once; null: none that was not asked for yet.</summary>
     public ulong? TakeDifference()
@@ -107,9 +132,8 @@ internal sealed class StateTally
     /// <summary>A voter reports. The check to propose, once most of them report the same, or so many states were reported that none can have a majority.</summary>
     public StateCheck? Add(ulong node, StateCheck report, MetaStore.Raft.Membership membership)
     {
-        // Witnesses are in no state.
-        int voters = membership.Voters.Count(voter => !membership.IsWitness(voter));
-        if (report.Index <= _settled || voters < 2)
+        int voters = Holding(membership);
+        if (report.Index <= _settled || IsAlone(membership))
         {
             return null;
         }
@@ -133,6 +157,7 @@ internal sealed class StateTally
         }
 
         _settled = report.Index;
+        _ticks = 0;
         foreach (ulong index in _reports.Keys.Where(index => index <= _settled).ToArray())
         {
             _reports.Remove(index);
@@ -140,6 +165,12 @@ internal sealed class StateTally
 
         return isSplit ? new StateCheck(report.Index, 0, IsSplit: true) : report;
     }
+
+    /// <summary>Voters that are in a state: witnesses are in none.</summary>
+    private static int Holding(MetaStore.Raft.Membership membership) => membership.Voters.Count(voter => !membership.IsWitness(voter));
+
+    /// <summary>A voter that alone holds a state has nobody to differ from, unless there are learners: they go by what it says.</summary>
+    private static bool IsAlone(MetaStore.Raft.Membership membership) => Holding(membership) + membership.Learners.Count < 2;
 }
 
 /// <summary>

@@ -5,7 +5,7 @@ internal sealed class NodeBench
 {
     private readonly Queue<ulong> _writes = new();
 
-    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, bool quiesces = false, long lease = 0, int compactionTail = 1024)
+    public NodeBench(int size, Term term = default, NodeId vote = default, ulong[]? log = null, int committedBytesMax = 1 << 20, bool quiesces = false, long lease = 0, int compactionTail = 1024, bool isRecovering = false)
     {
         Entry[] entries = [.. (log ?? []).Select((entryTerm, position) => Make(entryTerm, (ulong)position + 1))];
         Node = new RaftNode(
@@ -20,7 +20,7 @@ internal sealed class NodeBench
                 Silence = lease,
                 CompactionTailEntries = compactionTail,
             },
-            new RaftRestart { HardState = new HardState(term, vote, LogIndex.Zero), Entries = entries });
+            new RaftRestart { HardState = new HardState(term, vote, LogIndex.Zero), Entries = entries, IsRecovering = isRecovering });
     }
 
     public RaftNode Node { get; }
