@@ -182,6 +182,7 @@ internal sealed class SimulatedNode
     {
         _pausedUntil = 0;
         _diskStalledUntil = 0;
+        _life?.WakeAll();
     }
 
     /// <summary>The disk takes nothing for a while, and then goes on as if nothing had been.</summary>
@@ -354,6 +355,9 @@ internal sealed class SimulatedNode
                 seat.Schedule(node._world.Time.Now);
             }
         }
+
+        /// <summary>What was put off, to the end of a pause or of a stall of the disk, is due now.</summary>
+        public void WakeAll() => _seats.ForEach(seat => seat.Schedule(node._world.Time.Now));
 
         /// <summary>The node's own loop has work, or another time to wake at.</summary>
         public void WakeNode() => SeatOf("node").Schedule(node._world.Time.Now);
