@@ -99,7 +99,9 @@ public sealed class TurnQueue(IMetaStore store)
         {
             await store.TxnAsync(Removal(place.Key, place.CreateRevision), CancellationToken.None).ConfigureAwait(false);
         }
-        catch (MetaStoreException)
+#pragma warning disable CA1031 // Whatever hinders it, the failure that led here is the one to be told.
+        catch (Exception)
+#pragma warning restore CA1031
         {
             // Then the place goes with its lease.
         }

@@ -7,17 +7,19 @@ using MetaStore.Wal.Tests;
 namespace MetaStore.Fuzz.Targets;
 
 /// <summary>
-/// The small files of a data directory: its name and the two copies of term and vote. They are read or refused by name, and of the copies one that is damaged never counts.
-/// Input: flags u8 (1: the checksum is mended; the next two bits: 0 the name, 1 one copy of the votes, 2 both, the second as it was), bytes.
+/// The small files of a data directory: its name, the two copies of term and vote, and what was promised. They are read or refused by name, and of the copies one that is damaged never counts.
+/// Input: flags u8 (1: the checksum is mended; the next two bits: 0 the name, 1 one copy of the votes, 2 both, the second as it was, 3 the promise), bytes.
 /// </summary>
 internal sealed class DirectoryFileTarget : FuzzTarget
 {
     private const int AllocationFactor = 16;
 
     private static readonly TermVote s_vote = new(5, 2);
+    private static readonly TimeSpan s_promise = TimeSpan.FromSeconds(3);
 
     private readonly byte[] _name;
     private readonly byte[] _votes;
+    private readonly byte[] _silence;
 
     public DirectoryFileTarget()
     {
@@ -30,6 +32,8 @@ internal sealed class DirectoryFileTarget : FuzzTarget
         votes.Note(4, new TermVote(9, 0));
         votes.Save();
         _votes = disk.ReadAllBytes(PathOfVotes(0));
+        SilenceFile.Write(disk, TestLog.Directory, s_promise);
+        _silence = disk.ReadAllBytes(PathOfSilence);
     }
 
     public override string Name => "directory-files";
@@ -42,6 +46,7 @@ internal sealed class DirectoryFileTarget : FuzzTarget
         yield return [3, .. _votes];
         yield return [5, .. _votes];
         yield return [4, .. _votes];
+        yield return [7, .. _silence];
     }
 
     public override string Run(ReadOnlyMemory<byte> input)
@@ -49,36 +54,48 @@ internal sealed class DirectoryFileTarget : FuzzTarget
         var reader = new InputReader(input);
         byte flags = reader.Byte();
         bool isMended = (flags & 1) != 0;
-        int kind = (flags >> 1) % 3;
+        int kind = (flags >> 1) % 4;
         byte[] bytes = reader.Rest.ToArray();
         if (isMended)
         {
-            Mend(bytes, kind == 0);
+            Mend(bytes, kind);
         }
 
         var disk = new FaultyDisk(new Random(1));
         disk.CreateDirectory(TestLog.Directory);
         try
         {
-            return AllocationBudget.Hold(bytes.Length, AllocationFactor, () => kind == 0 ? ReadName(disk, bytes, isMended) : ReadVotes(disk, bytes, isMended, kind == 2));
+            return AllocationBudget.Hold(bytes.Length, AllocationFactor, () => kind switch
+            {
+                0 => ReadName(disk, bytes, isMended),
+                3 => ReadSilence(disk, bytes, isMended),
+                _ => ReadVotes(disk, bytes, isMended, kind == 2),
+            });
         }
         catch (Exception e) when (e is CorruptionException or WalIdentityException or WalVersionException)
         {
-            return $"{kind} {Shape.Of(e)}";
+            return kind == 3 ? $"{kind} {e.GetType().Name}" : $"{kind} {Shape.Of(e)}"; // A damaged promise names the time at which it is over.
         }
     }
 
     private static string PathOfVotes(int copy) => Path.Combine(TestLog.Directory, VoteFile.FileNames[copy]);
 
-    private static void Mend(byte[] bytes, bool isName)
+    private static string PathOfSilence => Path.Combine(TestLog.Directory, SilenceFile.FileName);
+
+    private static void Mend(byte[] bytes, int kind)
     {
-        int sumAt = isName ? 40 : 12;
+        int sumAt = kind switch
+        {
+            0 => 40,
+            3 => 24,
+            _ => 12,
+        };
         if (bytes.Length < sumAt + sizeof(uint))
         {
             return;
         }
 
-        uint crc = isName ? Checksum.Crc32C(0, bytes.AsSpan(0, sumAt)) : Checksum.Crc32C(Checksum.Crc32C(0, bytes.AsSpan(0, sumAt)), bytes.AsSpan(sumAt + sizeof(uint)));
+        uint crc = kind is 0 or 3 ? Checksum.Crc32C(0, bytes.AsSpan(0, sumAt)) : Checksum.Crc32C(Checksum.Crc32C(0, bytes.AsSpan(0, sumAt)), bytes.AsSpan(sumAt + sizeof(uint)));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(sumAt), crc);
     }
 
@@ -88,6 +105,15 @@ internal sealed class DirectoryFileTarget : FuzzTarget
         DirectoryIdentity read = DirectoryIdentity.TryRead(disk, TestLog.Directory) ?? throw new FuzzFailure("a name that is there is not read");
         FuzzFailure.Unless(isMended || bytes.AsSpan().SequenceEqual(_name), "a damaged name is read");
         return $"name {read.Identity == TestLog.Identity} {bytes.AsSpan().SequenceEqual(_name)}";
+    }
+
+    private string ReadSilence(FaultyDisk disk, byte[] bytes, bool isMended)
+    {
+        disk.WriteAllBytes(PathOfSilence, bytes);
+        TimeSpan silence = SilenceFile.Read(disk, TestLog.Directory);
+        FuzzFailure.Unless(isMended || silence == s_promise, "a damaged promise is read");
+        FuzzFailure.Unless(silence >= TimeSpan.Zero, "a promise of less than nothing");
+        return $"silence {silence == s_promise} {silence == TimeSpan.Zero} {silence > TimeSpan.FromDays(1)}";
     }
 
     private string ReadVotes(FaultyDisk disk, byte[] bytes, bool isMended, bool hasSound)
