@@ -12,14 +12,14 @@ public sealed class IntervalTreeTests
     public void WhatHoldsAKey_IsFound_WhateverWasAddedAndRemoved(int seed, int keys)
     {
         var random = new Random(seed);
-        var tree = new IntervalTree<object>();
-        var model = new List<(byte[] Start, byte[]? End, object Item)>();
-        var found = new List<object>();
+        var tree = new IntervalTree<Placed>();
+        var model = new List<(byte[] Start, byte[]? End, Placed Item)>();
+        var found = new List<Placed>();
         for (int step = 0; step < 5000; step++)
         {
             if (model.Count > 0 && random.Next(100) < (model.Count > 300 ? 60 : 40))
             {
-                (byte[] start, byte[]? end, object item) = model[random.Next(model.Count)];
+                (byte[] start, byte[]? end, Placed item) = model[random.Next(model.Count)];
                 tree.Remove(start, end, item);
                 model.RemoveAll(entry => ReferenceEquals(entry.Item, item));
             }
@@ -27,7 +27,7 @@ public sealed class IntervalTreeTests
             {
                 int first = random.Next(keys);
                 byte[]? end = random.Next(8) == 0 ? null : Key(first + 1 + random.Next(keys));
-                var item = new object();
+                var item = new Placed();
                 tree.Add(Key(first), end, item);
                 model.Add((Key(first), end, item));
             }
@@ -35,7 +35,7 @@ public sealed class IntervalTreeTests
             byte[] key = random.Next(2) == 0 ? Key(random.Next(2 * keys)) : [.. Key(random.Next(2 * keys)), 0];
             found.Clear();
             tree.Find(key, found);
-            object[] expected = [.. model.Where(e => key.AsSpan().SequenceCompareTo(e.Start) >= 0 && (e.End is null || key.AsSpan().SequenceCompareTo(e.End) < 0)).Select(e => e.Item)];
+            Placed[] expected = [.. model.Where(e => key.AsSpan().SequenceCompareTo(e.Start) >= 0 && (e.End is null || key.AsSpan().SequenceCompareTo(e.End) < 0)).Select(e => e.Item)];
             Assert.Equal(expected.Length, found.Count);
             Assert.Equal(expected.ToHashSet(), found.ToHashSet());
         }
@@ -44,4 +44,9 @@ public sealed class IntervalTreeTests
     }
 
     private static byte[] Key(int number) => [(byte)(number >> 8), (byte)number];
+
+    private sealed class Placed : IPlaced
+    {
+        public int Place { get; set; }
+    }
 }

@@ -149,7 +149,7 @@ public sealed class WatchFeedTests
 
         string Read(RangeRequest request, long bytesMax)
         {
-            RangeResponse response = node.Wait(node.Core.RangeAsync(request, bytesMax, default));
+            RangeResponse response = node.Wait(node.Core.RangeAsync(request, bytesMax, counts: true, default));
             return $"{string.Join(' ', response.Items.Select(item => Encoding.ASCII.GetString(item.Key.Span)))}{(response.More ? " more" : string.Empty)} {response.Count}";
         }
     }

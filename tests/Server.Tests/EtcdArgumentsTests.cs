@@ -135,6 +135,111 @@ public sealed class EtcdArgumentsTests
         Assert.Equal(read.Arguments.SkipLast(2), EtcdArguments.Read([], Io(new() { ["ETCD_CONFIG_FILE"] = file })).Arguments);
     }
 
+    /// <summary>The settings of the file that etcd ships, in its versions from 3.4 to 3.6; what only tunes what is off in it keeps nobody from starting.</summary>
+    [Fact]
+    public void The_file_that_etcd_ships_is_taken()
+    {
+        using var directory = new TestDirectory();
+        string file = directory.Of("etcd.conf.yml");
+        File.WriteAllText(file, """
+            name: 'default'
+            data-dir:
+            wal-dir:
+            snapshot-count: 10000
+            heartbeat-interval: 100
+            election-timeout: 1000
+            quota-backend-bytes: 0
+            listen-peer-urls: http://localhost:2380
+            listen-client-urls: http://localhost:2379
+            max-snapshots: 5
+            max-wals: 5
+            cors:
+            initial-advertise-peer-urls: http://localhost:2380
+            advertise-client-urls: http://localhost:2379
+            discovery:
+            discovery-fallback: 'proxy'
+            discovery-proxy:
+            discovery-srv:
+            initial-cluster:
+            initial-cluster-token: 'etcd-cluster'
+            initial-cluster-state: 'new'
+            strict-reconfig-check: false
+            enable-v2: true
+            enable-pprof: true
+            proxy: 'off'
+            proxy-failure-wait: 5000
+            proxy-refresh-interval: 30000
+            proxy-dial-timeout: 1000
+            proxy-write-timeout: 5000
+            proxy-read-timeout: 0
+            client-transport-security:
+              cert-file:
+              key-file:
+              client-cert-auth: false
+              trusted-ca-file:
+              auto-tls: false
+            peer-transport-security:
+              cert-file:
+              key-file:
+              client-cert-auth: false
+              trusted-ca-file:
+              auto-tls: false
+            self-signed-cert-validity: 1
+            log-level: debug
+            logger: zap
+            log-outputs: [stderr]
+            force-new-cluster: false
+            auto-compaction-mode: periodic
+            auto-compaction-retention: "1"
+            cipher-suites: [
+              TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+              TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+            ]
+            tls-min-version: 'TLS1.2'
+            tls-max-version: 'TLS1.3'
+            """);
+
+        EtcdArguments read = EtcdArguments.Read(["--config-file", file], Io(s_none));
+
+        Assert.Equal(
+            "serve --name default --snapshot-count 10000 --heartbeat-interval 100 --election-timeout 1000 --listen-peer-urls http://localhost:2380 --listen-client-urls http://localhost:2379 "
+                + "--initial-advertise-peer-urls http://localhost:2380 --advertise-client-urls http://localhost:2379 --initial-cluster-token etcd-cluster --initial-cluster-state new "
+                + "--log-level debug --auto-compaction-mode periodic --auto-compaction-retention 1",
+            string.Join(' ', read.Arguments));
+        Assert.All(read.Notes, note => Assert.Contains(" is accepted and has no effect: ", note, StringComparison.Ordinal));
+    }
+
+    /// <summary>Go's times are nanoseconds there.</summary>
+    [Theory]
+    [InlineData("grpc-keepalive-interval: 7200000000000", "serve --grpc-keepalive-interval 7200000000000ns")]
+    [InlineData("grpc-keepalive-timeout: 20000000000", "serve --grpc-keepalive-timeout 20000000000ns")]
+    [InlineData("experimental-watch-progress-notify-interval: 5000000000", "serve --watch-progress-notify-interval 5000000000ns")]
+    [InlineData("heartbeat-interval: 100", "serve --heartbeat-interval 100")]
+    public void Times_in_a_file_are_etcds(string content, string expected)
+    {
+        using var directory = new TestDirectory();
+        string file = directory.Of("etcd.yml");
+        File.WriteAllText(file, content);
+
+        Assert.Equal(expected, string.Join(' ', EtcdArguments.Read([$"--config-file={file}"], Io(s_none)).Arguments));
+    }
+
+    [Theory]
+    [InlineData("7200000000000ns", 7200.0)]
+    [InlineData("2h0m0s", 7200.0)]
+    [InlineData("1.5h", 5400.0)]
+    [InlineData("500ms", 0.5)]
+    [InlineData("1500us", 0.0015)]
+    [InlineData("0", 0.0)]
+    [InlineData("", null)]
+    [InlineData("5", null)]
+    [InlineData("h", null)]
+    [InlineData("5x", null)]
+    [InlineData("1h5", null)]
+    [InlineData("241h", null)]
+    public void Times_are_written_as_Go_writes_them(string text, double? seconds) =>
+        Assert.Equal(seconds, Flags.ParseTime(text, TimeSpan.FromHours(240))?.TotalSeconds);
+
     [Theory]
     [InlineData("data-dri: /d", "\"data-dri\" is no setting of a server. Did you mean data-dir?")]
     [InlineData("peer-transport-security:\n  cert-file: /c.pem", "peer-cert-file cannot be had: this version has no TLS.")]

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using MetaStore.Engine;
 using MetaStore.Net;
@@ -37,6 +38,35 @@ public sealed class SmokeTests : IDisposable
         (int exitCode, string output, _) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "wal", "verify", data]);
         Assert.Equal(0, exitCode);
         Assert.EndsWith("\nsound\n", output);
+    }
+
+    /// <summary>As units of Type=notify ask for it, which distributions have for etcd.</summary>
+    [Fact]
+    public async Task The_service_manager_is_told_when_it_serves_and_when_it_stops()
+    {
+        string path = _directory.Of("notify");
+        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = (int)Deadline.Generous.TotalMilliseconds };
+        manager.Bind(new UnixDomainSocketEndPoint(path));
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"), ["env", $"NOTIFY_SOCKET={path}"]);
+        Assert.Equal("READY=1", Hear(manager));
+        Assert.Contains("ready to serve client requests", server.Child.Output);
+        Assert.Equal(0, await server.StopAsync());
+        Assert.Equal("STOPPING=1", Hear(manager));
+
+        static string Hear(Socket manager)
+        {
+            byte[] bytes = new byte[256];
+            return Encoding.ASCII.GetString(bytes, 0, manager.Receive(bytes));
+        }
+    }
+
+    [Fact]
+    public async Task A_service_manager_that_is_not_there_keeps_nobody_from_serving()
+    {
+        await using ServerProcess server = await ServerProcess.StartSingleAsync(_directory.Of("data"), ["env", $"NOTIFY_SOCKET={_directory.Of("nobody")}"]);
+        Assert.Equal("OK\n", await ClientAsync(server, "put", "a", "1"));
+        Assert.Equal(0, await server.StopAsync());
+        Assert.Contains("The service manager could not be told at NOTIFY_SOCKET", server.Child.Errors);
     }
 
     [Fact]

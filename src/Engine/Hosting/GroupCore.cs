@@ -250,16 +250,16 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     }
 
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) =>
-        RangeAsync(request, bytesMax: long.MaxValue, cancellationToken);
+        RangeAsync(request, bytesMax: long.MaxValue, counts: true, cancellationToken);
 
-    public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken)
+    public async ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, bool counts, CancellationToken cancellationToken)
     {
         _validator.Check(request);
         _reader.CheckHoldsData(View);
         TimeSpan? age = request.Serializable || request.StalenessMax > TimeSpan.Zero ? Node.Freshness.Age() : null;
         bool isLocal = request.Serializable || age <= request.StalenessMax;
         await PassBarrierAsync(isLocal, cancellationToken).ConfigureAwait(false);
-        return _reader.Range(request, isLocal ? age : TimeSpan.Zero, bytesMax);
+        return _reader.Range(request, isLocal ? age : TimeSpan.Zero, bytesMax, counts);
     }
 
     /// <summary>One at a time: each walks over the whole store, on the thread of its caller, and any number of callers must leave threads for others.</summary>
@@ -298,6 +298,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             AppliedIndex = view.AppliedIndex,
             WritesFailed = Node.WritesFailed,
             Pending = _node.Operations.Rented,
+            WritesPending = _node.Operations.Writes,
             Revision = view.Revision,
             CompactRevision = view.CompactRevision,
             KeyCount = view.Index.LiveCount,
@@ -450,7 +451,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: {operationsMax} are under way");
         }
 
-        PendingOperation operation = _node.Operations.Rent();
+        PendingOperation operation = _node.Operations.Rent(isWrite: queued);
         long now = _node.Seams.Time.GetTimestamp();
         operation.Begin(request, length, now, now + _requestTimeout, queued, cancellationToken);
         return operation;

@@ -192,7 +192,18 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="MetaStoreException">Among others, <see cref="MetaStoreError.ResponseTooLarge"/>: sorted by something else than the key, it exceeds the bound.</exception>
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken = default) =>
-        _core.RangeAsync(request, bytesMax, cancellationToken);
+        _core.RangeAsync(request, bytesMax, counts: true, cancellationToken);
+
+    /// <summary>
+    /// As that, for what follows an answer that ended at its bytes: where this one ends so as well, its count is 0. A count at an earlier revision than the newest goes through the whole rest of the
+    /// range, which would be once for each page.
+    /// </summary>
+    /// <param name="request">What to read.</param>
+    /// <param name="bytesMax">Keys and values of the answer at most, in bytes.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MetaStoreException">As above.</exception>
+    public ValueTask<RangeResponse> RangePageAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken = default) =>
+        _core.RangeAsync(request, bytesMax, counts: false, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default) => _core.DeleteRangeAsync(request, cancellationToken);

@@ -83,8 +83,8 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<RangeResponse> RangeAsync(RangeRequest request, CancellationToken cancellationToken = default) => _group.RangeAsync(request, cancellationToken);
 
-    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, CancellationToken cancellationToken) =>
-        _group.RangeAsync(request, bytesMax, cancellationToken);
+    public ValueTask<RangeResponse> RangeAsync(RangeRequest request, long bytesMax, bool counts, CancellationToken cancellationToken) =>
+        _group.RangeAsync(request, bytesMax, counts, cancellationToken);
 
     public ValueTask<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken cancellationToken = default) =>
         _group.DeleteRangeAsync(request, cancellationToken);

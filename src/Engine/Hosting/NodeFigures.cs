@@ -26,7 +26,10 @@ public sealed record NodeFigures
     /// <summary>Writes given up since the start: no leader took them, or nothing was heard of them, in time.</summary>
     public long WritesFailed { get; init; }
 
-    /// <summary>Operations and reads under way.</summary>
+    /// <summary>Writes under way: proposed, or waiting to be.</summary>
+    public long WritesPending { get; init; }
+
+    /// <summary>All that is under way: writes, reads that wait for the leader's word, renewals, questions about members.</summary>
     public long Pending { get; init; }
 
     /// <summary>The store's revision.</summary>

@@ -20,8 +20,9 @@ internal static class RangeReader
     /// <param name="bytesMax">
     /// Bytes of the answer: keys and values, and <see cref="ItemBytes"/> for each item. In key order the answer ends before it would exceed them, but for its first item, and there is <see cref="RangeResponse.More"/>.
     /// </param>
+    /// <param name="counts">False: where the answer in key order ends at a limit, its count is 0, for to go on and count may be a scan of all the rest.</param>
     /// <exception cref="MetaStoreException">Sorted by something else, so that the last item may be the first, it is more than <paramref name="bytesMax"/>.</exception>
-    public static RangeResponse Read(in KeyIndex index, long indexRevision, long revision, RangeRequest request, long bytesMax = long.MaxValue)
+    public static RangeResponse Read(in KeyIndex index, long indexRevision, long revision, RangeRequest request, long bytesMax = long.MaxValue, bool counts = true)
     {
         KeyRange range = KeyRange.From(request.Key, request.RangeEnd);
         if (range.IsSingle)
@@ -35,7 +36,7 @@ internal static class RangeReader
         }
 
         return request.SortTarget == SortTarget.Key
-            ? ReadInOrder(index, range, indexRevision, revision, request, bytesMax)
+            ? ReadInOrder(index, range, counts ? indexRevision : null, revision, request, bytesMax)
             : ReadSorted(index, range, revision, request, bytesMax);
     }
 
@@ -114,7 +115,8 @@ internal static class RangeReader
         return new RangeResponse { Count = 1, Items = [ToKeyValue(record.Key, version, request.KeysOnly)] };
     }
 
-    private static RangeResponse ReadInOrder(in KeyIndex index, in KeyRange range, long indexRevision, long revision, RangeRequest request, long bytesMax)
+    /// <summary>Without <paramref name="indexRevision"/> nobody wants the count of what lies beyond a limit.</summary>
+    private static RangeResponse ReadInOrder(in KeyIndex index, in KeyRange range, long? indexRevision, long revision, RangeRequest request, long bytesMax)
     {
         var collector = new Collector(revision, request, request.Limit > 0 ? request.Limit : long.MaxValue, bytesMax);
         if (request.SortOrder == SortOrder.Descending)
@@ -131,7 +133,7 @@ internal static class RangeReader
             return new RangeResponse { Items = collector.Items, Count = collector.Seen };
         }
 
-        return new RangeResponse { Items = collector.Items, Count = Count(index, range, indexRevision, revision), More = true };
+        return new RangeResponse { Items = collector.Items, Count = indexRevision is { } counted ? Count(index, range, counted, revision) : 0, More = true };
     }
 
     private static RangeResponse ReadSorted(in KeyIndex index, in KeyRange range, long revision, RangeRequest request, long bytesMax)
@@ -235,7 +237,8 @@ internal static class RangeReader
         // Values are needed for the sort even where they are not returned.
         private readonly bool _keysOnly = request.KeysOnly && request.SortTarget != SortTarget.Value;
 
-        private readonly long _itemsMax = request.Limit > 0 ? Math.Min(int.MaxValue, request.Limit + Math.Max(request.Limit, SlackMin)) : long.MaxValue;
+        // A limit that no answer can come to is none.
+        private readonly long _itemsMax = request.Limit is > 0 and <= int.MaxValue ? request.Limit + Math.Max(request.Limit, SlackMin) : long.MaxValue;
 
         private long _bytes;
         private bool _isCut;

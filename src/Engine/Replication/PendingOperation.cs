@@ -54,6 +54,9 @@ internal sealed class PendingOperation
 
     public StoreRequest Request { get; private set; } = null!;
 
+    /// <summary>It is counted among the writes (<see cref="PendingOperationPool.Writes"/>).</summary>
+    public bool IsWrite { get; set; }
+
     /// <summary>Bytes of the encoded request.</summary>
     public int RequestLength { get; private set; }
 

@@ -8,6 +8,7 @@ internal sealed class PendingOperationPool
 {
     private readonly DefaultObjectPool<PendingOperation> _pool;
     private long _rented;
+    private long _writes;
 
     /// <param name="runContinuationsAsynchronously">
     /// True in production: a caller's continuation must not run on the apply loop. False in the simulator, where there is one thread.
@@ -24,16 +25,31 @@ internal sealed class PendingOperationPool
     /// <summary>Handles that somebody still holds.</summary>
     public long Rented => Interlocked.Read(ref _rented);
 
-    public PendingOperation Rent()
+    /// <summary>Those of them that are writes.</summary>
+    public long Writes => Interlocked.Read(ref _writes);
+
+    public PendingOperation Rent(bool isWrite = false)
     {
         SchedulePoint.Hit();
         Interlocked.Increment(ref _rented);
-        return _pool.Get();
+        PendingOperation operation = _pool.Get();
+        operation.IsWrite = isWrite;
+        if (isWrite)
+        {
+            Interlocked.Increment(ref _writes);
+        }
+
+        return operation;
     }
 
     public void Return(PendingOperation operation)
     {
         Interlocked.Decrement(ref _rented);
+        if (operation.IsWrite)
+        {
+            Interlocked.Decrement(ref _writes);
+        }
+
         _pool.Return(operation);
     }
 

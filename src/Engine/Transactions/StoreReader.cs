@@ -16,15 +16,15 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 {
     private const int SliceKeys = 1024;
 
-    /// <summary>See <see cref="RangeReader.Read"/> for what <paramref name="bytesMax"/> means.</summary>
-    public RangeResponse Range(RangeRequest request, TimeSpan? staleness, long bytesMax = long.MaxValue)
+    /// <summary>See <see cref="RangeReader.Read"/> for what <paramref name="bytesMax"/> and <paramref name="counts"/> mean.</summary>
+    public RangeResponse Range(RangeRequest request, TimeSpan? staleness, long bytesMax = long.MaxValue, bool counts = true)
     {
         MvccStore store = stores.Current;
         RangeResponse response;
         long oldest;
         using (store.Memory.Enter())
         {
-            response = Range(store.View, request, bytesMax, out oldest);
+            response = Range(store.View, request, bytesMax, counts, out oldest);
         }
 
         if (!IsStillReadable(oldest))
@@ -32,7 +32,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
             store = stores.Current;
             using ReadSection section = store.Memory.Enter();
             using ViewPins.PinnedView pin = store.Pins.Pin(store);
-            response = Range(pin.View, request, bytesMax, out _);
+            response = Range(pin.View, request, bytesMax, counts, out _);
         }
 
         return response with { Staleness = staleness };
@@ -186,11 +186,11 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 
     public ResponseHeader Header(StoreView view) => new(clusterId, nodeId, new Revision(view.Revision), term());
 
-    private RangeResponse Range(StoreView view, RangeRequest request, long bytesMax, out long revision)
+    private RangeResponse Range(StoreView view, RangeRequest request, long bytesMax, bool counts, out long revision)
     {
         CheckHoldsData(view);
         revision = Resolve(request.Revision.Value, view);
-        return RangeReader.Read(view.Index, view.Revision, revision, request, bytesMax) with { Header = Header(view) };
+        return RangeReader.Read(view.Index, view.Revision, revision, request, bytesMax, counts) with { Header = Header(view) };
     }
 
     /// <param name="view">What is read.</param>

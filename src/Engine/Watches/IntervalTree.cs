@@ -6,7 +6,7 @@ namespace MetaStore.Engine.Watches;
 /// </summary>
 /// <typeparam name="T">What belongs to a range; compared by reference.</typeparam>
 internal sealed class IntervalTree<T>
-    where T : class
+    where T : class, IPlaced
 {
     private Node? _root;
     private ulong _draws;
@@ -37,7 +37,7 @@ internal sealed class IntervalTree<T>
 
             if (IsBefore(key, node.End))
             {
-                found.AddRange(node.Items);
+                node.Items.AddTo(found);
             }
 
             node = node.Right;
@@ -65,7 +65,9 @@ internal sealed class IntervalTree<T>
         if (node is null)
         {
             Count++;
-            return new Node(start, end, item, Draw());
+            var added = new Node(start, end, Draw());
+            added.Items.Add(item);
+            return added;
         }
 
         int order = Compare(start, end, node);
@@ -96,8 +98,7 @@ internal sealed class IntervalTree<T>
         int order = Compare(start, end, node);
         if (order == 0)
         {
-            bool removed = node.Items.Remove(item);
-            Invariant.Check(removed, "what is removed from a range of the tree was never added to it");
+            node.Items.Remove(item);
             if (node.Items.Count > 0)
             {
                 return node;
@@ -148,13 +149,13 @@ internal sealed class IntervalTree<T>
         return z ^ (z >> 27);
     }
 
-    private sealed class Node(byte[] start, byte[]? end, T item, ulong priority)
+    private sealed class Node(byte[] start, byte[]? end, ulong priority)
     {
         public byte[] Start { get; } = start;
 
         public byte[]? End { get; } = end;
 
-        public List<T> Items { get; } = [item];
+        public PlacedList<T> Items { get; } = new();
 
         public ulong Priority { get; } = priority;
 

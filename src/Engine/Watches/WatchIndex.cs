@@ -5,8 +5,8 @@ namespace MetaStore.Engine.Watches;
 /// <summary>Which watchers an event is for: those of its key by a table, those of ranges by a tree. No watcher of other keys is looked at. The watch loop's alone.</summary>
 internal sealed class WatchIndex
 {
-    private readonly Dictionary<ReadOnlyMemory<byte>, List<Watcher>> _keys = new(ByteKeyComparer.Instance);
-    private readonly Dictionary<ReadOnlyMemory<byte>, List<Watcher>>.AlternateLookup<ReadOnlySpan<byte>> _byKey;
+    private readonly Dictionary<ReadOnlyMemory<byte>, PlacedList<Watcher>> _keys = new(ByteKeyComparer.Instance);
+    private readonly Dictionary<ReadOnlyMemory<byte>, PlacedList<Watcher>>.AlternateLookup<ReadOnlySpan<byte>> _byKey;
     private readonly IntervalTree<Watcher> _ranges = new();
 
     public WatchIndex() => _byKey = _keys.GetAlternateLookup<ReadOnlySpan<byte>>();
@@ -20,13 +20,15 @@ internal sealed class WatchIndex
         {
             _ranges.Add(Start(watcher), End(watcher), watcher);
         }
-        else if (_keys.TryGetValue(watcher.Filter.Range.Start, out List<Watcher>? watchers))
-        {
-            watchers.Add(watcher);
-        }
         else
         {
-            _keys.Add(watcher.Filter.Range.Start, [watcher]);
+            if (!_keys.TryGetValue(watcher.Filter.Range.Start, out PlacedList<Watcher>? watchers))
+            {
+                watchers = new PlacedList<Watcher>();
+                _keys.Add(watcher.Filter.Range.Start, watchers);
+            }
+
+            watchers.Add(watcher);
         }
     }
 
@@ -39,9 +41,8 @@ internal sealed class WatchIndex
             return;
         }
 
-        List<Watcher> watchers = _keys[watcher.Filter.Range.Start];
-        bool removed = watchers.Remove(watcher);
-        Invariant.Check(removed, "a watcher is removed that was never added");
+        PlacedList<Watcher> watchers = _keys[watcher.Filter.Range.Start];
+        watchers.Remove(watcher);
         if (watchers.Count == 0)
         {
             _keys.Remove(watcher.Filter.Range.Start);
@@ -51,9 +52,9 @@ internal sealed class WatchIndex
     /// <summary>Adds those whose key or range the key is in.</summary>
     public void Find(ReadOnlySpan<byte> key, List<Watcher> found)
     {
-        if (_byKey.TryGetValue(key, out List<Watcher>? watchers))
+        if (_byKey.TryGetValue(key, out PlacedList<Watcher>? watchers))
         {
-            found.AddRange(watchers);
+            watchers.AddTo(found);
         }
 
         _ranges.Find(key, found);

@@ -15,7 +15,7 @@ namespace MetaStore.Engine.Watches;
 /// The gate guards the queue and is held for a few instructions; whoever waits is completed after it has been left. The properties are the watch loop's alone.
 /// </para>
 /// </summary>
-internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSource<bool>
+internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSource<bool>, IPlaced
 {
     private const int ResponseBytes = 96;
     private const int EventBytes = 160;
@@ -45,6 +45,9 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     }
 
     public long Id { get; }
+
+    /// <inheritdoc/>
+    public int Place { get; set; }
 
     public WatchRequest Request { get; }
 

@@ -46,7 +46,8 @@ internal sealed class NodeMetrics : IDisposable
         text.Counter("etcd_server_leader_changes_seen_total", "The number of leader changes seen.", Volatile.Read(ref _leaderChanges));
         text.Gauge("etcd_server_proposals_committed_total", "The total number of consensus proposals committed.", figures.CommitIndex);
         text.Gauge("etcd_server_proposals_applied_total", "The total number of consensus proposals applied.", figures.AppliedIndex);
-        text.Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", figures.Pending);
+        text.Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", figures.WritesPending);
+        text.Gauge("metastore_operations_pending", "Writes, reads, renewals and questions that are under way.", figures.Pending);
         text.Counter("etcd_server_proposals_failed_total", "The total number of failed proposals seen.", figures.WritesFailed);
         text.Gauge("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", 1, $"server_id=\"{Hex(_node.NodeId)}\"");
         text.Gauge("etcd_server_version", "Which version is running. 1 for 'server_version' label with current version.", 1, $"server_version=\"{_versions.Server}\"");

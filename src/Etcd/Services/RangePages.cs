@@ -24,7 +24,7 @@ internal sealed class RangePages(MetaStoreNode node, RangeRequest range, RangeRe
         while (IsCut(page, rest.Limit))
         {
             rest = Behind(rest, page);
-            page = await node.RangeAsync(rest, pageBytes, cancellationToken).ConfigureAwait(false);
+            page = await node.RangePageAsync(rest, pageBytes, cancellationToken).ConfigureAwait(false);
             yield return page;
         }
     }

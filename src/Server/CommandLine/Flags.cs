@@ -122,6 +122,8 @@ internal static class Flags
             ReadOnlySpan<char> unit = digits < 0 ? [] : letters < 0 ? rest[digits..] : rest.Slice(digits, letters);
             double milliseconds = unit switch
             {
+                "ns" => 1e-6,
+                "us" or "µs" or "μs" => 1e-3,
                 "ms" => 1,
                 "s" => 1000,
                 "m" => 60_000,

@@ -118,7 +118,7 @@ internal sealed class ServeCommand
         }
 
         await using var output = new StreamWriter(io.Output, leaveOpen: true);
-        return await new ServerHost(options, loggers, output).RunAsync(interruption.Came);
+        return await new ServerHost(options, loggers, output, new ServiceManager(io.Environment(ServiceManager.Variable))).RunAsync(interruption.Came);
     }
 
     private ServeFlagValues Read(ParseResult result) => new()

@@ -129,12 +129,13 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
         {
             foreach ((string name, string value) in EtcdConfigurationFile.Read(path))
             {
-                if (!EtcdFlag.All.ContainsKey(name))
+                if (!EtcdFlag.All.TryGetValue(name, out EtcdFlag? flag))
                 {
                     throw new RefusalException(ExitCode.Usage, $"{path}: \"{name}\" is no setting of a server.{ParseErrorText.Suggest(EtcdFlag.All.Keys, name)}");
                 }
 
-                Add($"{path}: {name}", name, value, hasValue: true);
+                bool isNumber = value.All(char.IsAsciiDigit);
+                Add($"{path}: {name}", name, flag.IsNanosecondsInFile && isNumber ? $"{value}ns" : value, hasValue: true);
             }
         }
 

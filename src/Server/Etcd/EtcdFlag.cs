@@ -35,6 +35,9 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
     /// <summary>Its name here: what etcd has tried out for long enough loses that word of its name there, and never had it here.</summary>
     public string TakenAs => Name.StartsWith(Experimental, StringComparison.Ordinal) ? Name[Experimental.Length..] : Name;
 
+    /// <summary>etcd's configuration file has this time as a whole number of nanoseconds.</summary>
+    public bool IsNanosecondsInFile => TakenAs is "grpc-keepalive-interval" or "grpc-keepalive-timeout" or "watch-progress-notify-interval";
+
     /// <summary>All of them, by name.</summary>
     public static FrozenDictionary<string, EtcdFlag> All { get; } = Make().ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
 
@@ -76,14 +79,16 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
         .. Of(EtcdFlagUse.Refused, "HTTP is served on the client port", "listen-client-http-urls"),
         .. Of(EtcdFlagUse.Refused, "metrics are served on the client port, at /metrics", "listen-metrics-urls"),
         .. Of(EtcdFlagUse.Refused, "members are added and removed by \"metastore member\", and a damaged one is repaired by \"metastore repair\"", "force-new-cluster"),
-        .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-fallback discovery-proxy discovery-srv discovery-srv-name"),
+        .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-srv"),
         .. Of(
             EtcdFlagUse.Refused,
             NoTls,
             "cert-file key-file client-cert-auth client-crl-file client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-auth peer-trusted-ca-file "
-            + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file cipher-suites client-cert-file client-key-file peer-client-cert-file peer-client-key-file "
-            + "self-signed-cert-validity tls-min-version tls-max-version"),
-        .. Of(EtcdFlagUse.Refused, "this version is no proxy", "proxy proxy-failure-wait proxy-refresh-interval proxy-dial-timeout proxy-write-timeout proxy-read-timeout"),
+            + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file client-cert-file client-key-file peer-client-cert-file peer-client-key-file"),
+        .. Of(EtcdFlagUse.Ignored, NoTls, "cipher-suites self-signed-cert-validity tls-min-version tls-max-version"),
+        .. Of(EtcdFlagUse.Ignored, NoDiscovery, "discovery-fallback discovery-proxy discovery-srv-name"),
+        .. Of(EtcdFlagUse.Refused, "this version is no proxy", "proxy"),
+        .. Of(EtcdFlagUse.Ignored, "this version is no proxy", "proxy-failure-wait proxy-refresh-interval proxy-dial-timeout proxy-write-timeout proxy-read-timeout"),
     ];
 
     private static IEnumerable<EtcdFlag> Of(EtcdFlagUse use, string why, string names) => names.Split(' ').Select(name => new EtcdFlag(name, use, why));

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Reflection;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Replication;
@@ -23,10 +24,12 @@ internal sealed class ServerHost
     private readonly ILoggerFactory _loggers;
     private readonly TextWriter _output;
     private readonly ILogger _logger;
+    private readonly ServiceManager _manager;
     private ServeOptions _options;
 
-    public ServerHost(ServeOptions options, ILoggerFactory loggers, TextWriter output)
+    public ServerHost(ServeOptions options, ILoggerFactory loggers, TextWriter output, ServiceManager manager)
     {
+        _manager = manager;
         _options = options;
         _loggers = loggers;
         _output = output;
@@ -71,6 +74,7 @@ internal sealed class ServerHost
         {
             // The words are etcd's: service managers and scripts wait for them.
             Say($"ready to serve client requests on {string.Join(',', doors.EndPoints)}");
+            Tell(_manager.TellReady);
         }
 
         if (await Task.WhenAny(stopAsked, node.Failed) == node.Failed)
@@ -82,6 +86,7 @@ internal sealed class ServerHost
                 : new RefusalException(ExitCode.NodeFailed, $"the node has failed and stops: {failure.Message}");
         }
 
+        Tell(_manager.TellStopping);
         _logger.LogInformation("asked to stop: finishing {Requests} requests", doors.RequestsInFlight);
         using var patience = new CancellationTokenSource(s_drainPatience);
         await StopAsync(node, transport, doors, patience.Token);
@@ -138,6 +143,19 @@ internal sealed class ServerHost
     {
         _output.WriteLine(line);
         _output.Flush();
+    }
+
+    /// <summary>A service manager that does not listen keeps nobody from serving.</summary>
+    private void Tell(Action tell)
+    {
+        try
+        {
+            tell();
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException)
+        {
+            _logger.LogWarning("The service manager could not be told at {Variable}: {Reason}", ServiceManager.Variable, e.Message);
+        }
     }
 
     private PeerTransport MakeTransport()

@@ -87,7 +87,7 @@ internal sealed class RandomRequests(int seed)
     {
         Key = Key(),
         RangeEnd = End(),
-        Limit = Chance(2) ? _random.Next(-1, 5) : 0,
+        Limit = Chance(2) ? _random.Next(-1, 5) : Chance(6) ? long.MaxValue : 0,
         Revision = SomeRevision(4),
         SortOrder = (RangeRequest.Types.SortOrder)(Chance(2) ? _random.Next(3) : 0),
         SortTarget = (RangeRequest.Types.SortTarget)(Chance(2) ? _random.Next(5) : 0),
