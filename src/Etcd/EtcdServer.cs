@@ -126,9 +126,10 @@ public sealed class EtcdServer : IAsyncDisposable
             figures.Insert(0, _nodeMetrics.Write);
         }
 
+        var unfinished = new UnfinishedMessages(_options.UnfinishedBytesMax, _options.MessageTimeout, time);
         return new HttpFront(
-            new GrpcFront(desk, messageBytesMax, time, _stopping.Token, _logger),
-            new GatewayFront(desk, messageBytesMax, time, _stopping.Token, _logger),
+            new GrpcFront(desk, messageBytesMax, unfinished, time, _stopping.Token, _logger),
+            new GatewayFront(desk, messageBytesMax, unfinished, time, _stopping.Token, _logger),
             health,
             new MetricsPage(figures),
             versions);

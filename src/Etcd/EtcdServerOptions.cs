@@ -8,6 +8,12 @@ public sealed record EtcdServerOptions
     /// <summary>What a message may be larger than the node's limit of a request (<see cref="StoreLimits.RequestBytesMax"/>) before it is refused unread. 0 to 16 MiB.</summary>
     public int MessageOverheadBytes { get; init; } = 512 << 10;
 
+    /// <summary>Bytes of messages that have been begun and not finished, all calls together; those beyond are refused. 1 MiB or more.</summary>
+    public long UnfinishedBytesMax { get; init; } = 256 << 20;
+
+    /// <summary>How long the rest of a message may take once a part of it has come. More than 0.</summary>
+    public TimeSpan MessageTimeout { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Connections at a time; those beyond are closed at once. 1 or more. Whoever sets it leaves open files for the store itself, which must not run out of them.</summary>
     public int ConnectionsMax { get; init; } = 100_000;
 
@@ -43,6 +49,8 @@ public sealed record EtcdServerOptions
     public void Validate()
     {
         Require(MessageOverheadBytes is >= 0 and <= 16 << 20, nameof(MessageOverheadBytes), MessageOverheadBytes, "0 to 16 MiB");
+        Require(UnfinishedBytesMax >= 1 << 20, nameof(UnfinishedBytesMax), UnfinishedBytesMax, "1 MiB or more");
+        Require(MessageTimeout > TimeSpan.Zero, nameof(MessageTimeout), MessageTimeout, "more than 0");
         Require(ConnectionsMax >= 1, nameof(ConnectionsMax), ConnectionsMax, "1 or more");
         Require(StreamsPerConnectionMax >= 1, nameof(StreamsPerConnectionMax), StreamsPerConnectionMax, "1 or more");
         Require(FirstBytesTimeout > TimeSpan.Zero, nameof(FirstBytesTimeout), FirstBytesTimeout, "more than 0");

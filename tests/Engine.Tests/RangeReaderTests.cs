@@ -1,5 +1,4 @@
 using System.Text;
-using MetaStore.Engine.Index;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Tests;

@@ -13,7 +13,7 @@ using Microsoft.Extensions.Primitives;
 namespace MetaStore.Etcd.Gateway;
 
 /// <summary>Calls in JSON over HTTP, as etcd's gateway has them: for those who have no gRPC at hand.</summary>
-internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, TimeProvider time, CancellationToken stopping, ILogger logger)
+internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, UnfinishedMessages unfinished, TimeProvider time, CancellationToken stopping, ILogger logger)
 {
     private readonly FrozenDictionary<string, Route> _routes = MakeRoutes(desk);
 
@@ -51,7 +51,8 @@ internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, TimeProvid
         try
         {
             call.Limit(Timeout(request.Headers.GrpcTimeout), route.Served.Method.MayLast, time);
-            var requests = new JsonRequests(features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, route.Served, route.Request, messageBytesMax);
+            using UnfinishedMessages.Body body = unfinished.Of(features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader);
+            var requests = new JsonRequests(body, route.Served, route.Request, messageBytesMax);
             if (route.Served.Method is UnaryMethod unary)
             {
                 IMessage asked = await requests.ReadOnlyOneAsync(call.Ended).ConfigureAwait(false);

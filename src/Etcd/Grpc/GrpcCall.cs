@@ -37,11 +37,14 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
     /// <inheritdoc/>
     public override string? Metadata(string name) => Header(_request.Headers, name);
 
-    /// <summary>The request's messages.</summary>
-    public MessageReader Read(MessageParser parser, int bytesMax, RpcCounters counters)
+    /// <summary>The request's bytes.</summary>
+    public PipeReader Body => _features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader;
+
+    /// <summary>The request's messages, out of its bytes.</summary>
+    public MessageReader Read(PipeReader body, MessageParser parser, int bytesMax, RpcCounters counters)
     {
         _counters = counters;
-        return new MessageReader(_features.GetRequiredFeature<IRequestBodyPipeFeature>().Reader, parser, bytesMax, counters);
+        return new MessageReader(body, parser, bytesMax, counters);
     }
 
     /// <summary>Says the only answer. It leaves with the status, but for one in parts, which go out as they are made.</summary>

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace MetaStore.Etcd.Grpc;
 
 /// <summary>Calls over HTTP/2, as gRPC frames them: finds the method, runs it, ends the call with its status.</summary>
-internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, TimeProvider time, CancellationToken stopping, ILogger logger)
+internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, UnfinishedMessages unfinished, TimeProvider time, CancellationToken stopping, ILogger logger)
 {
     private const string ContentType = "application/grpc";
     private const string Identity = "identity";
@@ -38,7 +38,8 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, TimeProvider 
     {
         try
         {
-            MessageReader requests = call.Read(served.Method.Parser, requestBytesMax, served.Counters);
+            using UnfinishedMessages.Body body = unfinished.Of(call.Body);
+            MessageReader requests = call.Read(body, served.Method.Parser, requestBytesMax, served.Counters);
             if (served.Method is UnaryMethod unary)
             {
                 IMessage request = await requests.ReadAsync(call.Ended).ConfigureAwait(false)
