@@ -35,8 +35,21 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         // Its own vote is one of those that a leader may count on not to be given: what an earlier life promised may last longer than this one's patience.
         if (isAlone || (state.ElectionElapsed >= timeout && !state.IsSilent))
         {
+            ForgetLeader();
             Campaign();
             AskLeader();
+        }
+    }
+
+    /// <summary>
+    /// Who stands forgets its leader by that. A member that may not stand would believe in one that is long gone, or that has removed it: what it hands on would go nowhere, and those who
+    /// want a member with a leader would stay with it.
+    /// </summary>
+    private void ForgetLeader()
+    {
+        if (!MayStand && !state.Leader.IsNone)
+        {
+            roles.BecomeFollower(state.Term, NodeId.None);
         }
     }
 

@@ -26,6 +26,20 @@ public sealed class RecoveringMemberTests
     }
 
     [Fact]
+    public void ALeaderThatIsGone_IsForgotten_ThoughItMayNotStand()
+    {
+        NodeBench member = new NodeBench(3, new Term(5), log: [5], isRecovering: true).Step(NodeBench.Append(5, 1, 5)).Sync();
+        Assert.Equal(new NodeId(2), member.Node.Leader);
+
+        member.Tick(ElectionTicks - 1).Sync();
+        Assert.Equal(new NodeId(2), member.Node.Leader);
+        member.Tick(ElectionTicks).Sync();
+
+        Assert.Equal((Role.Follower, NodeId.None, new Term(5)), (member.Node.Role, member.Node.Leader, member.Node.Term));
+        Assert.Equal(new NodeId(2), member.Step(NodeBench.Append(5, 1, 5)).Sync().Node.Leader);
+    }
+
+    [Fact]
     public void LeadershipIsNotHandedToIt()
     {
         NodeBench leader = LeaderOfThree();
