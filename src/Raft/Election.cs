@@ -33,9 +33,14 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         int timeout = state.ElectionTimeout + Precedence.ExtraTicks(state.Membership, state.Id, state.Options.ElectionTicks);
 
         // Its own vote is one of those that a leader may count on not to be given: what an earlier life promised may last longer than this one's patience.
-        if (isAlone || (state.ElectionElapsed >= timeout && !state.IsSilent))
+        bool isTime = state.ElectionElapsed >= timeout && !state.IsSilent;
+        if (isTime)
         {
             ForgetLeader();
+        }
+
+        if (isAlone || isTime)
+        {
             Campaign();
             AskLeader();
         }

@@ -39,6 +39,21 @@ public sealed class RecoveringMemberTests
         Assert.Equal(new NodeId(2), member.Step(NodeBench.Append(5, 1, 5)).Sync().Node.Leader);
     }
 
+    /// <summary>A cluster of one voter: nobody but its learner could think itself alone.</summary>
+    [Fact]
+    public void ALearner_KeepsTheLeaderThatItHears()
+    {
+        NodeBench learner = new NodeBench(1, new Term(1)).Step(NodeBench.Append(1, 0, 0) with
+        {
+            Commit = new LogIndex(1),
+            Entries = [new Entry(new Term(1), new LogIndex(1), EntryKind.Membership, MembershipCodec.Encode(new Membership([new NodeId(2)], [new NodeId(1)])))],
+        }).Sync();
+
+        learner.Tick(ElectionTicks - 1).Sync();
+
+        Assert.Equal(new NodeId(2), learner.Node.Leader);
+    }
+
     [Fact]
     public void LeadershipIsNotHandedToIt()
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Members;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -154,6 +155,7 @@ internal sealed class World
         {
             ReadAndWriteOnce();
             RunUntil(Agree, HealTimeMax, orFail: true);
+            RunUntil(AllHavePublished, HealTimeMax, orFail: true);
             if (Options.LeaseClients > 0)
             {
                 EndLeases();
@@ -265,6 +267,13 @@ internal sealed class World
         long enough = (long)(timeouts * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
         RunUntil(HaveLeaders, enough, orFail: true);
         LeaderlessTime = Time.Now - healed;
+    }
+
+    /// <summary>Each member that runs has told the others who it is: without that it is taken for one that never started, and never gets a vote.</summary>
+    private bool AllHavePublished()
+    {
+        Membership newest = Nodes.Where(node => node.IsUp).MaxBy(node => node.Core!.View.AppliedIndex)!.Core!.View.Membership;
+        return MemberTable.From(newest).Members.Where(member => Find(new NodeId(member.Id)) is { IsUp: true }).All(member => member.Name.Length > 0);
     }
 
     /// <summary>Some node that is up leads, in each group.</summary>

@@ -96,9 +96,9 @@ public class MetricsTests
         {
             DurationHistogram trips = DurationHistogram.OfNetwork();
             trips.Add(TimeSpan.FromMicroseconds(150));
-            var peer = new MetaStore.Engine.PeerFigures
+            var peer = new Engine.PeerFigures
             {
-                Peer = new MetaStore.Raft.NodeId(0xab),
+                Peer = new Raft.NodeId(0xab),
                 IsConnected = true,
                 BytesSent = 10,
                 BytesReceived = 20,
@@ -106,20 +106,20 @@ public class MetricsTests
                 Disconnects = 4,
                 RoundTrips = trips,
             };
-            var member = new MetaStore.Engine.Member(0xc, "c", [], []);
+            var member = new Engine.Member(0xc, "c", [], []);
             var settings = new NodeSettings
             {
                 Name = "c",
                 ClusterId = 1,
-                NodeId = new MetaStore.Raft.NodeId(0xc),
-                Members = [member, new MetaStore.Engine.Member(0xab, "ab", [], [])],
+                NodeId = new Raft.NodeId(0xc),
+                Members = [member, new Engine.Member(0xab, "ab", [], [])],
                 DataDirectory = directory,
                 RequestTimeout = TimeSpan.FromMilliseconds(100),
                 Seed = 1,
             };
             await using MetaStoreNode node = MetaStoreNode.Open(settings, new OnePeer(peer));
             using var metrics = new NodeMetrics(node, new EtcdVersions("3.6.14", "3.6.0"));
-            await Assert.ThrowsAsync<MetaStore.Engine.MetaStoreException>(() => node.PutAsync(new MetaStore.Engine.PutRequest { Key = "a"u8.ToArray() }).AsTask()); // nobody leads
+            await Assert.ThrowsAsync<Engine.MetaStoreException>(() => node.PutAsync(new Engine.PutRequest { Key = "a"u8.ToArray() }).AsTask()); // nobody leads
             var text = new PrometheusText();
             metrics.Write(text);
 
@@ -148,12 +148,12 @@ public class MetricsTests
         {
             await using MetaStoreNode node = MetaStoreNode.OpenSingle(directory);
             using var metrics = new NodeMetrics(node, new EtcdVersions("3.6.14", "3.6.0"));
-            await node.PutAsync(new MetaStore.Engine.PutRequest { Key = "a"u8.ToArray() });
-            await node.TxnAsync(new MetaStore.Engine.TxnRequest { Success = [new MetaStore.Engine.PutRequest { Key = "b"u8.ToArray() }, new MetaStore.Engine.DeleteRangeRequest { Key = "a"u8.ToArray() }] });
-            await node.GrantLeaseAsync(new MetaStore.Engine.LeaseGrantRequest(Ttl: 100, Id: 7));
-            await node.GrantLeaseAsync(new MetaStore.Engine.LeaseGrantRequest(Ttl: 100, Id: 8));
+            await node.PutAsync(new Engine.PutRequest { Key = "a"u8.ToArray() });
+            await node.TxnAsync(new Engine.TxnRequest { Success = [new Engine.PutRequest { Key = "b"u8.ToArray() }, new Engine.DeleteRangeRequest { Key = "a"u8.ToArray() }] });
+            await node.GrantLeaseAsync(new Engine.LeaseGrantRequest(Ttl: 100, Id: 7));
+            await node.GrantLeaseAsync(new Engine.LeaseGrantRequest(Ttl: 100, Id: 8));
             await node.KeepLeaseAliveAsync(7);
-            await node.RevokeLeaseAsync(new MetaStore.Engine.LeaseRevokeRequest(8));
+            await node.RevokeLeaseAsync(new Engine.LeaseRevokeRequest(8));
             var text = new PrometheusText();
             metrics.Write(text);
 
@@ -183,16 +183,16 @@ public class MetricsTests
         }
     }
 
-    private sealed class OnePeer(MetaStore.Engine.PeerFigures peer) : MetaStore.Engine.IPeerTransport
+    private sealed class OnePeer(Engine.PeerFigures peer) : Engine.IPeerTransport
     {
-        public void Send(MetaStore.Raft.GroupId group, MetaStore.Raft.Message message)
+        public void Send(Raft.GroupId group, Raft.Message message)
         {
         }
 
-        public void SetMembers(IReadOnlyCollection<MetaStore.Engine.Member> members, IReadOnlyCollection<ulong> removed)
+        public void SetMembers(IReadOnlyCollection<Engine.Member> members, IReadOnlyCollection<ulong> removed)
         {
         }
 
-        public IReadOnlyList<MetaStore.Engine.PeerFigures> MeasurePeers() => [peer];
+        public IReadOnlyList<Engine.PeerFigures> MeasurePeers() => [peer];
     }
 }
