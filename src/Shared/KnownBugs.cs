@@ -303,7 +303,7 @@ internal static class KnownBugs
         false;
 #endif
 
-    /// <summary>A learner that has never started is promoted.</summary>
+    /// <summary>A learner that is not there, or lacks most of the log, is promoted.</summary>
     public const bool LearnerPromotedUnseen =
 #if KNOWN_BUG_34
         true;

@@ -84,6 +84,30 @@ public sealed class MemberRulesTests
         Assert.Equal(refusal, Assert.Throws<MetaStoreException>(() => _rules.Apply(table, asked, knowledge)).Error);
     }
 
+    /// <summary>Of one that has told who it is, nine tenths of the log are asked, and a sign of life.</summary>
+    [Theory]
+    [InlineData(true, 90, null)]
+    [InlineData(true, 89, MetaStoreError.LearnerNotReady)]
+    [InlineData(false, 100, MetaStoreError.LearnerNotReady)]
+    public void ALearner_IsPromoted_OnceItIsThereAndHasCaughtUp(bool isUp, ulong match, MetaStoreError? refusal)
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true));
+        table = Apply(table, new PublishMember(Newcomer, "four", [], DirectoryId: 5));
+        var knowledge = new LeaderKnowledge(1, id => id != Newcomer || isUp, id => id == Newcomer ? match : 100, 100);
+
+        MetaStoreError? answer = null;
+        try
+        {
+            _rules.Apply(table, new PromoteMember(Newcomer), knowledge);
+        }
+        catch (MetaStoreException refused)
+        {
+            answer = refused.Error;
+        }
+
+        Assert.Equal(refusal, answer);
+    }
+
     [Fact]
     public void ALearnerThatHasNotSaidWhereItsDataIs_IsNotPromoted()
     {
