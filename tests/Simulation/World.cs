@@ -256,14 +256,14 @@ internal sealed class World
     }
 
     /// <summary>
-    /// Everything has healed and all are up: three election timeouts, by the slowest clock there is, are enough to elect a leader; and two more where only one that
-    /// stands behind all others in priority may have the log.
+    /// Everything has healed and all are up: three election timeouts, by the slowest clock there is, are enough to elect a leader. Where only one that stands behind all
+    /// others in priority may have the log, it waits for them two timeouts more, and so it does once more if its first try fails.
     /// </summary>
     private void AwaitLeaders()
     {
         RunUntil(() => _nodes.TrueForAll(node => node.IsUp || node.IsRetired));
         long healed = Time.Now;
-        int timeouts = Options.Priorities ? 5 : 3;
+        int timeouts = Options.Priorities ? 7 : 3;
         long enough = (long)(timeouts * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
         RunUntil(HaveLeaders, enough, orFail: true);
         LeaderlessTime = Time.Now - healed;
