@@ -107,6 +107,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>For the simulator's invariants; only while the loop does not run.</summary>
     internal RaftNode Raft => _raft;
 
+    /// <summary>Nothing here wants time to pass. For the simulator; only while the loop does not run.</summary>
+    internal bool IsAsleep => _slumber.IsAsleep;
+
     public long NextWake => _slumber.IsAsleep || _parts.Failure.IsFailed
         ? long.MaxValue
         : Math.Min(Math.Min(_clock.NextTick, _companyUntil), _proposer.NextDeadline(AppendUnderWay));
