@@ -23,6 +23,12 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// <summary>Whoever has lost what it acknowledged could elect somebody who lacks it as well.</summary>
     private bool MayVote => !state.Recovery.IsActive || KnownBugs.MendedMemberVotesAtOnce;
 
+    /// <summary>
+    /// It stands, and nobody knows: its requests leave when its own vote is on its disk. If that stands still, another try would come no further and raise the term once more; and whoever else
+    /// stands would be refused for a term that it has yet to hear of, again and again.
+    /// </summary>
+    private bool AwaitsOwnVote => state.Role == Role.Candidate && !(state.Writes.DurableTerm == state.Term && state.Writes.DurableVote == state.Id);
+
     /// <summary>One tick of a node that does not lead.</summary>
     public void Tick()
     {
@@ -34,6 +40,12 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
 
         // Its own vote is one of those that a leader may count on not to be given: what an earlier life promised may last longer than this one's patience.
         bool isTime = state.ElectionElapsed >= timeout && !state.IsSilent;
+        if (isTime && AwaitsOwnVote)
+        {
+            roles.RestartElectionTimer();
+            return;
+        }
+
         if (isTime)
         {
             ForgetLeader();
@@ -190,8 +202,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// <summary>Term and vote reached the disk: if they are those of the election under way, the own vote counts from now on.</summary>
     public void HandleHardStateDurable()
     {
-        bool ownVoteIsDurable = state.Writes.DurableTerm == state.Term && state.Writes.DurableVote == state.Id;
-        if (state.Role == Role.Candidate && ownVoteIsDurable)
+        if (state.Role == Role.Candidate && !AwaitsOwnVote)
         {
             Record(state.Id, granted: true);
         }

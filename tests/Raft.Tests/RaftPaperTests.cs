@@ -147,6 +147,27 @@ public sealed class RaftPaperTests
         Assert.Equal(2, bench.Sent.Count(message => message.Kind == MessageKind.Vote));
     }
 
+    /// <summary>
+    /// 5.2 has a candidate that is not elected in time raise its term and try again. One whose own vote is not on its disk has asked nobody yet: it would raise the term for nothing, and everybody
+    /// else that stands would be refused for it.
+    /// </summary>
+    [Fact]
+    public void Section52_ACandidateWhoseDiskStandsStill_StandsOnce()
+    {
+        var bench = new NodeBench(3, new Term(3));
+        bench.Node.Campaign();
+        bench.Step(NodeBench.From(2, MessageKind.PreVoteReply, 4)).Take();
+
+        bench.Tick(100).Take();
+        Assert.Equal((Role.Candidate, new Term(4)), (bench.Node.Role, bench.Node.Term));
+        Assert.Equal([MessageKind.PreVote, MessageKind.PreVote], bench.Sent.Select(message => message.Kind));
+
+        bench.Sync();
+        Assert.Equal(2, bench.Sent.Count(message => message.Kind == MessageKind.Vote));
+        bench.Tick(20).Take();
+        Assert.True(bench.Sent.Count(message => message.Kind == MessageKind.PreVote) > 2, "it tries again when that election has had its time");
+    }
+
     /// <summary>5.2: "A candidate wins an election if it receives votes from a majority of the servers".</summary>
     [Theory]
     [InlineData(1, 0, Role.Leader)]

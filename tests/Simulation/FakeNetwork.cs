@@ -18,7 +18,10 @@ internal sealed class FakeNetwork(
 
     public void Cut(NodeId from, NodeId to) => _cut.Add((from, to));
 
-    public bool IsCut(NodeId from, NodeId to) => _cut.Contains((from, to)) || _alone.Contains(from) || _alone.Contains(to);
+    public bool IsCut(NodeId from, NodeId to) => _cut.Contains((from, to)) || _alone.Contains(from) || _alone.Contains(to) || IsSevered(from, to) || IsSevered(to, from);
+
+    /// <summary>What is cut besides, in both directions, and stays so whoever heals the network.</summary>
+    public Func<NodeId, NodeId, bool> IsSevered { get; set; } = (_, _) => false;
 
     /// <summary>Heals every link; who was isolated stays so.</summary>
     public void HealAll() => _cut.Clear();

@@ -1,14 +1,23 @@
+using System.Text.RegularExpressions;
+
 namespace MetaStore.Simulation;
 
 /// <summary>
 /// Takes away from a failing run whatever it fails without: one kind of fault after the other, then clients, keys, nodes, operations. What is
-/// left is what matters, or close to it. Each try is a whole run; a try that fails in another way counts as one that does not fail.
+/// left is what matters, or close to it. Each try is a whole run; a try that fails in another way, with other words but for their numbers, counts as one that does not fail.
 /// </summary>
-internal sealed class Minimizer(RunOptions failing, FailureKind kind, Func<RunOptions, SimulationFailure?> run)
+internal sealed partial class Minimizer(RunOptions failing, SimulationFailure failure, Func<RunOptions, SimulationFailure?> run)
 {
     private static readonly Func<RunOptions, RunOptions>[] s_steps =
     [
         options => options with { MembershipChanges = false },
+        options => options with { Watchers = 0 },
+        options => options with { LeaseClients = 0 },
+        options => options with { Sessions = false },
+        options => options with { Witnesses = false },
+        options => options with { Priorities = false },
+        options => options with { MixedTimeouts = false },
+        options => options with { Lease = false },
         options => options with { BitRot = false },
         options => options with { MisdirectedWrites = false },
         options => options with { Reformats = false },
@@ -68,13 +77,19 @@ internal sealed class Minimizer(RunOptions failing, FailureKind kind, Func<RunOp
     private bool StillFails(RunOptions options)
     {
         Runs++;
-        SimulationFailure? failure = run(options);
-        if (failure?.Kind != kind)
+        SimulationFailure? tried = run(options);
+        if (tried?.Kind != failure.Kind || WordsOf(tried) != WordsOf(failure))
         {
             return false;
         }
 
-        Failure = failure;
+        Failure = tried;
         return true;
     }
+
+    /// <summary>What went wrong, whichever node, term or index it was.</summary>
+    private static string WordsOf(SimulationFailure failure) => Numbers().Replace(failure.Message.Split(':')[0], "#");
+
+    [GeneratedRegex("[0-9]+")]
+    private static partial Regex Numbers();
 }

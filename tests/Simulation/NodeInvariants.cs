@@ -67,17 +67,33 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeP
     private bool IsReplacedBySnapshot(RaftNode raft) =>
         raft.LastIndex == raft.SnapshotIndex && raft.TermAt(raft.SnapshotIndex) is Term term && term > _promise.DurableTerm;
 
-    /// <summary>A message left the node. A granted vote must not be forgotten from here on, whatever happens to the node.</summary>
-    public void Sent(Message message)
+    /// <summary>A message left the node. What it promises must not be forgotten from here on, whatever happens to the node: a vote, also a candidate's own, and entries that are acknowledged.</summary>
+    public void Sent(Message message, RaftNode raft)
     {
-        if (message is { Kind: MessageKind.VoteReply, Reject: false })
+        switch (message)
         {
-            Require(!_isRecovering, $"votes for {message.To} before it has caught up with what it had acknowledged");
-            Require(
-                _promise.Term != message.Term || _promise.Vote.IsNone || _promise.Vote == message.To,
-                $"votes for {message.To} in term {message.Term}, where it has voted for {_promise.Vote}");
-            _promise = _promise with { Term = message.Term, Vote = message.To };
+            case { Kind: MessageKind.VoteReply, Reject: false }:
+                Votes(message.Term, message.To);
+                break;
+            case { Kind: MessageKind.Vote }:
+                Votes(message.Term, id);
+                break;
+            case { Kind: MessageKind.AppendReply, Reject: false }:
+                LogIndex durable = Max(raft.DurableIndex, raft.SnapshotIndex);
+                Require(message.Index <= durable, $"acknowledges {message.Index} of term {message.Term}, and has {durable} on its disk");
+                Require(message.Term >= _promise.Term, $"acknowledges in term {message.Term} what it did; it had promised term {_promise.Term}");
+                _promise = message.Term > _promise.Term ? _promise with { Term = message.Term, Vote = NodeId.None } : _promise;
+                break;
         }
+    }
+
+    private void Votes(Term term, NodeId candidate)
+    {
+        Require(!_isRecovering, $"votes for {candidate} before it has caught up with what it had acknowledged");
+        Require(
+            _promise.Term != term || _promise.Vote.IsNone || _promise.Vote == candidate,
+            $"votes for {candidate} in term {term}, where it has voted for {_promise.Vote}");
+        _promise = _promise with { Term = term, Vote = candidate };
     }
 
     public void BeforeCrash(GroupCore core) => Remember(core.Node.Raft);

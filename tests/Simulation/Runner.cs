@@ -17,6 +17,10 @@ internal sealed class Runner(Arguments arguments)
     private long _told;
     private long _watchesResumed;
     private readonly List<long> _leaderless = [];
+    private int _retired;
+    private int _lost;
+    private long _agreed;
+    private int _unanswered;
     private double _hours;
     private int _failures;
     private int _undecided;
@@ -36,6 +40,7 @@ internal sealed class Runner(Arguments arguments)
 
         Console.WriteLine($"faults by kind: {string.Join(' ', _faults.Where(fault => fault.Value > 0).Select(fault => $"{fault.Key}={fault.Value}"))}");
         Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
+        Console.WriteLine($"refused for good: {_retired}, of them {_lost} beyond repair; states that members compared and found equal: {_agreed}; unanswered after all had healed, and asked anew: {_unanswered}");
         Console.WriteLine($"events that watchers were told of: {_told}, over {_watchesResumed} times that a watch was taken up again");
         Console.WriteLine(DescribeLeaderless());
         Console.WriteLine(string.Create(
@@ -122,7 +127,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, new Tally(world.Nodes.Count(node => node.IsRetired), world.Nodes.Count(node => node.IsLost), world.StatesAgreed, world.Unanswered), failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -140,6 +145,10 @@ internal sealed class Runner(Arguments arguments)
             _resumed += outcome.SnapshotsResumed;
             _repairs += outcome.Repairs;
             _leaderless.Add(outcome.LeaderlessTime);
+            _retired += outcome.Tally.Retired;
+            _lost += outcome.Tally.Lost;
+            _agreed += outcome.Tally.Agreed;
+            _unanswered += outcome.Tally.Unanswered;
             _told += outcome.EventsTold;
             _watchesResumed += outcome.WatchesResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
@@ -181,11 +190,17 @@ internal sealed class Runner(Arguments arguments)
 
     private void Minimize(ulong seed, Outcome outcome, SimulationFailure failure)
     {
-        var minimizer = new Minimizer(outcome.Options, failure.Kind, options => Run(seed, options, null).Failure);
+        var minimizer = new Minimizer(outcome.Options, failure, options => Run(seed, options, null).Failure);
         RunOptions smallest = minimizer.Shrink();
         Console.WriteLine($"  smallest after {minimizer.Runs} runs: {(minimizer.Failure ?? failure).Message}");
         Console.WriteLine($"  again: dotnet run -c Release --project tests/Simulation -- --seed {seed} --trace{(arguments.Reads ? " --reads" : string.Empty)} --with {smallest.DifferencesFrom(Drawn(seed))}");
     }
 
-    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long EventsTold, int WatchesResumed, long LeaderlessTime, long Time, SimulationFailure? Failure);
+    private sealed record Outcome(RunOptions Options, ulong TraceHash, int Operations, int Undecided, IReadOnlyDictionary<string, int> Faults, int SnapshotsResumed, int Repairs, long EventsTold, int WatchesResumed, long LeaderlessTime, long Time, Tally Tally, SimulationFailure? Failure);
+
+    /// <param name="Retired">Nodes that were refused for good.</param>
+    /// <param name="Lost">Of them, those that nobody could repair.</param>
+    /// <param name="Agreed">States that a member compared with the others' and found equal.</param>
+    /// <param name="Unanswered">Operations that got no answer though everything had healed.</param>
+    private readonly record struct Tally(int Retired, int Lost, long Agreed, int Unanswered);
 }

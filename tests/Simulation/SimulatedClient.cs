@@ -14,15 +14,30 @@ namespace MetaStore.Simulation;
 /// <param name="own">The only group it uses; null: whichever the run's clients use at the time.</param>
 internal sealed class SimulatedClient(World world, SimulationRandom random, SimulatedSessions? sessions, SimulatedGroup? own = null)
 {
+    private IReadOnlyList<SimulatedNode>? _asked;
+    private bool _readsAll;
     private Attempt? _current;
     private SimulatedGroup _group = own ?? world.Groups[0];
     private HistoryEntry? _entry;
     private bool _isUncertain;
 
+    /// <summary>Answers that it still insists on; null: it does what the run has to do, with whatever comes of it.</summary>
+    public int? Due { get; private set; }
+
+    /// <summary>Operations that got no answer while it insisted on one.</summary>
+    public int Unanswered { get; private set; }
+
     /// <summary>An operation is under way.</summary>
     public bool IsBusy => _entry is not null;
 
     public void Start() => world.Time.After(random.NextInt64(world.Options.ThinkMax), Next);
+
+    /// <summary>It asks some nodes, null for any, and insists on so many answers.</summary>
+    public void Insist(int answers, IReadOnlyList<SimulatedNode>? asked = null, bool readsAll = false)
+    {
+        (Due, _asked, _readsAll) = (answers, asked, readsAll);
+        Start();
+    }
 
     /// <summary>The node that was asked is gone: no answer will come.</summary>
     public void NodeDied(SimulatedNode node)
@@ -37,7 +52,7 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
     private void Next()
     {
-        if (!world.TakeOperation())
+        if (Due is { } due ? due == 0 : !world.TakeOperation())
         {
             return;
         }
@@ -57,7 +72,8 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
     private void Try()
     {
-        SimulatedNode node = world.Nodes[random.Next(world.Nodes.Count)];
+        IReadOnlyList<SimulatedNode> nodes = _asked ?? world.Nodes;
+        SimulatedNode node = nodes[random.Next(nodes.Count)];
         if (!node.IsUp)
         {
             world.Time.After(50 * VirtualTime.Millisecond, Try);
@@ -154,12 +170,25 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
         _entry.Returned = world.NextEvent();
         _entry.ReturnedAt = world.Time.Now;
         _group.Revision = Math.Max(_group.Revision, _entry.Response.Header.Revision.Value);
+        Due--;
         End();
     }
 
     private void Fail(MetaStoreException error)
     {
         _isUncertain |= error.Outcome == Outcome.Unknown;
+        switch (error.Error)
+        {
+            case MetaStoreError.WitnessMember:
+                break;
+            case MetaStoreError.Busy or MetaStoreError.NoLeader or MetaStoreError.Timeout or MetaStoreError.NodeFailed:
+                Unanswered++;
+                break;
+            default:
+                Due--; // No is an answer, too.
+                break;
+        }
+
         GiveUp();
     }
 
@@ -182,6 +211,11 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
     private StoreRequest Draw()
     {
+        if (_readsAll)
+        {
+            return new RangeRequest { Key = RegisterProjection.KeyOf(0), RangeEnd = RegisterProjection.KeyOf(world.Options.Keys) };
+        }
+
         long key = random.NextInt64(world.Options.Keys);
         if (random.Chance(world.Options.ReadShare))
         {

@@ -32,6 +32,7 @@ internal sealed class SimulatedNode
     private Life? _life;
     private long _pausedUntil;
     private int _resumedInFormerLives;
+    private long _agreedInFormerLives;
     private long _diskStalledUntil;
     private bool _hasRefused;
     private IReadOnlyList<(Membership Membership, bool IsCommitted)> _lastMemberships = [];
@@ -76,6 +77,9 @@ internal sealed class SimulatedNode
 
     /// <summary>Snapshot transfers of this node, in all its lives, that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _resumedInFormerLives + (_life?.Host.Groups.Sum(group => group.Snapshot.TransfersResumed) ?? 0);
+
+    /// <summary>States of this node, in all its lives, that it compared with the others' and found equal.</summary>
+    public long StatesAgreed => _agreedInFormerLives + (_life?.Host.Groups.Sum(group => group.Apply.ChecksAgreed) ?? 0);
 
     /// <summary>The node is gone for good: it was removed, its disk was wiped, or nobody knows its term and vote any more.</summary>
     public bool IsRetired { get; private set; }
@@ -168,6 +172,7 @@ internal sealed class SimulatedNode
             }
 
             _resumedInFormerLives = SnapshotsResumed;
+            _agreedInFormerLives = StatesAgreed;
             _lastMemberships = Memberships;
             _life = null;
         }
@@ -222,6 +227,11 @@ internal sealed class SimulatedNode
         catch (RepairRefusedException refused)
         {
             _world.Trace.Note(_world.Time.Now, $"node {Id} cannot be repaired: {refused.Message}");
+            if (!HasLostWhatItPromised())
+            {
+                throw new SimulationFailure(FailureKind.Correctness, $"node {Id} has its name, its term and its vote, and its repair is refused: {refused.Message}");
+            }
+
             IsLost = true;
             IsRetired = true;
             return false;
@@ -248,6 +258,21 @@ internal sealed class SimulatedNode
         }
 
         return true;
+    }
+
+    private bool HasLostWhatItPromised()
+    {
+        try
+        {
+            bool hasName = DirectoryIdentity.TryRead(_disk, DataDirectory) is not null;
+            SilenceFile.Read(_disk, DataDirectory);
+            string[] files = [.. WalInspector.Inspect(_disk, DataDirectory).Findings.Select(finding => Path.GetFileName(finding.File))];
+            return !hasName || (files.Contains("vote.a") && files.Contains("vote.b"));
+        }
+        catch (CorruptionException)
+        {
+            return true;
+        }
     }
 
     public void Deliver(GroupId group, Message message) => _life?.Host.Receive(group, message);
@@ -473,7 +498,7 @@ internal sealed class SimulatedNode
             {
                 if (!life.IsOver)
                 {
-                    life.Node._invariants.GetValueOrDefault(group)?.Sent(message);
+                    life.Node._invariants.GetValueOrDefault(group)?.Sent(message, life.Host.Groups.First(core => core.Group == group).Node.Raft);
                     life.Node._world.Network.Send(life.Node.Id, group, message);
                     if (message is { Kind: MessageKind.VoteReply, Reject: false })
                     {

@@ -17,6 +17,12 @@ internal sealed class World
     private const long HealTimeMax = 60 * VirtualTime.Second;
     private const double SlowestClock = 0.1;
 
+    // Members compare their states each 20 entries, as soon as most of them have told theirs.
+    private const ulong EntriesUncompared = 200;
+
+    // One leader may give way to another of higher priority, or one that has caught up, once all have healed.
+    private const int UnansweredMax = 3;
+
     private readonly SimulationRandom _random;
     private readonly Nemesis _nemesis;
     private readonly List<SimulatedClient> _clients = [];
@@ -94,6 +100,9 @@ internal sealed class World
     /// <summary>Snapshot transfers that went on where one before them had stopped.</summary>
     public int SnapshotsResumed => _nodes.Sum(node => node.SnapshotsResumed);
 
+    /// <summary>States that a member compared with the others' and found equal.</summary>
+    public long StatesAgreed => _nodes.Sum(node => node.StatesAgreed);
+
     /// <summary>Events that watchers were told of.</summary>
     public long EventsTold => _groups.Sum(group => group.Watches.Told);
 
@@ -102,6 +111,9 @@ internal sealed class World
 
     /// <summary>Damaged directories that were repaired.</summary>
     public int Repairs { get; set; }
+
+    /// <summary>Operations that got no answer though everything had healed, and were asked anew.</summary>
+    public int Unanswered { get; private set; }
 
     /// <summary>How long the cluster was without a leader once everything had healed, and all were up.</summary>
     public long LeaderlessTime { get; private set; }
@@ -113,8 +125,6 @@ internal sealed class World
     public long NextValue() => ++_value;
 
     public bool TakeOperation() => _operationsLeft-- > 0;
-
-    public void ReturnOperation() => _operationsLeft++;
 
     /// <summary>Of many groups the clients use a few at a time, and hardly ever another; the others may sleep.</summary>
     public SimulatedGroup ChooseGroup(SimulationRandom random) =>
@@ -150,12 +160,12 @@ internal sealed class World
         Hunt.End();
         _nemesis.End();
         AwaitLeaders();
-        RunUntil(() => HaveLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy && _leaseClients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        RunUntil(() => HaveCommittingLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy && _leaseClients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
         if (_groups.Length == 1)
         {
             ReadAndWriteOnce();
-            RunUntil(Agree, HealTimeMax, orFail: true);
             RunUntil(AllHavePublished, HealTimeMax, orFail: true);
+            new OneFaultCheck(this, new SimulationRandom(Seed ^ 0x0FA0_17)).Run();
             if (Options.LeaseClients > 0)
             {
                 EndLeases();
@@ -167,6 +177,8 @@ internal sealed class World
         }
 
         LetWatchersFinish();
+        CheckRetired();
+        CheckComparisons();
         CheckHandles();
         foreach (SimulatedGroup group in _groups)
         {
@@ -263,9 +275,7 @@ internal sealed class World
     {
         RunUntil(() => _nodes.TrueForAll(node => node.IsUp || node.IsRetired));
         long healed = Time.Now;
-        int timeouts = Options.Priorities ? 7 : 3;
-        long enough = (long)(timeouts * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
-        RunUntil(HaveLeaders, enough, orFail: true);
+        RunUntil(HaveLeaders, ElectionTimeMax, orFail: true);
         LeaderlessTime = Time.Now - healed;
     }
 
@@ -276,27 +286,74 @@ internal sealed class World
         return MemberTable.From(newest).Members.Where(member => Find(new NodeId(member.Id)) is { IsUp: true }).All(member => member.Name.Length > 0);
     }
 
-    /// <summary>Some node that is up leads, in each group.</summary>
-    public bool HaveLeaders() => Array.TrueForAll(_groups, group => Nodes.Any(n => n.StoreOf(group.Id)?.Node.Raft.Role == Role.Leader));
+    /// <summary>In each group some node leads, and a majority of the voters follows it: one that has not heard yet that its time is over does not lead.</summary>
+    public bool HaveLeaders() => HaveLeaders(_ => true);
+
+    /// <summary>Leaders that have committed an entry of their own term; to that end a follower may have to catch up first.</summary>
+    private bool HaveCommittingLeaders() => HaveLeaders(raft => raft.TermAt(raft.CommitIndex) == raft.Term);
+
+    private bool HaveLeaders(Func<RaftNode, bool> isReady) =>
+        Array.TrueForAll(_groups, group => Nodes.Any(node => node.StoreOf(group.Id)?.Node.Raft is { Role: Role.Leader } raft && IsFollowed(group.Id, raft) && isReady(raft)));
+
+    private bool IsFollowed(GroupId group, RaftNode raft)
+    {
+        bool Follows(NodeId voter) => Find(voter)?.StoreOf(group)?.Node.Raft is { } other && other.Leader == raft.Id && other.Term == raft.Term;
+        return raft.Membership.Voters.Count(Follows) > raft.Membership.Voters.Count / 2;
+    }
 
     /// <summary>All nodes that are up have applied the same log, in each group; that their states are equal then is an invariant of its own.</summary>
     public bool Agree() => Array.TrueForAll(_groups, Agree);
 
-    /// <summary>Clients of their own do so many operations in each group, one after the other.</summary>
+    /// <summary>
+    /// Clients of their own get answers to so many operations in each group, one after the other; then each member that holds data is asked for all of it. Not before all have caught up: who is
+    /// behind may wait for a snapshot, which comes slowly, and answers nothing meanwhile.
+    /// </summary>
     public void ReadAndWriteOnce(int operations = 20)
     {
+        RunUntil(Agree);
         foreach (SimulatedGroup group in _groups)
         {
-            SimulatedSessions? sessions = Options.Sessions ? OpenSessions() : null;
-            var last = new SimulatedClient(this, _random.Branch(), sessions, group);
-            _clients.Add(last);
-            _operationsLeft = operations;
-            last.Start();
-            RunUntil(() => _operationsLeft <= 0 && !AreClientsBusy, HealTimeMax, orFail: true);
+            AwaitAnswers(NewClient(group, Options.Sessions ? OpenSessions() : null), client => client.Insist(operations));
+        }
+
+        RunUntil(Agree);
+        foreach (SimulatedGroup group in _groups)
+        {
+            foreach (SimulatedNode node in Nodes.Where(node => node.StoreOf(group.Id) is { IsWitness: false } store && store.View.Membership.Contains(node.Id)).ToArray())
+            {
+                AwaitAnswers(NewClient(group), client => client.Insist(1, [node], readsAll: true));
+            }
         }
     }
 
+    /// <summary>Some nodes answer so many operations of a client that writes without a session, in time.</summary>
+    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost) =>
+        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked), atMost);
+
+    private SimulatedClient NewClient(SimulatedGroup group, SimulatedSessions? sessions = null)
+    {
+        var client = new SimulatedClient(this, _random.Branch(), sessions, group);
+        _clients.Add(client);
+        return client;
+    }
+
+    private void AwaitAnswers(SimulatedClient client, Action<SimulatedClient> insist, long atMost = HealTimeMax)
+    {
+        insist(client);
+        RunUntil(() => client.Due <= 0 && !AreClientsBusy, atMost, orFail: true);
+        Unanswered += client.Unanswered;
+        if (client.Unanswered > UnansweredMax)
+        {
+            throw new SimulationFailure(FailureKind.Liveness, $"{client.Unanswered} operations got no answer though a majority is whole and connected: {Describe()}");
+        }
+    }
+
+    /// <summary>As long as it may take to elect a leader where nothing else goes wrong: see <see cref="AwaitLeaders"/>.</summary>
+    public long ElectionTimeMax => (long)((Options.Priorities ? 7 : 3) * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
+
     public void RunUntil(Func<bool> reached) => RunUntil(reached, HealTimeMax, orFail: true);
+
+    public void RunUntil(Func<bool> reached, long atMost) => RunUntil(reached, atMost, orFail: true);
 
     public void RunFor(long duration) => RunUntil(() => false, duration, orFail: false);
 
@@ -344,6 +401,28 @@ internal sealed class World
     {
         _used = [.. Enumerable.Range(0, _random.Next(1, 4)).Select(_ => _groups[_random.Next(_groups.Length)])];
         Time.After(_random.Between(VirtualTime.Second, 10 * VirtualTime.Second), UseOtherGroups);
+    }
+
+    /// <summary>Who is refused for good was removed, or never let in, or has lost its directory: no other may be.</summary>
+    private void CheckRetired()
+    {
+        MemberTable members = MemberTable.From(Nodes.Where(node => node.IsUp).Select(node => node.StoreOf(_groups[0].Id)!.View).MaxBy(view => view.AppliedIndex)!.Membership);
+        foreach (SimulatedNode node in Nodes.Where(node => node is { IsRetired: true, IsWiped: false, IsLost: false }))
+        {
+            if (members.Find(node.Id.Value) is not null)
+            {
+                throw new SimulationFailure(FailureKind.Correctness, $"node {node.Id} was refused for good, and is a member");
+            }
+        }
+    }
+
+    /// <summary>The members have compared their states, and not only once: of what nobody looks for nobody hears.</summary>
+    private void CheckComparisons()
+    {
+        if (StatesAgreed == 0 && _groups.Length == 1 && Members.Count(member => !member.IsWitness) > 1 && _groups[0].Invariants.CommittedMax.Value > EntriesUncompared)
+        {
+            throw new SimulationFailure(FailureKind.Correctness, $"no state was compared, though {_groups[0].Invariants.CommittedMax} entries were committed");
+        }
     }
 
     private void CheckHandles()
