@@ -1,12 +1,10 @@
-using System.Text.RegularExpressions;
-
 namespace MetaStore.Simulation;
 
 /// <summary>
 /// Takes away from a failing run whatever it fails without: one kind of fault after the other, then clients, keys, nodes, operations. What is
 /// left is what matters, or close to it. Each try is a whole run; a try that fails in another way, with other words but for their numbers, counts as one that does not fail.
 /// </summary>
-internal sealed partial class Minimizer(RunOptions failing, SimulationFailure failure, Func<RunOptions, SimulationFailure?> run)
+internal sealed class Minimizer(RunOptions failing, SimulationFailure failure, Func<RunOptions, SimulationFailure?> run)
 {
     private static readonly Func<RunOptions, RunOptions>[] s_steps =
     [
@@ -88,8 +86,5 @@ internal sealed partial class Minimizer(RunOptions failing, SimulationFailure fa
     }
 
     /// <summary>What went wrong, whichever node, term or index it was.</summary>
-    private static string WordsOf(SimulationFailure failure) => Numbers().Replace(failure.Message.Split(':')[0], "#");
-
-    [GeneratedRegex("[0-9]+")]
-    private static partial Regex Numbers();
+    private static string WordsOf(SimulationFailure failure) => string.Concat(failure.Message.Split(':')[0].Where(letter => !char.IsAsciiDigit(letter)));
 }
