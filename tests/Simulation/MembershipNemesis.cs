@@ -106,13 +106,17 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     }
 
     /// <summary>
-    /// The cluster has never heard of it, or not in a way that lasts: the leader that added it died with the news, having told nobody but the node itself.
+    /// The cluster has never heard of it, or not in a way that lasts: the leader that added it died with the news, having told nobody but the node itself. Of a node that is down nobody knows what it
+    /// comes back with, nor of a change that is under way what becomes of it.
     /// </summary>
     private bool IsStray(SimulatedNode node)
     {
-        Membership[] others =
-            [.. world.Nodes.Where(other => other != node && !other.IsRetired).SelectMany(other => other.Memberships).Select(view => view.Membership).Where(view => view.All.Any())];
-        return others.Length > 0 && !node.Core!.View.Membership.Contains(node.Id) && !Array.Exists(others, view => view.Contains(node.Id));
+        SimulatedNode[] others = [.. world.Nodes.Where(other => other != node && !other.IsRetired)];
+        (Membership Membership, bool IsCommitted)[] known = [.. others.SelectMany(other => other.Memberships).Where(view => view.Membership.All.Any())];
+        return known.Length > 0
+            && Array.TrueForAll(others, other => other.IsUp)
+            && Array.TrueForAll(known, view => view.IsCommitted && !view.Membership.Contains(node.Id))
+            && !node.Core!.View.Membership.Contains(node.Id);
     }
 
     /// <summary>Starts the members that no node runs for yet.</summary>
