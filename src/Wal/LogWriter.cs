@@ -9,17 +9,22 @@ public sealed class LogWriter
     private readonly WriteAheadLog _log;
     private readonly ILogWriteObserver _observer;
     private readonly Action? _wake;
+    private readonly Action? _tidied;
     private readonly Lock _gate = new();
     private List<LogWrite> _queued = []; // guarded by _gate
     private List<LogWrite> _writing = []; // owned by the thread in RunOnce
+    private bool _hasTidied = true; // owned by the thread in RunOnce
+    private bool _hasMark; // likewise
     private Exception? _failure; // guarded by _gate
 
     /// <summary>A writer on <paramref name="log"/>, which nothing else may write to any more.</summary>
     /// <param name="log">The log. Its owner disposes it.</param>
     /// <param name="observer">Hears of each write that is durable, and of the failure, on the thread that calls <see cref="RunOnce"/>.</param>
     /// <param name="wake">Called on the enqueuing thread, outside any lock, after a write was queued.</param>
-    public LogWriter(WriteAheadLog log, ILogWriteObserver observer, Action? wake = null)
+    /// <param name="tidied">Called by <see cref="RunOnce"/> when the segments behind a write have been seen to: how long the log is then is what it needs.</param>
+    public LogWriter(WriteAheadLog log, ILogWriteObserver observer, Action? wake = null, Action? tidied = null)
     {
+        _tidied = tidied;
         _log = log;
         _observer = observer;
         _wake = wake;
@@ -43,39 +48,29 @@ public sealed class LogWriter
     }
 
     /// <summary>
-    /// Makes everything queued durable and tells the observer of each. Then, with nobody waiting, releases segments that a new mark
+    /// Makes everything queued durable and tells the observer of each. The call after that first, with nobody waiting to be told, releases segments that a new mark
     /// has freed and prepares the next one. A failure of the disk is told to the observer; any other exception is a bug, and thrown.
     /// </summary>
     /// <returns>False if nothing was queued, or the log has failed.</returns>
     public bool RunOnce()
     {
-        lock (_gate)
+        try
         {
-            if (_failure is not null || _queued.Count == 0)
+            Tidy();
+            if (!TryTake())
             {
                 return false;
             }
 
-            (_queued, _writing) = (_writing, _queued);
-        }
-
-        try
-        {
             _log.Write(_writing);
-            bool hasMark = false;
+            _hasTidied = false;
             foreach (LogWrite write in _writing)
             {
-                hasMark |= write.Mark is not null;
+                _hasMark |= write.Mark is not null;
                 _observer.OnDurable(write);
             }
 
             _writing.Clear();
-            if (hasMark)
-            {
-                _log.ReleaseSegments();
-            }
-
-            _log.PrepareAhead();
         }
         catch (Exception exception)
         {
@@ -92,6 +87,38 @@ public sealed class LogWriter
         return true;
     }
 
+    private bool TryTake()
+    {
+        lock (_gate)
+        {
+            if (_failure is not null || _queued.Count == 0)
+            {
+                return false;
+            }
+
+            (_queued, _writing) = (_writing, _queued);
+            return true;
+        }
+    }
+
+    private void Tidy()
+    {
+        if (_hasTidied)
+        {
+            return;
+        }
+
+        _hasTidied = true;
+        if (_hasMark)
+        {
+            _hasMark = false;
+            _log.ReleaseSegments();
+        }
+
+        _log.PrepareAhead();
+        _tidied?.Invoke();
+    }
+
     private void Fail(Exception exception)
     {
         lock (_gate)
@@ -101,5 +128,6 @@ public sealed class LogWriter
         }
 
         _writing.Clear();
+        _hasTidied = true; // of a log that has failed nothing is touched any more
     }
 }

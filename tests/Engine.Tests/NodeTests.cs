@@ -28,7 +28,7 @@ public class NodeTests
         }
 
         Assert.True(Wakes());
-        Assert.InRange(loop.NextWake, 0, node.Time.GetTimestamp() + (node.Time.TimestampFrequency / 1000)); // for those that would come now
+        Assert.True(loop.NextWake > node.Time.GetTimestamp() + (node.Time.TimestampFrequency / 1000), "nothing that is handed out earlier is committed earlier");
         node.Settle();
         Assert.All(puts, put => Assert.True(put.IsCompletedSuccessfully));
         Assert.True(Wakes());
@@ -38,6 +38,41 @@ public class NodeTests
             int before = node.Signals.GetValueOrDefault("node");
             puts.Add(node.Core.PutAsync(new PutRequest { Key = "k"u8.ToArray() }));
             return node.Signals.GetValueOrDefault("node") > before;
+        }
+    }
+
+    [Fact]
+    public void Where_others_could_be_ahead_of_the_own_disk_the_first_operation_of_a_batch_wakes_the_node_loop_to_give_it_a_time()
+    {
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        int leader = (int)cluster.Nodes[0].Node.Status.Leader.Value - 1;
+        ILoop loop = cluster.Nodes[leader].Loops.Single(candidate => candidate.Name == "node");
+        Assert.True(Wakes());
+        RunNodeLoop();
+
+        Assert.True(Wakes());
+        RunNodeLoop();
+        Assert.InRange(loop.NextWake, 0, cluster.Time.GetTimestamp() + (cluster.Time.TimestampFrequency / 1000));
+        for (int i = 2; i < ProposerOptions.LowLatency.BatchOperationsMax; i++)
+        {
+            Assert.False(Wakes());
+        }
+
+        Assert.True(Wakes());
+
+        bool Wakes()
+        {
+            int before = cluster.SignalsOf(leader, "node");
+            _ = cluster.Nodes[leader].PutAsync(new PutRequest { Key = "k"u8.ToArray() }).AsTask();
+            return cluster.SignalsOf(leader, "node") > before;
+        }
+
+        void RunNodeLoop()
+        {
+            while (loop.RunOnce())
+            {
+                // Until the append is with the log, which does not run.
+            }
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
     private readonly Queue<(NodeId To, GroupId Group, Message Message)> _wire = new();
     private readonly SnapshotOptions _snapshots;
     private readonly Func<int, TimeSpan> _electionTimeout;
+    private readonly Dictionary<(int Node, string Loop), int> _signals = [];
     private ulong _seed = 1;
     private int _turn;
 
@@ -36,6 +37,9 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
     }
 
     public IReadOnlyList<NodeCore> Nodes => _nodes;
+
+    /// <summary>How often a loop of a node was signalled.</summary>
+    public int SignalsOf(int node, string loop) => _signals.GetValueOrDefault((node, loop));
 
     /// <summary>Messages that get lost on their way.</summary>
     public Func<NodeId, Message, bool> IsLost { get; set; } = (_, _) => false;
@@ -155,16 +159,14 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
             Disk = _disks[node],
             Transport = new Wire(_wire),
             Time = Time,
-            Signals = _ => new NoSignal(),
+            Signals = loop => new CountedSignal(() => _signals[(node, loop)] = SignalsOf(node, loop) + 1),
             RunContinuationsAsynchronously = false,
         });
 
-    private sealed class NoSignal : ILoopSignal
+    /// <summary>All loops are stepped, signalled or not.</summary>
+    private sealed class CountedSignal(Action set) : ILoopSignal
     {
-        public void Set()
-        {
-            // All loops are stepped.
-        }
+        public void Set() => set();
     }
 
     private sealed class Wire(Queue<(NodeId To, GroupId Group, Message Message)> wire) : IPeerTransport

@@ -1,3 +1,4 @@
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Memory;
 using MetaStore.Schedules.Scenarios;
 using MetaStore.Schedules.Scheduling;
@@ -54,6 +55,7 @@ internal static class Catalogue
         new("event-trim", () => Events(s_trimming, memory => new RealEventLog(memory)), 3, false),
         new("hold", () => new HoldScenario(HoldOrder.Right), 3, false),
         new("handles", () => Handles(() => new RealHandlePool()), 2, false),
+        new("turns", () => Turns((time, failed, word) => new RealTurns(time, failed, word)), 2, false),
         new("epochs-many", () => new EpochScenario(() => new RealEpochs(), readers: 3, stays: 2), 1, false),
         new("memory-many", () => new ReclaimScenario(() => new RealReclaimer(), readers: 3), 1, false),
         new(
@@ -86,6 +88,7 @@ internal static class Catalogue
         Twin("event-trim", EventBug.TrimsOneSegmentTooMany, () => Events(s_trimming, EventBug.TrimsOneSegmentTooMany)),
         .. Of<HoldOrder>("hold", order => new HoldScenario(order)),
         .. Of<HandleBug>("handles", bug => Handles(() => new BuggyHandlePool(bug))),
+        .. Of<TurnBug>("turns", bug => Turns((time, failed, word) => new BuggyTurns(time, failed, word, bug))),
     ];
 
     /// <summary>The twins without their bug: what fails otherwise is the bug, not the copy.</summary>
@@ -100,6 +103,7 @@ internal static class Catalogue
         new("event-growth:None", () => Events(s_growth, EventBug.None), 1, false),
         new("event-ring:None", () => Events(s_ring, EventBug.None), 1, false),
         new("event-trim:None", () => Events(s_trimming, EventBug.None), 1, false),
+        new("turns:None", () => Turns((time, failed, word) => new BuggyTurns(time, failed, word, TurnBug.None)), 1, false),
         new("handles:None", () => Handles(() => new BuggyHandlePool(HandleBug.None)), 2, false),
     ];
 
@@ -133,6 +137,8 @@ internal static class Catalogue
     private static EventScenario Events(EventPlan plan, EventBug bug) => Events(plan, memory => new BuggyEventLog(memory, bug));
 
     private static EventScenario Events(EventPlan plan, Func<StoreMemory, IEventLog> create) => new(create, plan, readers: 2);
+
+    private static TurnScenario Turns(Func<TimeProvider, Action<Exception>, WaitWord, ITurns> create) => new(create);
 
     private static HandleScenario Handles(Func<IHandlePool> create) => new(create, [Fate.Completes, Fate.Completes], callers: 1, cancelled: [0]);
 

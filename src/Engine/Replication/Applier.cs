@@ -11,7 +11,15 @@ using MetaStore.Raft;
 namespace MetaStore.Engine.Replication;
 
 /// <summary>Something for the apply loop, in log order: a committed entry with those who wait for it, or a store to take over.</summary>
-internal readonly record struct ApplyItem(Entry Entry, PendingOperation[]? Waiters, MvccStore? Install);
+internal readonly record struct ApplyItem(Entry Entry, PendingOperation[]? Waiters, MvccStore? Install)
+{
+    /// <summary>
+    /// Whether applying it takes about as long as waking a thread does. Only of commands for whose answers somebody waits here is it known without decoding them; the others are in no hurry.
+    /// </summary>
+    public bool IsBrief { get; } = Waiters is not null && Entry.Data.Length <= BriefBytesMax && BriefWork.Are(Waiters);
+
+    private const int BriefBytesMax = 8192;
+}
 
 /// <summary>
 /// The apply loop. Takes committed entries in order and, for all that has queued up: prepares every operation (revisions in order,
@@ -22,6 +30,9 @@ internal sealed class Applier : ILoop
 {
     private const int OperationsPerPublish = 4096;
     private const int CutKeysPerSlice = 1024;
+
+    /// <summary>Items that another thread may apply in this one's place.</summary>
+    private const int BriefItemsMax = 2;
 
     /// <summary>What an entry counts for on a witness, whose snapshots are small and whose entries are empty: about what it takes in the log.</summary>
     private const int HollowEntryBytes = 32;
@@ -38,6 +49,8 @@ internal sealed class Applier : ILoop
     private readonly TimeProvider _time;
     private SessionApplier _requests;
     private ulong _prepared;
+    private int _longItems;
+    private volatile bool _isCutting;
     private HistoryCutter _cutter;
     private Action? _applied;
     private Action? _published;
@@ -63,6 +76,10 @@ internal sealed class Applier : ILoop
     public string Name => "apply";
 
     public long NextWake => long.MaxValue;
+
+    public bool IsBrief => Volatile.Read(ref _longItems) == 0 && !_isCutting && _inbox.Count <= BriefItemsMax;
+
+    public bool EndsSoonAfterSignals => true;
 
     /// <summary>State checks that this node's state agreed with.</summary>
     public long ChecksAgreed => _checks?.Agreed ?? 0;
@@ -92,7 +109,15 @@ internal sealed class Applier : ILoop
         _snapshotDue = snapshotDue;
     }
 
-    public void Enqueue(in ApplyItem item) => _inbox.Enqueue(item);
+    public void Enqueue(in ApplyItem item)
+    {
+        if (!item.IsBrief)
+        {
+            Interlocked.Increment(ref _longItems);
+        }
+
+        _inbox.Enqueue(item);
+    }
 
     public void Wake() => _signal.Set();
 
@@ -119,6 +144,11 @@ internal sealed class Applier : ILoop
         {
             start = worked ? start : _time.GetTimestamp();
             worked = true;
+            if (!item.IsBrief)
+            {
+                Interlocked.Decrement(ref _longItems);
+            }
+
             if (item.Install is not null)
             {
                 Publish(last);
@@ -147,7 +177,8 @@ internal sealed class Applier : ILoop
             _snapshotDue!(_stores.Current);
         }
 
-        return _cutter.RunSlice(CutKeysPerSlice) || worked;
+        _isCutting = _cutter.RunSlice(CutKeysPerSlice);
+        return _isCutting || worked;
     }
 
     private int Prepare(in ApplyItem item)

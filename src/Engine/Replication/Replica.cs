@@ -54,7 +54,6 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool _isRecovering;
     private volatile bool _readsAwaitApply;
     private volatile int _companyAwaited;
-    private long _companyUntil = long.MaxValue;
 
     public Replica(RaftNode raft, ReplicaParts parts)
     {
@@ -112,19 +111,27 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     public long NextWake => _slumber.IsAsleep || _parts.Failure.IsFailed
         ? long.MaxValue
-        : Math.Min(Math.Min(_clock.NextTick, _companyUntil), _proposer.NextDeadline(AppendUnderWay));
+        : Math.Min(_clock.NextTick, CommitsAlone ? long.MaxValue : _proposer.NextDeadline(AppendUnderWay));
+
+    /// <summary>It is the log's, the peers' and the applier's work that takes long.</summary>
+    public bool IsBrief => true;
+
+    public bool EndsSoonAfterSignals => true;
 
     private bool HasRequests => !_operations.IsEmpty || !_reads.IsEmpty || !_clusterRequests.IsEmpty || !_leaseQuestions.IsEmpty;
 
     // Only a leader's own appends make company worth waiting for: a follower hands on at once.
     private bool AppendUnderWay => _raft.Role == Role.Leader && _writeHandedOut > Volatile.Read(ref _writeDurable);
 
+    // Nobody else's disk could be ahead of the own one: what is handed out while that is busy is not committed any sooner.
+    private bool CommitsAlone => _raft.Membership is { IsJoint: false, Voters.Count: 1 };
+
     public void Receive(Message message)
     {
         if (_messages.Count < MessagesMax)
         {
             _messages.Enqueue(message);
-            _parts.Signal.Set();
+            _parts.Signal.SetOrRun();
         }
     }
 
@@ -140,14 +147,14 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
         if (_operations.Count >= _companyAwaited)
         {
-            _parts.Signal.Set();
+            _parts.Signal.SetOrRun();
         }
     }
 
     public void SubmitRead(PendingOperation read)
     {
         _reads.Enqueue(read);
-        _parts.Signal.Set();
+        _parts.Signal.SetOrRun();
     }
 
     public void SubmitClusterRequest(PendingOperation request)
@@ -159,7 +166,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     public void SubmitLeaseQuestion(PendingOperation question)
     {
         _leaseQuestions.Enqueue(question);
-        _parts.Signal.Set();
+        _parts.Signal.SetOrRun();
     }
 
     /// <summary>A lease has changed, in what was published last. Told with the next turn: it is in no hurry, unless <see cref="Applied"/> follows.</summary>
@@ -261,13 +268,12 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     /// <summary>
     /// While an append is under way, an operation that does not fill the batch needs not wake the loop, which would only put it with the others: the
-    /// end of the append wakes it, which comes after this if this does not see it, or the time until which an operation may wait that comes now.
+    /// end of the append wakes it, which comes after this if this does not see it. The first of a batch wakes it where the batch has a time to go by.
     /// </summary>
     private void AwaitCompany()
     {
-        bool awaits = AppendUnderWay;
-        _companyUntil = awaits ? _proposer.DeadlineFrom(_parts.Time.GetTimestamp()) : long.MaxValue;
-        _companyAwaited = awaits ? _parts.ProposerOptions.BatchOperationsMax - _proposer.Queued : 0;
+        bool isFirst = _proposer.Queued == 0 && !CommitsAlone;
+        _companyAwaited = AppendUnderWay && !isFirst ? _parts.ProposerOptions.BatchOperationsMax - _proposer.Queued : 0;
     }
 
     /// <summary>Whether nothing here wants time to pass.</summary>

@@ -56,7 +56,12 @@ internal sealed class PeerSender(
         return traffic.Measure(link is not null, link?.RoundTrip);
     }
 
-    public void Start() => _loop = Task.Run(DoSendAsync, CancellationToken.None);
+    /// <summary>Begins to connect. Of the caller's context nothing goes along: a request may have brought the news of the peer, and the connection outlives it.</summary>
+    public void Start()
+    {
+        using AsyncFlowControl? none = ExecutionContext.IsFlowSuppressed() ? null : ExecutionContext.SuppressFlow();
+        _loop = Task.Run(DoSendAsync, CancellationToken.None);
+    }
 
     public async Task StopAsync()
     {
