@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Google.Protobuf;
 using MetaStore.Etcd.Metrics;
@@ -14,6 +15,9 @@ namespace MetaStore.Etcd.Grpc;
 internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
 {
     private const string ContentType = "application/grpc";
+
+    // A watch's response beyond that is not encoded as a whole, and of its pieces no more than that waits for the caller. HTTP/2's own buffer has the same bound.
+    private const int PieceBytesMax = 64 * 1024;
 
     private readonly IFeatureCollection _features;
     private readonly IHttpRequestFeature _request;
@@ -79,7 +83,15 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
             await StartAsync().ConfigureAwait(false);
         }
 
-        Put(message);
+        if (message is Messages.WatchResponse response && response.CalculateSize() is var length and > PieceBytesMax)
+        {
+            await PutInPiecesAsync(length, WatchPieces.Of(response), cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            Put(message);
+        }
+
         await FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -122,6 +134,31 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
     {
         await _output!.FlushAsync(cancellationToken).ConfigureAwait(false);
         Ended.ThrowIfCancellationRequested();
+    }
+
+    private async ValueTask PutInPiecesAsync(int length, IEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellationToken)
+    {
+        long left = MessageFrame.WritePrefix(_output!, length);
+        int unflushed = 0;
+        foreach (ReadOnlyMemory<byte> piece in pieces)
+        {
+            for (int from = 0; from < piece.Length;)
+            {
+                int count = Math.Min(piece.Length - from, PieceBytesMax - unflushed);
+                _output!.Write(piece.Span.Slice(from, count));
+                from += count;
+                unflushed += count;
+                left -= count;
+                if (unflushed == PieceBytesMax)
+                {
+                    await FlushAsync(cancellationToken).ConfigureAwait(false);
+                    unflushed = 0;
+                }
+            }
+        }
+
+        Invariant.Check(left == 0, $"The pieces of a response were to take {length} bytes, and have taken {length - left}.");
+        _counters!.CountSent(MessageFrame.PrefixBytes + length);
     }
 
     private void Put(IMessage message) => _counters!.CountSent(MessageFrame.Write(_output!, message));
