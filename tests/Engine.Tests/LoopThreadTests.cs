@@ -107,7 +107,7 @@ public sealed class LoopThreadTests
         var loop = new Loop { IsBrief = true };
         using LoopThread thread = Start(kind, loop);
         AwaitRest(thread, loop);
-        loop.Runs = () => loop.Alarm = TimeProvider.System.GetTimestamp() + (TimeProvider.System.TimestampFrequency / 500);
+        loop.Runs = () => loop.Alarm = TimeProvider.System.GetTimestamp() + (TimeProvider.System.TimestampFrequency / 5);
 
         loop.Post();
         thread.SetOrRun();
@@ -119,16 +119,17 @@ public sealed class LoopThreadTests
     [Fact]
     public void A_step_that_throws_fails_the_node_and_not_who_happened_to_take_it()
     {
-        (string Loop, Exception Error)? failure = null;
+        List<(string Loop, string Words)> failures = [];
         var loop = new Loop { IsBrief = true, Runs = () => throw new InvalidOperationException("no") };
-        using var thread = new LoopThread(TimeProvider.System, (name, error) => failure = (name, error));
+        using var thread = new LoopThread(TimeProvider.System, (name, error) => failures.Add((name, error.Message)));
         thread.Start(loop);
         AwaitRest(thread, loop);
 
         loop.Post();
         thread.SetOrRun();
 
-        Assert.Equal(("test", "no"), (failure?.Loop, failure?.Error.Message));
+        Assert.Equal([("test", "no")], failures);
+        loop.Runs = () => { };
         loop.Post();
         thread.SetOrRun();
         Assert.Equal(0, loop.Done);

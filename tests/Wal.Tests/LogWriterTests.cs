@@ -58,6 +58,7 @@ public sealed class LogWriterTests
         disk.Faults = new DiskFaults { FailAtOperation = 4, FailAtOperationError = DiskFaults.NoSpace }; // write, sync, create, write
         writer.Enqueue(TestLog.Entries(1, 1, 1));
         Assert.True(writer.RunOnce());
+        Assert.False(writer.RunOnce()); // It has prepared, or tried to.
         Assert.Empty(observer.Failures);
         Assert.DoesNotContain(disk.ListFiles(TestLog.WalDirectory), name => name.EndsWith(".spare", StringComparison.Ordinal));
         for (ulong i = 2; i <= 40; i++)

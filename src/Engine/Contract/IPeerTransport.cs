@@ -24,6 +24,12 @@ public interface IPeerMessageSink
     /// <summary>A message of a peer.</summary>
     void Receive(GroupId group, Message message);
 
+    /// <summary>
+    /// As <see cref="Receive"/>, for a transport that holds no lock at this moment and can do with being called back (<see cref="IPeerTransport.Send"/>) before this returns: the node may see to the
+    /// message on this thread, which saves waking another.
+    /// </summary>
+    void ReceiveHere(GroupId group, Message message) => Receive(group, message);
+
     /// <summary>The peer cannot be reached; messages to it are being lost.</summary>
     void ReportUnreachable(NodeId peer);
 
@@ -49,6 +55,9 @@ public interface INodeInfo
     /// <summary>The leader it knows, or <see cref="MetaStore.Raft.NodeId.None"/>.</summary>
     NodeId LeaderId { get; }
 
-    /// <summary>Raised, on the node's own thread, when <see cref="LeaderId"/> has changed. Handlers return at once.</summary>
+    /// <summary>
+    /// Raised when <see cref="LeaderId"/> has changed, on a thread that steps the node's loop: its own, or that of somebody who is asking the node for something. Handlers return at once, and
+    /// take no lock that is held while the node is asked.
+    /// </summary>
     event Action? LeaderChanged;
 }

@@ -8,6 +8,9 @@ internal sealed class LoopRelay
 {
     private const int LoopsMax = 4;
 
+    /// <summary>How often a thread that has no loop of its own steps one: others' work is not to keep it.</summary>
+    private const int StepsMax = 4;
+
     [ThreadStatic]
     private static LoopRelay? t_spare;
 
@@ -51,9 +54,9 @@ internal sealed class LoopRelay
     /// <param name="own">The loop whose own thread this is: as soon as it has something to do, the others are left to theirs. Null: none.</param>
     public void StepAll(LoopThread? own)
     {
-        while (_count > 0)
+        for (int steps = 0; _count > 0; steps++)
         {
-            if (own is { IsSignalled: true })
+            if (own is null ? steps == StepsMax : own.IsSignalled)
             {
                 WakeOwners();
                 return;

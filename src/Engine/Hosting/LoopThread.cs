@@ -54,6 +54,7 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
         {
             while (!_stopping)
             {
+                _turn.TakeSignal(); // What came before this is what the run looks at.
                 bool worked = loop.RunOnce();
                 relay?.StepAll(own: this);
                 if (!worked && !_stopping)
@@ -133,11 +134,13 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
             _stopping = true;
             _failed(_loop!.Name, error);
         }
-
-        if (!isDone)
+        finally
         {
-            _borrower = null;
-            _turn.HandOver();
+            if (!isDone)
+            {
+                _borrower = null;
+                _turn.HandOver();
+            }
         }
     }
 
@@ -145,11 +148,8 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
     public void Dispose()
     {
         _stopping = true;
-        if (_turn.Signal())
-        {
-            _turn.WakeOwner();
-        }
-
+        _turn.Signal();
+        _turn.WakeOwner(); // In any case: who has the duty may be the thread that waits here.
         if (_thread is not null && _thread != Thread.CurrentThread && Volatile.Read(ref _borrower) != Thread.CurrentThread)
         {
             _thread.Join();
@@ -159,7 +159,7 @@ internal sealed class LoopThread : ILoopSignal, IDisposable
     /// <summary>True: it rests. False: the own thread is to go on.</summary>
     private bool RunToRest()
     {
-        for (int i = 0; i < BorrowedRunsMax && !_stopping; i++)
+        for (int i = 0; i < BorrowedRunsMax && !_stopping && IsBrief; i++)
         {
             if (_loop!.RunOnce())
             {

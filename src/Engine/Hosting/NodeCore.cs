@@ -72,6 +72,14 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
         }
     }
 
+    public void ReceiveHere(GroupId group, Message message)
+    {
+        if (group == Group)
+        {
+            Node.Receive(message, mayRun: true);
+        }
+    }
+
     public void ReportUnreachable(NodeId peer) => Node.ReportUnreachable(peer);
 
     public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason) => Node.ReportRefused(peer, refusal, reason);

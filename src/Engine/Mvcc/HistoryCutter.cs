@@ -14,6 +14,9 @@ internal sealed class HistoryCutter(MvccStore store)
     private long _target;
     private byte[]? _cursor;
 
+    /// <summary>Whether there is history to cut, for all that is known now.</summary>
+    public bool HasWork => _cursor is not null || store.Horizon() > _done;
+
     /// <summary>Cuts at most <paramref name="keys"/> keys' history; false where nothing is left to do for now.</summary>
     public bool RunSlice(int keys)
     {

@@ -34,6 +34,9 @@ internal sealed class Applier : ILoop
     /// <summary>Items that another thread may apply in this one's place.</summary>
     private const int BriefItemsMax = 2;
 
+    /// <summary>Blocks of memory that wait for their last reader, which whoever publishes next may have to free.</summary>
+    private const int BriefBlocksMax = 4096;
+
     /// <summary>What an entry counts for on a witness, whose snapshots are small and whose entries are empty: about what it takes in the log.</summary>
     private const int HollowEntryBytes = 32;
 
@@ -50,7 +53,7 @@ internal sealed class Applier : ILoop
     private SessionApplier _requests;
     private ulong _prepared;
     private int _longItems;
-    private volatile bool _isCutting;
+    private volatile bool _hasBacklog;
     private HistoryCutter _cutter;
     private Action? _applied;
     private Action? _published;
@@ -77,9 +80,7 @@ internal sealed class Applier : ILoop
 
     public long NextWake => long.MaxValue;
 
-    public bool IsBrief => Volatile.Read(ref _longItems) == 0 && !_isCutting && _inbox.Count <= BriefItemsMax;
-
-    public bool EndsSoonAfterSignals => true;
+    public bool IsBrief => Volatile.Read(ref _longItems) == 0 && !_hasBacklog && _inbox.Count <= BriefItemsMax;
 
     /// <summary>State checks that this node's state agreed with.</summary>
     public long ChecksAgreed => _checks?.Agreed ?? 0;
@@ -136,7 +137,9 @@ internal sealed class Applier : ILoop
             return false;
         }
 
+        // Before the entries, and in a run of its own where there are none: who applies in this loop's place looks first whether there is a backlog, and has none of it.
         bool worked = false;
+        bool hasCut = _hasBacklog && _cutter.RunSlice(CutKeysPerSlice);
         long start = 0;
         int operations = 0;
         Entry last = default;
@@ -177,8 +180,8 @@ internal sealed class Applier : ILoop
             _snapshotDue!(_stores.Current);
         }
 
-        _isCutting = _cutter.RunSlice(CutKeysPerSlice);
-        return _isCutting || worked;
+        _hasBacklog = _cutter.HasWork || _stores.Current.Memory.Retired > BriefBlocksMax;
+        return worked || hasCut || _cutter.HasWork;
     }
 
     private int Prepare(in ApplyItem item)

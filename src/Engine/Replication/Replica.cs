@@ -18,6 +18,9 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>Peer messages that may wait; beyond it they are dropped, which Raft copes with.</summary>
     private const int MessagesMax = 8192;
 
+    /// <summary>Peer messages that another thread may see to in this loop's place.</summary>
+    private const int BriefMessagesMax = 64;
+
     /// <summary>Tells the rounds of the lease desk from those of the read barrier.</summary>
     private const ulong LeaseRounds = 0x1EA5_E5;
 
@@ -113,8 +116,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         ? long.MaxValue
         : Math.Min(_clock.NextTick, CommitsAlone ? long.MaxValue : _proposer.NextDeadline(AppendUnderWay));
 
-    /// <summary>It is the log's, the peers' and the applier's work that takes long.</summary>
-    public bool IsBrief => true;
+    /// <summary>It is the log's, the peers' and the applier's work that takes long, unless messages have piled up.</summary>
+    public bool IsBrief => _messages.Count <= BriefMessagesMax;
 
     public bool EndsSoonAfterSignals => true;
 
@@ -126,12 +129,23 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     // Nobody else's disk could be ahead of the own one: what is handed out while that is busy is not committed any sooner.
     private bool CommitsAlone => _raft.Membership is { IsJoint: false, Voters.Count: 1 };
 
-    public void Receive(Message message)
+    /// <param name="message">What came.</param>
+    /// <param name="mayRun">The caller holds no lock, and its thread may step this loop.</param>
+    public void Receive(Message message, bool mayRun = false)
     {
-        if (_messages.Count < MessagesMax)
+        if (_messages.Count >= MessagesMax)
         {
-            _messages.Enqueue(message);
+            return;
+        }
+
+        _messages.Enqueue(message);
+        if (mayRun)
+        {
             _parts.Signal.SetOrRun();
+        }
+        else
+        {
+            _parts.Signal.Set();
         }
     }
 

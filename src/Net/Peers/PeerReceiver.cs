@@ -90,6 +90,6 @@ internal sealed class PeerReceiver(SocketPipe pipe, NodeId peer, ulong directory
         }
 
         traffic.CountReceived(FrameHeader.Size + body.Length);
-        sink.Receive(frame.Group, frame.Message);
+        sink.ReceiveHere(frame.Group, frame.Message);
     }
 }
