@@ -38,6 +38,9 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
 
     public IReadOnlyList<NodeCore> Nodes => _nodes;
 
+    /// <summary>Messages that the nodes have sent.</summary>
+    public long Sent { get; private set; }
+
     /// <summary>How often a loop of a node was signalled.</summary>
     public int SignalsOf(int node, string loop) => _signals.GetValueOrDefault((node, loop));
 
@@ -157,7 +160,7 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
         new NodeSeams
         {
             Disk = _disks[node],
-            Transport = new Wire(_wire),
+            Transport = new Wire(this),
             Time = Time,
             Signals = loop => new CountedSignal(() => _signals[(node, loop)] = SignalsOf(node, loop) + 1),
             RunContinuationsAsynchronously = false,
@@ -169,9 +172,13 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
         public void Set() => set();
     }
 
-    private sealed class Wire(Queue<(NodeId To, GroupId Group, Message Message)> wire) : IPeerTransport
+    private sealed class Wire(SteppedCluster cluster) : IPeerTransport
     {
-        public void Send(GroupId group, Message message) => wire.Enqueue((message.To, group, message));
+        public void Send(GroupId group, Message message)
+        {
+            cluster.Sent++;
+            cluster._wire.Enqueue((message.To, group, message));
+        }
 
         public void SetMembers(IReadOnlyCollection<Member> members, IReadOnlyCollection<ulong> removed)
         {
