@@ -56,6 +56,8 @@ internal static class Catalogue
         new("hold", () => new HoldScenario(HoldOrder.Right), 3, false),
         new("handles", () => Handles(() => new RealHandlePool()), 2, false),
         new("turns", () => Turns((time, failed, word) => new RealTurns(time, failed, word)), 2, false),
+        new("relay", () => new RelayScenario(secondIsBrief: true), 2, false),
+        new("relay-long", () => new RelayScenario(secondIsBrief: false), 2, false),
         new("epochs-many", () => new EpochScenario(() => new RealEpochs(), readers: 3, stays: 2), 1, false),
         new("memory-many", () => new ReclaimScenario(() => new RealReclaimer(), readers: 3), 1, false),
         new(

@@ -50,7 +50,7 @@ internal sealed class TurnScenario(Func<TimeProvider, Action<Exception>, WaitWor
         _inbox.Clear();
         _clock = new Clock();
         _loop = new Loop(_inbox, _clock);
-        _turns = create(_clock, error => _failure = error, new ScheduledWord(_clock));
+        _turns = create(_clock, error => _failure = error, new ScheduledWord(_clock.Advance));
     }
 
     public override void Run(int thread)
@@ -149,66 +149,5 @@ internal sealed class TurnScenario(Func<TimeProvider, Action<Exception>, WaitWor
         public void Advance() => Interlocked.Increment(ref _now);
 
         public override long GetTimestamp() => Volatile.Read(ref _now);
-    }
-
-    /// <summary>As a futex: who changes the number does not wake by that. A sleep that has an end may end at any moment. Threads that run freely really sleep.</summary>
-    private sealed class ScheduledWord(Clock clock) : WaitWord
-    {
-        private readonly object _gate = new();
-        private bool _sleeps;
-
-        public override void WaitWhile(int value, TimeSpan timeout)
-        {
-            if (SchedulePoint.Current is null)
-            {
-                SleepFreely(value, timeout);
-                return;
-            }
-
-            SchedulePoint.Hit();
-            if (Value != value)
-            {
-                return;
-            }
-
-            _sleeps = true;
-            if (timeout == Timeout.InfiniteTimeSpan)
-            {
-                SchedulePoint.Await(() => !_sleeps);
-            }
-            else
-            {
-                SchedulePoint.Hit();
-                clock.Advance();
-            }
-
-            _sleeps = false;
-        }
-
-        public override void WakeOne()
-        {
-            SchedulePoint.Hit();
-            _sleeps = false;
-            lock (_gate)
-            {
-                Monitor.Pulse(_gate);
-            }
-        }
-
-        private void SleepFreely(int value, TimeSpan timeout)
-        {
-            lock (_gate)
-            {
-                if (Volatile.Read(ref Value) == value)
-                {
-                    Monitor.Wait(_gate, timeout);
-                }
-            }
-
-            if (timeout != Timeout.InfiniteTimeSpan)
-            {
-                clock.Advance();
-            }
-        }
     }
 }
