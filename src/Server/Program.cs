@@ -1,6 +1,8 @@
 using MetaStore.Server;
 using MetaStore.Server.CommandLine;
+using MetaStore.Server.Serving;
 
+PoolTuning.Apply(Environment.ProcessorCount, Environment.GetEnvironmentVariable);
 var io = new ProgramIo(Console.OpenStandardInput(), Console.OpenStandardOutput(), Console.Error, Environment.GetEnvironmentVariable)
 {
     VariableNames = Environment.GetEnvironmentVariables().Keys.Cast<string>(),
