@@ -67,7 +67,7 @@ internal sealed class Proposer(ProposerOptions options, TimeProvider time, ulong
         _queue.TryPeek(out PendingOperation? first) && appendUnderWay ? DeadlineFrom(first.Submitted) : long.MaxValue;
 
     /// <summary>When an operation must go that was submitted at <paramref name="submitted"/>, with company or without.</summary>
-    public long DeadlineFrom(long submitted) => submitted + _delay;
+    private long DeadlineFrom(long submitted) => submitted + _delay;
 
     /// <summary>The next batch, encoded, or null where nothing should go yet. Its operations are under way from here on.</summary>
     public ReadOnlyMemory<byte>? TryTakeBatch(bool appendUnderWay, out BatchId id)
