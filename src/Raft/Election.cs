@@ -150,6 +150,12 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
             return;
         }
 
+        // That it refuses would say that another has its vote, and the candidate would not wait for the others: it has none to give.
+        if (!isPreVote && !MayVote)
+        {
+            return;
+        }
+
         bool isFree = state.Vote == request.From
             || (state.Vote.IsNone && state.Leader.IsNone)
             || (isPreVote && request.Term > state.Term);

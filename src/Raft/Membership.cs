@@ -147,7 +147,7 @@ public sealed class Membership : IEquatable<Membership>
     /// The next step from here to <paramref name="target"/>. One voter more or less is safe in one step, since every majority of
     /// the one meets every majority of the other (thesis, 4.1); anything else goes through a joint configuration.
     /// </summary>
-    internal Membership StepTo(Membership target)
+    public Membership StepTo(Membership target)
     {
         int differences = _voters.Except(target._voters).Count() + target._voters.Except(_voters).Count();
         return differences <= 1 || _voters.Length == 0
@@ -156,7 +156,7 @@ public sealed class Membership : IEquatable<Membership>
     }
 
     /// <summary>The configuration that a joint one leads to.</summary>
-    internal Membership LeaveJoint() => new(_voters, [], _learners, Attributes, _traits.Where(member => IsStaying(member.Key)));
+    public Membership LeaveJoint() => new(_voters, [], _learners, Attributes, _traits.Where(member => IsStaying(member.Key)));
 
     /// <summary>Voters that <paramref name="target"/> leaves out keep what they are for as long as they vote.</summary>
     private Func<KeyValuePair<NodeId, MemberTraits>, bool> IsLeavingFor(Membership target) => member =>

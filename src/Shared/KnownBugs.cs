@@ -654,4 +654,12 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A voter that is replaced is forgotten while its vote still counts, by the joint membership that takes its place away.</summary>
+    public const bool LeavingMemberForgotten =
+#if KNOWN_BUG_104
+        true;
+#else
+        false;
+#endif
 }

@@ -55,6 +55,46 @@ public sealed class MembershipTests
         Assert.Equal(0, await cluster.StopAsync(3));
     }
 
+    /// <summary>Three voters stay three, the leader is the one that goes, and a write that was acknowledged on the way is there.</summary>
+    [SkippableFact]
+    public async Task A_learner_takes_the_leaders_place_in_one_step()
+    {
+        await using var cluster = new GrowingCluster(4);
+        await cluster.StartAloneAsync(0);
+        ulong leader = (await cluster.MembersAsync(0)).Single().Id;
+        for (int node = 1; node < 3; node++)
+        {
+            await cluster.AddAndStartAsync(node, through: 0);
+            await cluster.AwaitVotersAsync(node + 1, seenBy: 0);
+        }
+
+        ulong learner = await cluster.AddAndStartAsync(3, through: 0, "--learner");
+        using var stop = new CancellationTokenSource();
+        var load = new RetriedWrites();
+        Task writing = load.WriteAsync([.. Enumerable.Range(0, 4).Select(cluster.Endpoint)], stop.Token);
+        await load.WaitForMoreAsync(50);
+        await GrowingCluster.RefusedAsync("member not found", "member", "promote", $"{learner:x}", "--replacing", "99", "--endpoints", cluster.Endpoint(1));
+        await Deadline.UntilAsync(
+            async () =>
+            {
+                string[] command = ["member", "promote", $"{learner:x}", "--replacing", $"{leader:x}", "--endpoints", cluster.Endpoint(1)];
+                (int exitCode, string _, string errors) = await GrowingCluster.RunAsync(command);
+                return exitCode == 0 || errors.Contains("was removed from the cluster", StringComparison.Ordinal);
+            },
+            "the learner has caught up");
+
+        Assert.Equal(8, await cluster.Child(0).WaitForExitAsync());
+        await cluster.ForgetAsync(0);
+        await load.WaitForMoreAsync(50);
+        await stop.CancelAsync();
+        await writing;
+        IReadOnlyList<Member> members = await cluster.MembersAsync(1);
+        Assert.Equal(3, members.Count);
+        Assert.DoesNotContain(members, member => member.Id == leader || member.IsLearner);
+        Assert.Contains(members, member => member.Id == learner);
+        await load.AssertAllThereAsync(cluster.Endpoint(3));
+    }
+
     private static async Task RemoveAsync(GrowingCluster cluster, int node, ulong id)
     {
         // Whoever is told nothing of it for a while may be in no state to answer: the ones that stay are asked.

@@ -1,4 +1,5 @@
 using MetaStore.Engine.Members;
+using MetaStore.Raft;
 
 namespace MetaStore.Engine.Tests;
 
@@ -187,6 +188,73 @@ public sealed class MemberRulesTests
             MetaStoreException large = Assert.Throws<MetaStoreException>(() => _rules.Apply(Three(), change, AllUp()));
             Assert.Equal(MetaStoreError.InvalidArgument, large.Error);
             Assert.Matches("would take [0-9]+ bytes, and may take 524288: give fewer or shorter addresses$", large.Message);
+        }
+    }
+
+    /// <summary>Name and address of who goes are needed for as long as its vote counts.</summary>
+    [Fact]
+    public void WhoIsReplaced_StaysUntilTheJointMembershipIsLeft()
+    {
+        MemberTable before = Apply(Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true)), new PublishMember(Newcomer, "four", [], DirectoryId: 5));
+        Membership target = Apply(before, new PromoteMember(Newcomer, Replacing: 2)).Because(new ChangeOrigin(1, 8, Newcomer)).ToMembership();
+
+        Membership half = before.ToMembership().StepTo(target);
+        Assert.True(half.IsJoint);
+        MemberTable joint = MemberTable.From(half);
+        Assert.Equal([1ul, 2, 3, Newcomer], joint.Voters.Select(voter => voter.Id));
+        Assert.Equal(["http://10.0.0.2:2380"], joint.Find(2)!.PeerUrls);
+        Assert.False(joint.WasRemoved(2));
+        Assert.Empty(joint.Removed);
+
+        MemberTable after = MemberTable.From(half.LeaveJoint());
+        Assert.Equal([1ul, 3, Newcomer], after.Voters.Select(voter => voter.Id));
+        Assert.Null(after.Find(2));
+        Assert.Equal([2ul], after.Removed);
+        Assert.Equal(new ChangeOrigin(1, 8, Newcomer), after.LastChange);
+    }
+
+    /// <summary>Nobody's place can be taken by one that has none to fill it, and both halves need a majority that is up.</summary>
+    [Fact]
+    public void AReplacementThatMeansNothing_OrWouldStandStill_IsRefused()
+    {
+        MemberTable table = Apply(Three(), new AddMember(["http://10.0.0.9:2380"], IsLearner: true));
+        Assert.Equal(MetaStoreError.LearnerNotReady, Refusal(table, new PromoteMember(Newcomer, Replacing: 2)));
+
+        table = Apply(table, new PublishMember(Newcomer, "four", [], DirectoryId: 5));
+        Assert.Equal(MetaStoreError.MemberNotFound, Refusal(table, new PromoteMember(Newcomer, Replacing: 9)));
+        Assert.Equal(MetaStoreError.InvalidArgument, Refusal(table, new PromoteMember(Newcomer, Replacing: Newcomer)));
+        Assert.Equal(MetaStoreError.MemberNotLearner, Refusal(table, new PromoteMember(3, Replacing: 2)));
+
+        // With 2 and 3 down the voters as they are have no majority; with 3 alone down both halves have one, whoever of the three goes.
+        Assert.Equal(MetaStoreError.UnhealthyCluster, Answer(table, new PromoteMember(Newcomer, Replacing: 2), up: [1, Newcomer]));
+        Assert.Null(Answer(table, new PromoteMember(Newcomer, Replacing: 3), up: [1, 2, Newcomer]));
+        Assert.Null(Answer(table, new PromoteMember(Newcomer, Replacing: 2), up: [1, 2, Newcomer]));
+        Assert.Null(Answer(table, new PromoteMember(Newcomer, Replacing: 1), up: [1, 2, Newcomer]));
+    }
+
+    /// <summary>While it is joint a membership names its voters twice, and there is a limit to how many it can name.</summary>
+    [Fact]
+    public void AReplacementInAClusterThatIsTooLargeForIt_IsRefused()
+    {
+        IEnumerable<Member> many = Enumerable.Range(1, Membership.MembersMax / 2).Select(id => new Member((ulong)id, $"n{id}", [$"http://10.0.1.{id}:2380"], []));
+        MemberTable table = MemberTable.From(MemberTable.Bootstrap(many)).With(new Member(Newcomer, "new", ["http://10.0.2.1:2380"], [], IsLearner: true, DirectoryId: 5));
+
+        MetaStoreException refused = Assert.Throws<MetaStoreException>(() => _rules.Apply(table.With(table.Find(Newcomer)! with { Id = 78, PeerUrls = ["http://10.0.2.2:2380"] }), new PromoteMember(Newcomer, Replacing: 2), AllUp()));
+        Assert.Equal(MetaStoreError.InvalidArgument, refused.Error);
+        Assert.EndsWith("promote 4d, and remove 2 then", refused.Message, StringComparison.Ordinal);
+        table.ToMembership().StepTo(Apply(table, new PromoteMember(Newcomer, Replacing: 2)).ToMembership());
+    }
+
+    private MetaStoreError? Answer(MemberTable table, MemberChange change, ulong[] up)
+    {
+        try
+        {
+            _rules.Apply(table, change, new LeaderKnowledge(1, up.Contains, id => up.Contains(id) ? 100ul : 0, 100));
+            return null;
+        }
+        catch (MetaStoreException refused)
+        {
+            return refused.Error;
         }
     }
 

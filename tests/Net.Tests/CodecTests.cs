@@ -76,6 +76,7 @@ public sealed class CodecTests
             new UpdateMember(9, ["http://h:1"], isLearner ? priority : null),
             new UpdateMember(9, [], priority),
             new PromoteMember(9),
+            new PromoteMember(9, Replacing: 8),
             new RemoveMember(9)])
         {
             var call = new ClusterCall(change, 0, false);

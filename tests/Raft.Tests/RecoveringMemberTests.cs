@@ -25,6 +25,20 @@ public sealed class RecoveringMemberTests
         Assert.All(signs, sign => Assert.True(sign.IsRecovering));
     }
 
+    /// <summary>A refusal would say that it has voted for another: a candidate would stand again soon, and not wait for a voter whose disk is slow.</summary>
+    [Fact]
+    public void ToARequestForItsVote_ItSaysNothing()
+    {
+        NodeBench member = new NodeBench(3, new Term(5), log: [5], isRecovering: true).Sync();
+
+        member.Step(NodeBench.From(2, MessageKind.PreVote, 6) with { Index = new LogIndex(1), LogTerm = new Term(5) }).Sync();
+        Assert.True(Assert.Single(member.Sent).Reject);
+        member.Step(NodeBench.From(2, MessageKind.Vote, 6) with { Index = new LogIndex(1), LogTerm = new Term(5) }).Sync();
+
+        Assert.Single(member.Sent);
+        Assert.Equal((Role.Follower, new Term(6)), (member.Node.Role, member.Node.Term));
+    }
+
     [Fact]
     public void ALeaderThatIsGone_IsForgotten_ThoughItMayNotStand()
     {

@@ -20,6 +20,9 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     private readonly List<(SimulatedNode Node, NodeCore Life, long Time)> _asked = [];
     private int _added;
 
+    /// <summary>Learners that took a voter's place, through a joint configuration, and whoever asked was told so.</summary>
+    public int Replaced { get; private set; }
+
     /// <summary>Whether a node that is still in the life in which it was asked owes an answer.</summary>
     public bool IsBusy => _asked.Exists(request => ReferenceEquals(request.Node.Core, request.Life));
 
@@ -57,7 +60,7 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         switch (random.Next(5))
         {
             case 0 or 1 when members.Length < MembersMax && world.Nodes.Count < NodesMax:
-                bool isLearner = random.Chance(0.3);
+                bool isLearner = random.Chance(0.5);
                 bool isWitness = world.Options.Witnesses && random.Chance(0.5);
                 Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], isLearner, isWitness)));
                 break;
@@ -65,7 +68,10 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
                 Ask(asked, core.ChangeMembersAsync(new RemoveMember(any.Id)));
                 break;
             case 3:
-                Ask(asked, core.ChangeMembersAsync(new PromoteMember(members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id)));
+                ulong learner = members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id;
+                Member[] voters = [.. members.Where(member => !member.IsLearner)];
+                ulong replaced = random.Chance(0.7) ? voters[random.Next(voters.Length)].Id : 0;
+                Ask(asked, core.ChangeMembersAsync(new PromoteMember(learner, replaced)), isReplacement: replaced != 0);
                 break;
             case 4 when world.Options.Priorities && random.Chance(0.7):
                 Ask(asked, core.ChangeMembersAsync(new UpdateMember(any.Id, [], Priority: (byte)(50 * random.Next(6)))));
@@ -132,27 +138,28 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     }
 
     /// <summary>Whatever comes of it: what is true afterwards, the logs say.</summary>
-    private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer)
+    private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer, bool isReplacement = false)
     {
         (SimulatedNode, NodeCore, long) request = (node, node.Core!, world.Time.Now);
         _asked.Add(request);
         System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
         if (awaiter.IsCompleted)
         {
-            Observe(awaiter, request);
+            Observe(awaiter, request, isReplacement);
         }
         else
         {
-            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request)));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, isReplacement)));
         }
     }
 
-    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request)
+    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, bool isReplacement)
     {
         _asked.Remove(request);
         try
         {
             awaiter.GetResult();
+            Replaced += isReplacement ? 1 : 0;
         }
         catch (MetaStoreException)
         {

@@ -21,6 +21,7 @@ internal sealed class Runner(Arguments arguments)
     private int _lost;
     private long _agreed;
     private int _unanswered;
+    private int _replaced;
     private double _hours;
     private int _failures;
     private int _undecided;
@@ -40,7 +41,7 @@ internal sealed class Runner(Arguments arguments)
 
         Console.WriteLine($"faults by kind: {string.Join(' ', _faults.Where(fault => fault.Value > 0).Select(fault => $"{fault.Key}={fault.Value}"))}");
         Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
-        Console.WriteLine($"refused for good: {_retired}, of them {_lost} beyond repair; states that members compared and found equal: {_agreed}; unanswered after all had healed, and asked anew: {_unanswered}");
+        Console.WriteLine($"voters replaced in one step: {_replaced}; refused for good: {_retired}, of them {_lost} beyond repair; states that members compared and found equal: {_agreed}; unanswered after all had healed, and asked anew: {_unanswered}");
         Console.WriteLine($"events that watchers were told of: {_told}, over {_watchesResumed} times that a watch was taken up again");
         Console.WriteLine(DescribeLeaderless());
         Console.WriteLine(string.Create(
@@ -127,7 +128,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, new Tally(world.Nodes.Count(node => node.IsRetired), world.Nodes.Count(node => node.IsLost), world.StatesAgreed, world.Unanswered), failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, new Tally(world.Nodes.Count(node => node.IsRetired), world.Nodes.Count(node => node.IsLost), world.StatesAgreed, world.Unanswered, world.Replaced), failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -149,6 +150,7 @@ internal sealed class Runner(Arguments arguments)
             _lost += outcome.Tally.Lost;
             _agreed += outcome.Tally.Agreed;
             _unanswered += outcome.Tally.Unanswered;
+            _replaced += outcome.Tally.Replaced;
             _told += outcome.EventsTold;
             _watchesResumed += outcome.WatchesResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
@@ -202,5 +204,6 @@ internal sealed class Runner(Arguments arguments)
     /// <param name="Lost">Of them, those that nobody could repair.</param>
     /// <param name="Agreed">States that a member compared with the others' and found equal.</param>
     /// <param name="Unanswered">Operations that got no answer though everything had healed.</param>
-    private readonly record struct Tally(int Retired, int Lost, long Agreed, int Unanswered);
+    /// <param name="Replaced">Learners that took a voter's place, through a joint configuration.</param>
+    private readonly record struct Tally(int Retired, int Lost, long Agreed, int Unanswered, int Replaced);
 }

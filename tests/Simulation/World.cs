@@ -115,6 +115,9 @@ internal sealed class World
     /// <summary>Operations that got no answer though everything had healed, and were asked anew.</summary>
     public int Unanswered { get; private set; }
 
+    /// <inheritdoc cref="MembershipNemesis.Replaced"/>
+    public int Replaced => _nemesis.Replaced;
+
     /// <summary>How long the cluster was without a leader once everything had healed, and all were up.</summary>
     public long LeaderlessTime { get; private set; }
 
@@ -289,8 +292,10 @@ internal sealed class World
     /// <summary>In each group some node leads, and a majority of the voters follows it: one that has not heard yet that its time is over does not lead.</summary>
     public bool HaveLeaders() => HaveLeaders(_ => true);
 
-    /// <summary>Leaders that have committed an entry of their own term; to that end a follower may have to catch up first.</summary>
-    private bool HaveCommittingLeaders() => HaveLeaders(raft => raft.TermAt(raft.CommitIndex) == raft.Term);
+    /// <summary>
+    /// Leaders that have committed an entry of their own term, and have left a joint membership that another may have begun; to that end a follower may have to catch up first.
+    /// </summary>
+    private bool HaveCommittingLeaders() => HaveLeaders(raft => raft.TermAt(raft.CommitIndex) == raft.Term && !raft.Membership.IsJoint);
 
     private bool HaveLeaders(Func<RaftNode, bool> isReady) =>
         Array.TrueForAll(_groups, group => Nodes.Any(node => node.StoreOf(group.Id)?.Node.Raft is { Role: Role.Leader } raft && IsFollowed(group.Id, raft) && isReady(raft)));

@@ -93,9 +93,13 @@ public sealed record RemoveMember(ulong Id) : MemberChange;
 /// <param name="Priority">Who is to lead; see <see cref="Member"/>. Null: as it is.</param>
 public sealed record UpdateMember(ulong Id, IReadOnlyList<string> PeerUrls, byte? Priority = null) : MemberChange;
 
-/// <summary>Makes a voter of a learner that has caught up with the leader.</summary>
+/// <summary>
+/// Makes a voter of a learner that has caught up with the leader; in the place of another voter, if one is named. That goes through a joint configuration (thesis, 4.3), so that the number of
+/// voters stays what it is: with one promoted and the other removed after, four would vote for a while where three did, and two of them down at that moment would be too many.
+/// </summary>
 /// <param name="Id">The learner.</param>
-public sealed record PromoteMember(ulong Id) : MemberChange;
+/// <param name="Replacing">The voter that is removed by the same change, the leader itself included; 0: nobody is.</param>
+public sealed record PromoteMember(ulong Id, ulong Replacing = 0) : MemberChange;
 
 /// <summary>What a started member tells of itself.</summary>
 /// <param name="Id">The member.</param>

@@ -9,17 +9,18 @@ internal sealed record ClusterReply(ulong Index, ulong MemberId, MetaStoreExcept
 /// <summary>
 /// Requests about the members on their way to the leader, and the answers. Part of the wire format: never renumber. Little-endian.
 /// <code>
-/// request := id:u64 kind:u8 fields        kind: 1 add, 2 remove, 3 update, 4 promote, 5 publish, 6 move the leader
+/// request := id:u64 kind:u8 fields        kind: 1 add, 2 remove, 3 update, 4 promote, 5 publish, 6 move the leader, 7 replace
 ///   add     := flags:u8 (1 learner, 2 witness) priority:u8 peerUrls:u32 text*
 ///   update  := member:u64 flags:u8 (1 a priority is given) priority:u8 peerUrls:u32 text*
 ///   publish := member:u64 directory:u64 name:text clientUrls:u32 text*
+///   replace := member:u64 replaced:u64
 ///   others  := member:u64
 /// reply   := id:u64 error:u16 (0: none) outcome:u8 index:u64 member:u64 message:text
 /// </code>
 /// </summary>
 internal static class ForwardCodec
 {
-    private const byte Add = 1, Remove = 2, Update = 3, Promote = 4, Publish = 5, MoveLeader = 6;
+    private const byte Add = 1, Remove = 2, Update = 3, Promote = 4, Publish = 5, MoveLeader = 6, Replace = 7;
     private const byte Learner = 1, Witness = 2;
     private const byte WithPriority = 1;
 
@@ -45,8 +46,12 @@ internal static class ForwardCodec
                 writer.Byte(update.Priority ?? 0);
                 MemberTableCodec.WriteTexts(ref writer, update.PeerUrls);
                 break;
-            case PromoteMember promote:
+            case PromoteMember { Replacing: 0 } promote:
                 WriteMember(ref writer, Promote, promote.Id);
+                break;
+            case PromoteMember replace:
+                WriteMember(ref writer, Replace, replace.Id);
+                writer.UInt64(replace.Replacing);
                 break;
             case PublishMember publish:
                 WriteMember(ref writer, Publish, publish.Id);
@@ -83,6 +88,7 @@ internal static class ForwardCodec
             Remove => new ClusterRequest(new RemoveMember(member), 0),
             Update => new ClusterRequest(ReadUpdate(member, ref reader), 0),
             Promote => new ClusterRequest(new PromoteMember(member), 0),
+            Replace => new ClusterRequest(new PromoteMember(member, reader.UInt64()), 0),
             Publish => new ClusterRequest(ReadPublish(member, ref reader), 0),
             MoveLeader => new ClusterRequest(null, member),
             _ => throw new RequestFormatException($"forwarded request of kind {kind}, which does not exist"),
@@ -137,6 +143,7 @@ internal static class ForwardCodec
         AddMember add => 2 + MemberTableCodec.LengthOf(add.PeerUrls),
         UpdateMember update => sizeof(ulong) + 2 + MemberTableCodec.LengthOf(update.PeerUrls),
         PublishMember publish => (2 * sizeof(ulong)) + MemberTableCodec.LengthOf(publish.Name) + MemberTableCodec.LengthOf(publish.ClientUrls),
+        PromoteMember { Replacing: not 0 } => 2 * sizeof(ulong),
         _ => sizeof(ulong),
     };
 

@@ -35,7 +35,8 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
             AddMember add => Add(table, add),
             RemoveMember remove => (Remove(table, remove.Id, knowledge), remove.Id),
             UpdateMember update => (Update(table, update), update.Id),
-            PromoteMember promote => (Promote(table, promote.Id, knowledge), promote.Id),
+            PromoteMember { Replacing: 0 } promote => (Promote(table, promote.Id, knowledge), promote.Id),
+            PromoteMember replace => (Replace(table, replace, knowledge), replace.Id),
             PublishMember publish => (Publish(table, publish), publish.Id),
             _ => throw new MetaStoreException(MetaStoreError.InvalidArgument, $"{change.GetType().Name} is no change of the members that this node knows"),
         };
@@ -166,6 +167,17 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
 
     private static MemberTable Promote(MemberTable table, ulong id, in LeaderKnowledge knowledge)
     {
+        CheckPromotable(table, id, knowledge);
+        Member promoted = Promoted(Get(table, id));
+        CheckWitnesses([.. table.Voters, promoted]);
+        CheckMajorityIsUp([.. table.Voters, promoted], knowledge);
+        return table.With(promoted);
+    }
+
+    private static Member Promoted(Member learner) => learner with { IsLearner = false, PromoteWhenReady = false };
+
+    private static void CheckPromotable(MemberTable table, ulong id, in LeaderKnowledge knowledge)
+    {
         Member member = Get(table, id);
         if (!member.IsLearner)
         {
@@ -186,11 +198,28 @@ internal sealed class MemberRules(int learnersMax, Func<ulong> drawId)
                 MetaStoreError.LearnerNotReady,
                 "can only promote a learner member which is in sync with leader; it has not published yet on which data directory it runs");
         }
+    }
 
-        Member promoted = member with { IsLearner = false, PromoteWhenReady = false };
-        CheckWitnesses([.. table.Voters, promoted]);
-        CheckMajorityIsUp([.. table.Voters, promoted], knowledge);
-        return table.With(promoted);
+    /// <summary>Both halves of the joint configuration that this goes through need a majority that is up: the voters as they are, and as they will be.</summary>
+    private static MemberTable Replace(MemberTable table, PromoteMember replace, in LeaderKnowledge knowledge)
+    {
+        if (Get(table, replace.Replacing).IsLearner)
+        {
+            throw new MetaStoreException(
+                MetaStoreError.InvalidArgument, $"member {replace.Replacing:x} is a learner and has no vote that another could take; remove it, or name a voter");
+        }
+
+        CheckPromotable(table, replace.Id, knowledge);
+        CheckMajorityIsUp(table.Voters, knowledge);
+        MemberTable replaced = table.With(Promoted(Get(table, replace.Id))).Leaving(replace.Replacing);
+        CheckWitnesses([.. replaced.Voters]);
+        CheckMajorityIsUp(replaced.Voters, knowledge);
+        int named = table.Voters.Count() + replaced.Members.Count;
+        return named <= Membership.MembersMax
+            ? replaced
+            : throw new MetaStoreException(
+                MetaStoreError.InvalidArgument,
+                $"for a while {named} members would be named, voters of before and after, and {Membership.MembersMax} may be: promote {replace.Id:x}, and remove {replace.Replacing:x} then");
     }
 
     private static MemberTable Publish(MemberTable table, PublishMember publish)

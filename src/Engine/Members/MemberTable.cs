@@ -9,16 +9,18 @@ namespace MetaStore.Engine.Members;
 /// </summary>
 internal sealed class MemberTable
 {
-    private static readonly MemberTable s_empty = new([], [], default);
+    private static readonly MemberTable s_empty = new([], [], null, default);
     private static readonly ConditionalWeakTable<Membership, MemberTable> s_read = []; // Asked for with each tick, and changed once a month.
 
     private readonly SortedDictionary<ulong, Member> _members;
     private readonly SortedSet<ulong> _removed;
+    private readonly Member? _leaving;
 
-    private MemberTable(SortedDictionary<ulong, Member> members, SortedSet<ulong> removed, ChangeOrigin lastChange)
+    private MemberTable(SortedDictionary<ulong, Member> members, SortedSet<ulong> removed, Member? leaving, ChangeOrigin lastChange)
     {
         _members = members;
         _removed = removed;
+        _leaving = leaving;
         LastChange = lastChange;
     }
 
@@ -32,7 +34,7 @@ internal sealed class MemberTable
     public IReadOnlyCollection<Member> Members => _members.Values;
 
     /// <summary>Ids that belonged to members once; none of them is ever given out again.</summary>
-    public IReadOnlyCollection<ulong> Removed => _removed;
+    public IReadOnlyCollection<ulong> Removed => [.. _removed.Where(WasRemoved)];
 
     public IEnumerable<Member> Voters => Members.Where(member => !member.IsLearner);
 
@@ -41,44 +43,55 @@ internal sealed class MemberTable
 
     /// <summary>The members of a new cluster, all voters.</summary>
     public static Membership Bootstrap(IEnumerable<Member> members) =>
-        new MemberTable(new SortedDictionary<ulong, Member>(members.ToDictionary(member => member.Id)), [], default).ToMembership();
+        new MemberTable(new SortedDictionary<ulong, Member>(members.ToDictionary(member => member.Id)), [], null, default).ToMembership();
 
     public Member? Find(ulong id) => _members.GetValueOrDefault(id);
 
-    public bool WasRemoved(ulong id) => _removed.Contains(id);
+    /// <summary>Whether a member has left; not before a joint configuration that still counts its vote has been left.</summary>
+    public bool WasRemoved(ulong id) => _removed.Contains(id) && !_members.ContainsKey(id);
 
     /// <summary>With a member added or replaced.</summary>
-    public MemberTable With(Member member) => new(new SortedDictionary<ulong, Member>(_members) { [member.Id] = member }, _removed, LastChange);
+    public MemberTable With(Member member) => new(new SortedDictionary<ulong, Member>(_members) { [member.Id] = member }, _removed, _leaving, LastChange);
 
     /// <summary>Without a member, whose id is kept so that it is never used again.</summary>
     public MemberTable Without(ulong id)
     {
         var members = new SortedDictionary<ulong, Member>(_members);
         members.Remove(id);
-        return new MemberTable(members, KnownBugs.RemovedMemberForgotten ? _removed : [.. _removed, id], LastChange);
+        return new MemberTable(members, KnownBugs.RemovedMemberForgotten ? _removed : [.. _removed, id], _leaving, LastChange);
+    }
+
+    /// <summary>
+    /// Without a voter that is needed, and has to be reached, until the joint configuration is left that leads there: name and addresses stay in the attributes, and whoever reads them goes by
+    /// whether the Raft membership still has it.
+    /// </summary>
+    public MemberTable Leaving(ulong id)
+    {
+        MemberTable without = Without(id);
+        return new MemberTable(without._members, without._removed, KnownBugs.LeavingMemberForgotten ? null : _members[id], LastChange);
     }
 
     /// <summary>The same, with another word on who asked for it.</summary>
-    public MemberTable Because(ChangeOrigin change) => new(_members, _removed, change);
+    public MemberTable Because(ChangeOrigin change) => new(_members, _removed, _leaving, change);
 
     public Membership ToMembership() => new(
         Voters.Select(member => new NodeId(member.Id)),
         Members.Where(member => member.IsLearner).Select(member => new NodeId(member.Id)),
-        MemberTableCodec.Encode(Members, Removed, LastChange),
+        MemberTableCodec.Encode(_leaving is null ? Members : [.. Members, _leaving], _removed, LastChange),
         Members.Select(member => KeyValuePair.Create(new NodeId(member.Id), new MemberTraits(member.Priority, member.IsWitness))));
 
     private static MemberTable Read(Membership membership)
     {
         (IReadOnlyList<Member> members, IReadOnlyList<ulong> removed, ChangeOrigin lastChange) = MemberTableCodec.Decode(membership.Attributes);
         var table = new SortedDictionary<ulong, Member>();
-        foreach (Member member in members)
+        foreach (Member member in members.Where(member => membership.Contains(new NodeId(member.Id))))
         {
             var id = new NodeId(member.Id);
             MemberTraits traits = membership.TraitsOf(id);
             table[member.Id] = member with { IsLearner = membership.Learners.Contains(id), Priority = traits.Priority, IsWitness = traits.IsWitness };
         }
 
-        return new MemberTable(table, [.. removed], lastChange);
+        return new MemberTable(table, [.. removed], null, lastChange);
     }
 }
 

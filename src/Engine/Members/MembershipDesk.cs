@@ -243,7 +243,8 @@ internal sealed class MembershipDesk
         _answers.Clear();
     }
 
-    private bool IsOwnRemoval(ClusterRequest request) => request.Change is RemoveMember removal && removal.Id == _self.Id;
+    private bool IsOwnRemoval(ClusterRequest request) =>
+        request.Change is RemoveMember removal ? removal.Id == _self.Id : request.Change is PromoteMember promotion && promotion.Replacing == _self.Id;
 
     private void AnswerRemoval(PendingOperation operation)
     {

@@ -19,13 +19,14 @@ internal sealed record ClusterCall(MemberChange? Change, ulong MoveLeaderTo, boo
 ///    4 update     | id u64 | flags u8: 1 a priority is given | priority u8 | peer urls texts
 ///    5 promote    | id u64
 ///    6 move leader| id u64
+///    7 replace    | id u64 of a learner | id u64 of the voter whose place it takes
 ///  MembersAnswer  | header | member u64 (added or changed; 0 for none) | members
 ///  members        | count u32 | (id u64 | directory u64 | flags u8: 1 learner, 2 promote when ready, 4 witness | priority u8 | name text | peer urls texts | client urls texts)...
 /// </code>
 /// </summary>
 internal static class ClusterCodec
 {
-    private const byte List = 1, Add = 2, Remove = 3, Update = 4, Promote = 5, MoveLeader = 6;
+    private const byte List = 1, Add = 2, Remove = 3, Update = 4, Promote = 5, MoveLeader = 6, Replace = 7;
     private const byte Linearizable = 1;
     private const byte Learner = 1, PromoteWhenReady = 2, Witness = 4;
     private const byte AddLearner = 1, AddWitness = 2;
@@ -36,6 +37,7 @@ internal static class ClusterCodec
     {
         AddMember add => 2 + GetLength(add.PeerUrls),
         UpdateMember update => sizeof(ulong) + 2 + GetLength(update.PeerUrls),
+        PromoteMember { Replacing: not 0 } => 2 * sizeof(ulong),
         null when call.MoveLeaderTo == 0 => 1,
         _ => sizeof(ulong),
     };
@@ -59,8 +61,12 @@ internal static class ClusterCodec
                 writer.WriteByte(update.Priority ?? 0);
                 WriteTexts(ref writer, update.PeerUrls);
                 break;
-            case PromoteMember promote:
+            case PromoteMember { Replacing: 0 } promote:
                 WriteOfMember(ref writer, Promote, promote.Id);
+                break;
+            case PromoteMember replace:
+                WriteOfMember(ref writer, Replace, replace.Id);
+                writer.WriteUInt64(replace.Replacing);
                 break;
             case null when call.MoveLeaderTo == 0:
                 writer.WriteByte(List);
@@ -97,6 +103,7 @@ internal static class ClusterCodec
             Remove => new ClusterCall(new RemoveMember(id), 0, false),
             Update => new ClusterCall(ReadUpdate(id, ref reader), 0, false),
             Promote => new ClusterCall(new PromoteMember(id), 0, false),
+            Replace => new ClusterCall(ReadReplace(id, ref reader), 0, false),
             MoveLeader when id != 0 => new ClusterCall(null, id, false),
             _ => throw new WireFormatException($"Action {action} on member {id:x} is not one that this server knows."),
         };
@@ -158,6 +165,14 @@ internal static class ClusterCodec
         }
 
         return new UpdateMember(id, ReadTexts(ref reader, "members.peer urls"), hasPriority ? priority : null);
+    }
+
+    private static PromoteMember ReadReplace(ulong id, ref WireReader reader)
+    {
+        ulong replaced = reader.ReadUInt64("members.replaced");
+        return replaced != 0
+            ? new PromoteMember(id, replaced)
+            : throw new WireFormatException($"members.replaced: 0 is no member; name the voter whose place {id:x} takes, or send action {Promote}.");
     }
 
     private static void WriteOfMember(ref WireWriter writer, byte action, ulong id)

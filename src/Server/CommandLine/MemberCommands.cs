@@ -88,8 +88,13 @@ internal static class MemberCommands
     private static Command Promote(ClientFlags flags)
     {
         Argument<string> id = Id();
-        return Change(flags, new Command("promote", "make a voter of a learner that has caught up") { id }, "promoted in", result =>
-            new PromoteMember(ParseId(result.GetValue(id)!)));
+        var replacing = new Option<string>("--replacing")
+        {
+            Description = "the voter, by hexadecimal id, whose place it takes in the same step: it is removed for good",
+            HelpName = "ID",
+        };
+        return Change(flags, new Command("promote", "make a voter of a learner that has caught up") { id, replacing }, "promoted in", result =>
+            new PromoteMember(ParseId(result.GetValue(id)!), result.GetValue(replacing) is { } replaced ? ParseId(replaced) : 0));
     }
 
     private static Command Change(ClientFlags flags, Command command, string done, Func<ParseResult, MemberChange> change)

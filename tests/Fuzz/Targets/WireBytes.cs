@@ -58,7 +58,7 @@ internal static class WireBytes
             yield return (FrameKind.Session, Request(FrameKind.Session, new Samples(seed).SessionRequest()));
         }
 
-        foreach (MemberChange change in new MemberChange[] { new AddMember(["http://a:1", "http://ü:2"], true), new RemoveMember(3), new UpdateMember(3, [], 7), new PromoteMember(3) })
+        foreach (MemberChange change in new MemberChange[] { new AddMember(["http://a:1", "http://ü:2"], true), new RemoveMember(3), new UpdateMember(3, [], 7), new PromoteMember(3), new PromoteMember(3, 4) })
         {
             yield return (FrameKind.Members, Request(FrameKind.Members, new ClusterCall(change, 0, false)));
         }
