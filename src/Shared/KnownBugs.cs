@@ -662,4 +662,12 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A member that is asked to have itself replaced takes its removal, which another may have asked for, for the whole of it.</summary>
+    public const bool RemovalPassesForReplacement =
+#if KNOWN_BUG_105
+        true;
+#else
+        false;
+#endif
 }

@@ -31,6 +31,46 @@ public sealed class MembershipAnswerTests
         Assert.Contains("it was removed", asked.Failure.Cause!.ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>The leader says that it is done; the entry that says so as well goes to those who are left.</summary>
+    [Fact]
+    public async Task AMemberThatHasItselfRemoved_HearsItFromTheLeader()
+    {
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        NodeId leader = cluster.Nodes[0].Node.Status.Leader;
+        NodeCore asked = cluster.Nodes.First(node => node.Node.Raft.Id != leader);
+        NodeId self = asked.Node.Raft.Id;
+        cluster.IsLost = (to, message) => to == self && message.Kind != MessageKind.ForwardReply;
+
+        ValueTask<MembersResponse> removal = asked.ChangeMembersAsync(new RemoveMember(self.Value));
+        cluster.Await(() => removal.IsCompleted, "the request is answered");
+
+        MembersResponse answer = await removal;
+        Assert.Equal(self.Value, answer.MemberId);
+        Assert.Equal([1ul, 2, 3], answer.Members.Select(member => member.Id).Append(self.Value).Order().ToArray());
+        Assert.True(asked.View.Membership.Contains(self));
+    }
+
+    /// <summary>It asked for one thing, and another asked for half of it: what the leader made of its own request it never hears.</summary>
+    [Fact]
+    public async Task AMemberThatIsRemoved_DoesNotSayThatItWasReplaced()
+    {
+        const ulong Stranger = 99;
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        NodeCore leader = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+        NodeCore asked = cluster.Nodes.First(node => node != leader);
+        NodeId self = asked.Node.Raft.Id;
+        cluster.IsLost = (to, _) => to == self;
+
+        ValueTask<MembersResponse> replacement = asked.ChangeMembersAsync(new PromoteMember(Stranger, Replacing: self.Value));
+        await Answered(cluster, leader.ChangeMembersAsync(new RemoveMember(self.Value)));
+        Assert.False(replacement.IsCompleted);
+        asked.ReportRefused(leader.Node.Raft.Id, MemberRefusal.Removed, "it was removed");
+
+        MetaStoreException told = await Assert.ThrowsAsync<MetaStoreException>(() => Answered(cluster, replacement));
+        Assert.Equal((MetaStoreError.NoLeader, Outcome.Unknown), (told.Error, told.Outcome));
+        Assert.Equal("this member was removed from the cluster; whether 63 took its place the other members tell", told.Message);
+    }
+
     /// <summary>
     /// A leader that is cut off proposes a change; another leads and makes another one, which comes to stand in its place. Whether the former leader still takes itself for one
     /// then depends on when it looked for its majority last, so the moment of the cut varies.

@@ -71,7 +71,8 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
                 ulong learner = members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id;
                 Member[] voters = [.. members.Where(member => !member.IsLearner)];
                 ulong replaced = random.Chance(0.7) ? voters[random.Next(voters.Length)].Id : 0;
-                Ask(asked, core.ChangeMembersAsync(new PromoteMember(learner, replaced)), isReplacement: replaced != 0);
+                var promotion = new PromoteMember(learner, replaced);
+                Ask(asked, core.ChangeMembersAsync(promotion), replaced == 0 ? null : promotion);
                 break;
             case 4 when world.Options.Priorities && random.Chance(0.7):
                 Ask(asked, core.ChangeMembersAsync(new UpdateMember(any.Id, [], Priority: (byte)(50 * random.Next(6)))));
@@ -138,32 +139,46 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     }
 
     /// <summary>Whatever comes of it: what is true afterwards, the logs say.</summary>
-    private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer, bool isReplacement = false)
+    private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer, PromoteMember? replacement = null)
     {
         (SimulatedNode, NodeCore, long) request = (node, node.Core!, world.Time.Now);
         _asked.Add(request);
         System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
         if (awaiter.IsCompleted)
         {
-            Observe(awaiter, request, isReplacement);
+            Observe(awaiter, request, replacement);
         }
         else
         {
-            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, isReplacement)));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, replacement)));
         }
     }
 
-    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, bool isReplacement)
+    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, PromoteMember? replacement)
     {
         _asked.Remove(request);
         try
         {
-            awaiter.GetResult();
-            Replaced += isReplacement ? 1 : 0;
+            MembersResponse members = awaiter.GetResult();
+            if (replacement is not null)
+            {
+                CheckReplaced(replacement, members.Members);
+                Replaced++;
+            }
         }
         catch (MetaStoreException)
         {
             // Refused, or given up.
+        }
+    }
+
+    /// <summary>Whoever took the place may have been removed since; it has not become a learner again, and who left has not come back.</summary>
+    private static void CheckReplaced(PromoteMember replacement, IReadOnlyList<Member> members)
+    {
+        if (members.Any(member => member.Id == replacement.Replacing || (member.Id == replacement.Id && member.IsLearner)))
+        {
+            string known = string.Join(',', members.Select(member => $"{member.Id:x}{(member.IsLearner ? " (learner)" : string.Empty)}"));
+            throw new SimulationFailure(FailureKind.Correctness, $"{replacement.Id:x} was said to have taken the place of {replacement.Replacing:x}, and the members are {known}");
         }
     }
 }

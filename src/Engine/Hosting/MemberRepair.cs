@@ -65,7 +65,7 @@ public static class MemberRepair
     }
 
     private static bool IsAlone(DirectoryRepair repair) =>
-        NewestMembership(repair) is { } membership && membership.Voters.Count == 1 && membership.Voters[0].Value == repair.Report.Named!.Identity.NodeId;
+        NewestMembership(repair) is { IsJoint: false, Voters: [var only] } && only.Value == repair.Report.Named!.Identity.NodeId;
 
     /// <summary>The newest that can still be read; null where none can. It may not be the one that counts today.</summary>
     private static Membership? NewestMembership(DirectoryRepair repair)

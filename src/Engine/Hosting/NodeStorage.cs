@@ -218,7 +218,7 @@ internal sealed class NodeStorage : IDisposable
     /// </summary>
     private static void RefuseLoneVoter(NodeSettings settings, RaftRestart? restart)
     {
-        bool isAlone = restart is { IsRecovering: true } && MembershipOf(restart) is { } membership && membership.Voters.Count == 1 && membership.IsVoter(settings.NodeId);
+        bool isAlone = restart is { IsRecovering: true } && MembershipOf(restart) is { IsJoint: false, Voters: [var only] } && only == settings.NodeId;
         if (isAlone && settings.Members.Count == 1)
         {
             throw new CorruptionException(

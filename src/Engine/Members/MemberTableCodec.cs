@@ -9,6 +9,7 @@ namespace MetaStore.Engine.Members;
 /// member     := id:u64 directory:u64 flags:u8 name:text peerUrls:u32 text* clientUrls:u32 text*       flags: 1 promote when ready
 /// text       := length:u32 UTF-8
 /// </code>
+/// Of the members those count that the membership names, in either half of a joint one; the row of another is left from the change that it went with.
 /// </summary>
 internal static class MemberTableCodec
 {

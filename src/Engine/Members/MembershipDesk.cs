@@ -76,7 +76,7 @@ internal sealed class MembershipDesk
             (ulong answered, ClusterReply reply) = ForwardCodec.DecodeReply(message.Chunk);
             if (_forwarded.Remove(answered, out PendingOperation? operation))
             {
-                End(new Job((ClusterRequest)operation.Request, operation, NodeId.None, 0), reply);
+                Hear(operation, reply);
             }
         }
         catch (RequestFormatException)
@@ -135,16 +135,16 @@ internal sealed class MembershipDesk
     /// </summary>
     public void HearOfRemoval()
     {
-        foreach ((ulong id, PendingOperation operation) in _forwarded.Where(pair => IsOwnRemoval((ClusterRequest)pair.Value.Request)).ToArray())
+        foreach ((ulong id, PendingOperation operation) in _forwarded.Where(pair => RemovesSelf(pair.Value)).ToArray())
         {
             _forwarded.Remove(id);
-            AnswerRemoval(operation);
+            EndByRemoval(operation);
         }
 
-        if (_underWay is { Local: { } local } && IsOwnRemoval(_underWay.Request))
+        if (_underWay is { Local: { } local } && RemovesSelf(local))
         {
             _underWay = null;
-            AnswerRemoval(local);
+            EndByRemoval(local);
         }
     }
 
@@ -202,6 +202,12 @@ internal sealed class MembershipDesk
             EndUnderWay(Failed(MetaStoreError.Timeout, "no answer in time", Outcome.Unknown));
         }
 
+        foreach (Answer answer in _answers.Where(answer => answer.Operation.Deadline <= now).ToArray())
+        {
+            _answers.Remove(answer);
+            Fail(answer.Operation, new MetaStoreException(MetaStoreError.Timeout, "the change was made, and this member did not come to know it in time", Outcome.Unknown));
+        }
+
         for (int i = _queue.Count; i > 0; i--)
         {
             Job job = _queue.Dequeue();
@@ -243,13 +249,48 @@ internal sealed class MembershipDesk
         _answers.Clear();
     }
 
-    private bool IsOwnRemoval(ClusterRequest request) =>
-        request.Change is RemoveMember removal ? removal.Id == _self.Id : request.Change is PromoteMember promotion && promotion.Replacing == _self.Id;
-
-    private void AnswerRemoval(PendingOperation operation)
+    private bool RemovesSelf(PendingOperation operation) => ((ClusterRequest)operation.Request).Change switch
     {
-        MembersResponse answer = _answer(_self.Id);
-        operation.TryComplete(answer with { Members = [.. answer.Members.Where(member => member.Id != _self.Id)] });
+        RemoveMember removal => removal.Id == _self.Id,
+        PromoteMember promotion => promotion.Replacing == _self.Id,
+        _ => false,
+    };
+
+    /// <summary>The leader's answer. Where the change takes this member away, nobody sends it the entry that it would have to apply first.</summary>
+    private void Hear(PendingOperation operation, ClusterReply reply)
+    {
+        if (reply.Error is null && RemovesSelf(operation))
+        {
+            AnswerAsRemoved(operation, reply.MemberId);
+        }
+        else
+        {
+            End(new Job((ClusterRequest)operation.Request, operation, NodeId.None, 0), reply);
+        }
+    }
+
+    /// <summary>That it is gone is all that a removal was to bring about, whoever asked for it; of a replacement it is one half.</summary>
+    private void EndByRemoval(PendingOperation operation)
+    {
+        if (((ClusterRequest)operation.Request).Change is PromoteMember promotion && !KnownBugs.RemovalPassesForReplacement)
+        {
+            Fail(operation, new MetaStoreException(
+                MetaStoreError.NoLeader, $"this member was removed from the cluster; whether {promotion.Id:x} took its place the other members tell", Outcome.Unknown));
+        }
+        else
+        {
+            AnswerAsRemoved(operation, _self.Id);
+        }
+    }
+
+    /// <summary>As the members are after the change, though this one will not come to know it.</summary>
+    private void AnswerAsRemoved(PendingOperation operation, ulong memberId)
+    {
+        MembersResponse answer = _answer(memberId);
+        IEnumerable<Member> left = answer.Members
+            .Where(member => member.Id != _self.Id)
+            .Select(member => member.Id == memberId ? member with { IsLearner = false, PromoteWhenReady = false } : member);
+        operation.TryComplete(answer with { Members = [.. left] });
         operation.ReleaseByPipeline();
     }
 
@@ -281,6 +322,11 @@ internal sealed class MembershipDesk
 
     private bool TryChange(Job job, MemberChange change, RaftNode raft)
     {
+        if (raft.Membership.IsJoint)
+        {
+            return false; // Its two halves together are no cluster that a change could be judged by.
+        }
+
         (MemberTable table, ulong memberId) = _rules.Apply(MemberTable.From(raft.Membership), change, Knowledge(raft));
         if (KnownBugs.ChangeOfNothingIsDoneAtOnce && table.ToMembership().Equals(raft.Membership) && raft.MembershipIndex <= raft.CommitIndex)
         {
@@ -307,6 +353,7 @@ internal sealed class MembershipDesk
         {
             string reason = raft.Membership.IsWitness(target) ? "is a witness, which never leads"
                 : raft.Membership.Voters.Contains(target) ? "lost a part of its log and has to catch up first"
+                : raft.Membership.Outgoing.Contains(target) ? "is being replaced"
                 : "is no voter of this cluster";
             throw new MetaStoreException(MetaStoreError.BadTransferee, $"bad leader transferee: {target} {reason}");
         }
@@ -386,7 +433,7 @@ internal sealed class MembershipDesk
     /// <summary>Of those who are ready the first whose promotion would be taken now: one that would not must not be in the others' way, for these may be what it waits for.</summary>
     private void PromoteWhoIsReady(RaftNode raft)
     {
-        if (raft.Membership.Learners.Count == 0)
+        if (raft.Membership.Learners.Count == 0 || raft.Membership.IsJoint)
         {
             return;
         }
