@@ -40,6 +40,10 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     public bool MustResign =>
         !state.Membership.IsVoter(state.Id) && state.Log.Memberships.CurrentIndex <= state.Log.Commit && !KnownBugs.RemovedLeaderStays;
 
+    /// <inheritdoc cref="RaftNode.IsMembershipSettled"/>
+    public bool IsMembershipSettled =>
+        state.Log.Memberships.CurrentIndex <= state.Log.Commit && HasCommittedInTerm && !state.Membership.IsJoint;
+
     /// <summary>
     /// Takes office. The empty entry of the new term commits everything before it, which the leader may not do by counting
     /// replicas of older terms (paper, 5.4.2 and 8).
@@ -146,7 +150,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         // A change begins only when the one before is committed, or two majorities could miss each other; and only once an entry
         // of this term is, since a former leader may have begun one that this node does not know of (Ongaro's note on the
         // single-server change, raft-dev 2015).
-        if (!MembershipIsSettled && !KnownBugs.MembershipChangesOverlap)
+        if (!IsMembershipSettled && !KnownBugs.MembershipChangesOverlap)
         {
             return MembershipResult.InProgress;
         }
@@ -220,7 +224,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
             StartReadRound();
         }
 
-        if (MembershipIsSettled && Transferee.IsNone && succession.TakeDue(reply.From))
+        if (IsMembershipSettled && Transferee.IsNone && succession.TakeDue(reply.From))
         {
             Transfer(reply.From);
         }
@@ -283,9 +287,6 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         _durableSeen = state.Writes.DurableIndex;
         return _stalledTicks > state.Options.ElectionTicks && !state.Quorum.IsSingle && !KnownBugs.LeaderIgnoresItsStalledDisk;
     }
-
-    private bool MembershipIsSettled =>
-        state.Log.Memberships.CurrentIndex <= state.Log.Commit && HasCommittedInTerm && !state.Membership.IsJoint;
 
     private bool HasCommittedInTerm => state.Log.TermAt(state.Log.Commit) == state.Term;
 

@@ -109,6 +109,12 @@ public sealed class RaftNode
     public LogIndex MembershipIndex => _state.Log.Memberships.CurrentIndex;
 
     /// <summary>
+    /// Whether this node leads, and the membership that it goes by can only be changed by itself: it is committed, and not joint, and so is an entry of this term. Before that a change
+    /// of a former leader's may yet be taken back.
+    /// </summary>
+    public bool IsMembershipSettled => _state.Role == Role.Leader && _leadership.IsMembershipSettled;
+
+    /// <summary>
     /// Whether this member, which had lost a part of its log (<see cref="RaftRestart.IsRecovering"/>), has still to catch up. Once false it stays
     /// so, and the driver makes that durable whenever it likes: to forget it is safe.
     /// </summary>

@@ -670,4 +670,36 @@ internal static class KnownBugs
 #else
         false;
 #endif
+
+    /// <summary>A leader refuses a change of the members by a membership that may be taken back, or by one that another leader has changed.</summary>
+    public const bool RefusedByWhatIsNotCommitted =
+#if KNOWN_BUG_106
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A request about the members that comes twice is carried out twice: the second time it is refused for what the first has done.</summary>
+    public const bool DoubledChangeIsMadeTwice =
+#if KNOWN_BUG_107
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>How old a state is, is told by the node's own clock, which may run slow.</summary>
+    public const bool AgeByASlowClock =
+#if KNOWN_BUG_108
+        true;
+#else
+        false;
+#endif
+
+    /// <summary>A leader asks once which state the members are in, and whoever gets the question with a snapshot never answers.</summary>
+    public const bool StatesAskedForOnce =
+#if KNOWN_BUG_109
+        true;
+#else
+        false;
+#endif
 }

@@ -24,7 +24,7 @@ internal sealed class ChaosReport(TextWriter output)
 
     public bool AreHashesEqual { get; set; } = true;
 
-    /// <summary>From each fault that came alone and stopped the leader to the first answer to a write that was begun after it.</summary>
+    /// <summary>From the beginning of each fault that came alone and stopped the leader to the first answer to a write that was begun after it.</summary>
     public List<TimeSpan> LeaderBack { get; } = [];
 
     public bool IsRight => Lost == 0 && Violations == 0 && AreHashesEqual && Operations > 0;

@@ -28,9 +28,10 @@ internal sealed class LeaderProbe : IAsyncDisposable
     }
 
     /// <summary>Asks the nodes other than the one that was hit.</summary>
-    public async Task<TimeSpan> MeasureAsync(int hit)
+    /// <param name="hit">That one; it stays as it is until the answer has come.</param>
+    /// <param name="start">When it began to be hit.</param>
+    public async Task<TimeSpan> MeasureAsync(int hit, long start)
     {
-        long start = Stopwatch.GetTimestamp();
         int turn = 0;
         var answered = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
         while (!answered.Task.IsCompleted)

@@ -36,20 +36,21 @@ internal sealed class Nemesis(ChaosCluster cluster, LeaderProbe probe, ChaosOpti
 
     private async Task OneAsync(Fault fault, int leader, CancellationToken stop)
     {
-        await InjectAsync(fault);
         long start = Stopwatch.GetTimestamp();
-        Task<TimeSpan>? leaderBack = fault.Victim == leader && fault.StopsLeader ? probe.MeasureAsync(leader) : null;
+        await InjectAsync(fault);
+        Task<TimeSpan>? leaderBack = fault.Victim == leader && fault.StopsLeader ? probe.MeasureAsync(leader, start) : null;
         await LastAsync(stop);
-        await fault.UndoAsync(cluster);
-        string line = $"{fault}; leader n{leader}; {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms";
+        string elected = string.Empty;
         if (leaderBack is not null)
         {
+            // Waited for: the former leader, back again, would answer in place of one that is yet to be elected.
             TimeSpan time = await leaderBack;
             report.LeaderBack.Add(time);
-            line += $"; writes answered after {time.TotalMilliseconds:F0} ms";
+            elected = $"; writes answered after {time.TotalMilliseconds:F0} ms";
         }
 
-        report.Note(line);
+        await fault.UndoAsync(cluster);
+        report.Note($"{fault}; leader n{leader}; {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms{elected}");
     }
 
     /// <summary>Not measured: how long writes are not answered is, without a majority, how long the faults last.</summary>

@@ -48,9 +48,10 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public ChildProcess Child(int node) => _nodes[node]!.Child;
 
     /// <summary>Starts a node that is to refuse; its exit code and what it said.</summary>
-    public async Task<(int ExitCode, string Errors)> StartRefusedAsync(int node)
+    /// <param name="flags">Flags beside those that it has otherwise.</param>
+    public async Task<(int ExitCode, string Errors)> StartRefusedAsync(int node, params string[] flags)
     {
-        (int exitCode, _, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "serve", .. Arguments(node)]);
+        (int exitCode, _, string errors) = await ChildProcess.RunAsync([.. ProgramPath.Find(), "serve", .. Arguments(node), .. flags]);
         return (exitCode, errors);
     }
 

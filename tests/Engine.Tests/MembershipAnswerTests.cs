@@ -141,6 +141,95 @@ public sealed class MembershipAnswerTests
         Assert.InRange(askedOfALeader, 1, 10);
     }
 
+    /// <summary>
+    /// A leader that is cut off would refuse a change for what another has changed since. The moment of the cut varies, as above.
+    /// </summary>
+    [Fact]
+    public async Task ALeaderThatIsNoneAnyMore_RefusesNothing()
+    {
+        int askedOfALeader = 0;
+        for (int milliseconds = 0; milliseconds < 1000; milliseconds += 100)
+        {
+            using var cluster = new SteppedCluster(new SnapshotOptions());
+            cluster.Pass(TimeSpan.FromMilliseconds(2000 + milliseconds));
+            NodeCore former = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+            NodeId self = former.Node.Raft.Id;
+            IReadOnlyList<string> urls = MemberTable.From(former.View.Membership).Find(self.Value)!.PeerUrls;
+            NodeCore[] others = [.. cluster.Nodes.Where(node => node != former)];
+            cluster.IsLost = (to, message) => to == self || message.From == self || to.Value > 3;
+            cluster.Await(() => Array.Exists(others, node => node.Node.Raft.Role == Role.Leader), "another leads");
+            NodeCore leader = others.First(node => node.Node.Raft.Role == Role.Leader);
+            await Answered(cluster, leader.ChangeMembersAsync(new UpdateMember(self.Value, ["http://elsewhere:2380"])));
+            askedOfALeader += former.Node.Raft.Role == Role.Leader ? 1 : 0;
+
+            // It takes the address for its own still, and it is free.
+            ValueTask<MembersResponse> asked = former.ChangeMembersAsync(new AddMember(urls));
+            cluster.Pass(TimeSpan.FromMilliseconds(100));
+            Assert.False(asked.IsCompleted, $"answered {milliseconds} ms on");
+            cluster.IsLost = (to, _) => to.Value > 3;
+
+            Assert.Equal(urls, (await Answered(cluster, asked)).Members.Single(member => member.IsLearner).PeerUrls);
+        }
+
+        Assert.InRange(askedOfALeader, 1, 10);
+    }
+
+    /// <summary>What a leader goes by may be a former one's, and be taken back with the next.</summary>
+    [Fact]
+    public async Task ARefusal_WaitsUntilWhatItGoesByIsCommitted()
+    {
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        NodeCore former = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+        NodeCore[] others = [.. cluster.Nodes.Where(node => node != former)];
+        NodeId heir = others[0].Node.Raft.Id, last = others[1].Node.Raft.Id;
+        var addition = new AddMember(["http://newcomer:2380"]);
+        cluster.IsLost = (to, message) => to == last || message.From == last || to.Value > 3;
+        ValueTask<MembersResponse> first = former.ChangeMembersAsync(addition);
+        cluster.Await(() => others[0].Node.Raft.Membership.Learners.Count == 1, "the heir has the addition in its log");
+
+        // The heir is elected by the last one's vote, which gets none of its entries.
+        cluster.IsLost = (to, message) => to == former.Node.Raft.Id || message.From == former.Node.Raft.Id || to.Value > 3 || (to == last && message.Kind == MessageKind.Append);
+        cluster.Await(() => others[0].Node.Raft.Role == Role.Leader, "the heir leads");
+        Assert.True(others[0].Node.Raft.MembershipIndex > others[0].Node.Raft.CommitIndex);
+        ValueTask<MembersResponse> second = others[0].ChangeMembersAsync(addition);
+        cluster.Pass(TimeSpan.FromMilliseconds(300));
+        Assert.False(second.IsCompleted);
+        Assert.False(others[0].Node.Raft.IsMembershipSettled);
+
+        cluster.IsLost = (to, _) => to.Value > 3;
+        MetaStoreException told = await Assert.ThrowsAsync<MetaStoreException>(() => Answered(cluster, second));
+        Assert.Equal(MetaStoreError.PeerUrlsExist, told.Error);
+        Assert.Single((await Answered(cluster, first)).Members, member => member.IsLearner);
+    }
+
+    /// <summary>The message may come twice; what the second is refused for is what the first has done.</summary>
+    [Fact]
+    public async Task ARequestThatComesTwice_IsCarriedOutOnce()
+    {
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        NodeCore leader = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+        NodeCore asked = cluster.Nodes.First(node => node != leader);
+        Message? request = null;
+        cluster.IsLost = (to, message) =>
+        {
+            request = message.Kind == MessageKind.Forward ? message : request;
+            return to.Value > 3 || message.Kind == MessageKind.ForwardReply;
+        };
+        ValueTask<MembersResponse> answer = asked.ChangeMembersAsync(new AddMember(["http://newcomer:2380"]));
+        cluster.Await(() => request is not null, "the request is on its way");
+        leader.Receive(NodeCore.Group, request!);
+        int refusals = 0;
+        cluster.IsLost = (to, message) =>
+        {
+            refusals += message.Kind == MessageKind.ForwardReply && ForwardCodec.DecodeReply(message.Chunk).Reply.Error is not null ? 1 : 0;
+            return to.Value > 3;
+        };
+        cluster.Pass(TimeSpan.FromSeconds(3));
+
+        Assert.Single((await Answered(cluster, answer)).Members, member => member.IsLearner);
+        Assert.Equal(0, refusals);
+    }
+
     private static async Task<MembersResponse> Answered(SteppedCluster cluster, ValueTask<MembersResponse> asked)
     {
         Task<MembersResponse> answer = asked.AsTask();

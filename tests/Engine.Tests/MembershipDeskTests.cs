@@ -9,7 +9,7 @@ public sealed class MembershipDeskTests
     private static readonly Member s_self = new(1, "n1", ["http://n1:2380"], [], DirectoryId: 1);
 
     private readonly RaftNode _raft = new(new RaftOptions { Id = new NodeId(1), Voters = [new NodeId(1)], Seed = 1, ReadOrigin = 1 });
-    private readonly MembershipDesk _desk = new(s_self, new MemberRules(learnersMax: 1, () => 9), publishTicks: 10, (_, _, _) => { }, _ => throw new NotSupportedException(), firstSequence: 0);
+    private readonly MembershipDesk _desk = new(s_self, new MemberRules(learnersMax: 1, () => 9), electionTicks: 10, (_, _, _) => { }, _ => throw new NotSupportedException(), readOrigin: 2, firstSequence: 0);
 
     /// <summary>One voter and two witnesses are no cluster: the second waits for a member with data, which stands behind it.</summary>
     [Fact]

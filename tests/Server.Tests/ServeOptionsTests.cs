@@ -54,6 +54,7 @@ public sealed class ServeOptionsTests
             LearnersMax = 3,
             ProgressInterval = TimeSpan.FromSeconds(4),
             StreamsPerConnectionMax = 6,
+            ClockDriftPercent = 30,
             PingInterval = TimeSpan.FromMinutes(5),
             PingTimeout = TimeSpan.Zero,
             Metrics = MetricsScope.Extensive,
@@ -64,7 +65,7 @@ public sealed class ServeOptionsTests
         Assert.True(options.Etcd.MeasuresCalls);
         Assert.Equal(7, options.Node.Snapshots.EntriesMin);
         Assert.Equal(TimeSpan.FromMilliseconds(3), options.Node.HeartbeatInterval);
-        Assert.Equal(TimeSpan.FromMilliseconds(15), options.Node.ElectionTimeout);
+        Assert.Equal((TimeSpan.FromMilliseconds(15), 0.3), (options.Node.ElectionTimeout, options.Node.ClockDriftMax));
         Assert.Same(ProposerOptions.HighThroughput, options.Node.Proposer);
         Assert.Equal(5UL, options.Node.Seed);
     }

@@ -15,10 +15,14 @@ internal sealed class ClusterInvariants
     private readonly Dictionary<LogIndex, Term> _committedIn = [];
     private readonly Dictionary<ulong, (ulong Digest, long Revision, long Compacted)> _states = [];
     private readonly Dictionary<ulong, ulong> _members = [];
+    private readonly List<Membership> _memberships = [];
     private LogIndex _committedMax;
     private Term _ledMax;
 
     public LogIndex CommittedMax => _committedMax;
+
+    /// <summary>The memberships that were committed, in the order in which somebody learned of them.</summary>
+    public IReadOnlyList<Membership> Memberships => _memberships;
 
     /// <param name="node">A leader.</param>
     /// <param name="term">Of which term.</param>
@@ -70,7 +74,13 @@ internal sealed class ClusterInvariants
     {
         _committedIn.TryAdd(entry.Index, term);
         ulong data = IsStripped(entry) && _committed.TryGetValue(entry.Index, out (Term Term, EntryKind Kind, ulong Data) known) ? known.Data : DataHash(entry);
-        if (!_committed.TryAdd(entry.Index, (entry.Term, entry.Kind, data)) && _committed[entry.Index] != (entry.Term, entry.Kind, data))
+        bool isNews = _committed.TryAdd(entry.Index, (entry.Term, entry.Kind, data));
+        if (isNews && entry.Kind == EntryKind.Membership)
+        {
+            _memberships.Add(MembershipCodec.Decode(entry.Data));
+        }
+
+        if (!isNews && _committed[entry.Index] != (entry.Term, entry.Kind, data))
         {
             throw Broken($"{node} commits an entry of term {entry.Term} at {entry.Index}, where one of term {_committed[entry.Index].Term} was committed");
         }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Members;
@@ -18,10 +19,14 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     private const long UnderWayMax = 20 * VirtualTime.Second;
 
     private readonly List<(SimulatedNode Node, NodeCore Life, long Time)> _asked = [];
+    private readonly MembershipAnswers _answers = new();
     private int _added;
 
     /// <summary>Learners that took a voter's place, through a joint configuration, and whoever asked was told so.</summary>
-    public int Replaced { get; private set; }
+    public int Replaced => _answers.Replaced;
+
+    /// <summary>What was said to those who asked is so: see <see cref="MembershipAnswers.Check"/>.</summary>
+    public void CheckAnswers(IReadOnlyList<Membership> committed) => _answers.Check(committed);
 
     /// <summary>Whether a node that is still in the life in which it was asked owes an answer.</summary>
     public bool IsBusy => _asked.Exists(request => ReferenceEquals(request.Node.Core, request.Life));
@@ -52,7 +57,7 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         if (unsound.Length > 0)
         {
             // What it held is gone for good: it is removed, and another takes its place later.
-            Ask(asked, core.ChangeMembersAsync(new RemoveMember(unsound[random.Next(unsound.Length)].Id.Value)));
+            Ask(asked, new RemoveMember(unsound[random.Next(unsound.Length)].Id.Value));
             return true;
         }
 
@@ -62,23 +67,22 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
             case 0 or 1 when members.Length < MembersMax && world.Nodes.Count < NodesMax:
                 bool isLearner = random.Chance(0.5);
                 bool isWitness = world.Options.Witnesses && random.Chance(0.5);
-                Ask(asked, core.ChangeMembersAsync(new AddMember([$"http://added{++_added}:2380"], isLearner, isWitness)));
+                Ask(asked, new AddMember([$"http://added{++_added}:2380"], isLearner, isWitness));
                 break;
             case 2:
-                Ask(asked, core.ChangeMembersAsync(new RemoveMember(any.Id)));
+                Ask(asked, new RemoveMember(any.Id));
                 break;
             case 3:
                 ulong learner = members.FirstOrDefault(member => member.IsLearner)?.Id ?? any.Id;
                 Member[] voters = [.. members.Where(member => !member.IsLearner)];
                 ulong replaced = random.Chance(0.7) ? voters[random.Next(voters.Length)].Id : 0;
-                var promotion = new PromoteMember(learner, replaced);
-                Ask(asked, core.ChangeMembersAsync(promotion), replaced == 0 ? null : promotion);
+                Ask(asked, new PromoteMember(learner, replaced));
                 break;
             case 4 when world.Options.Priorities && random.Chance(0.7):
-                Ask(asked, core.ChangeMembersAsync(new UpdateMember(any.Id, [], Priority: (byte)(50 * random.Next(6)))));
+                Ask(asked, new UpdateMember(any.Id, [], Priority: (byte)(50 * random.Next(6))));
                 break;
             default:
-                Ask(asked, core.MoveLeaderAsync(any.Id));
+                Await(asked, core.MoveLeaderAsync(any.Id), change: null);
                 break;
         }
 
@@ -107,14 +111,14 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
             }
             else if (IsStray(node))
             {
-                node.Core.ReportRefused(node.Id, MemberRefusal.DirectoryReplaced, "its addition was never committed"); // Its operator takes it away.
+                node.Core.ReportRefused(node.Id, MemberRefusal.DirectoryReplaced, "the cluster does not know it"); // Its operator takes it away.
             }
         }
     }
 
     /// <summary>
-    /// The cluster has never heard of it, or not in a way that lasts: the leader that added it died with the news, having told nobody but the node itself. Of a node that is down nobody knows what it
-    /// comes back with, nor of a change that is under way what becomes of it.
+    /// The cluster has never heard of it, or not in a way that lasts: the leader that added it died with the news, having told nobody but the node itself. Or the cluster has removed it since, and
+    /// all whom it knows as well. Of a node that is down nobody knows what it comes back with, nor of a change that is under way what becomes of it.
     /// </summary>
     private bool IsStray(SimulatedNode node)
     {
@@ -123,8 +127,13 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         return known.Length > 0
             && Array.TrueForAll(others, other => other.IsUp)
             && Array.TrueForAll(known, view => view.IsCommitted && !view.Membership.Contains(node.Id))
-            && !node.Core!.View.Membership.Contains(node.Id);
+            && (!node.Core!.View.Membership.Contains(node.Id) || WasRemovedByStrangers(node));
     }
+
+    /// <summary>Nobody is left of those it knows, so nobody tells it that it was removed: its operator knows.</summary>
+    private bool WasRemovedByStrangers(SimulatedNode node) =>
+        MemberTable.From(world.Groups[0].Invariants.Memberships[^1]).WasRemoved(node.Id.Value)
+        && node.Core!.Node.Raft.Membership.All.All(member => member == node.Id || world.Find(member) is { IsRetired: true });
 
     /// <summary>Starts the members that no node runs for yet.</summary>
     public void StartMembers()
@@ -138,47 +147,34 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
         }
     }
 
-    /// <summary>Whatever comes of it: what is true afterwards, the logs say.</summary>
-    private void Ask(SimulatedNode node, ValueTask<MembersResponse> answer, PromoteMember? replacement = null)
+    private void Ask(SimulatedNode node, MemberChange change) => Await(node, node.Core!.ChangeMembersAsync(change), change);
+
+    private void Await(SimulatedNode node, ValueTask<MembersResponse> answer, MemberChange? change)
     {
         (SimulatedNode, NodeCore, long) request = (node, node.Core!, world.Time.Now);
         _asked.Add(request);
-        System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
+        ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
         if (awaiter.IsCompleted)
         {
-            Observe(awaiter, request, replacement);
+            Observe(awaiter, request, change);
         }
         else
         {
-            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, replacement)));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, change)));
         }
     }
 
-    private void Observe(System.Runtime.CompilerServices.ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, PromoteMember? replacement)
+    private void Observe(ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, MemberChange? change)
     {
         _asked.Remove(request);
         try
         {
-            MembersResponse members = awaiter.GetResult();
-            if (replacement is not null)
-            {
-                CheckReplaced(replacement, members.Members);
-                Replaced++;
-            }
+            MembersResponse answer = awaiter.GetResult();
+            _answers.Made(change, answer);
         }
-        catch (MetaStoreException)
+        catch (MetaStoreException refusal)
         {
-            // Refused, or given up.
-        }
-    }
-
-    /// <summary>Whoever took the place may have been removed since; it has not become a learner again, and who left has not come back.</summary>
-    private static void CheckReplaced(PromoteMember replacement, IReadOnlyList<Member> members)
-    {
-        if (members.Any(member => member.Id == replacement.Replacing || (member.Id == replacement.Id && member.IsLearner)))
-        {
-            string known = string.Join(',', members.Select(member => $"{member.Id:x}{(member.IsLearner ? " (learner)" : string.Empty)}"));
-            throw new SimulationFailure(FailureKind.Correctness, $"{replacement.Id:x} was said to have taken the place of {replacement.Replacing:x}, and the members are {known}");
+            _answers.Refused(change, refusal);
         }
     }
 }

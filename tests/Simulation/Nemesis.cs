@@ -74,6 +74,9 @@ internal sealed class Nemesis
     /// <summary>What went wrong so far, by kind. What was tried and changed nothing (the node was down already, or had to be spared) does not count.</summary>
     public IReadOnlyDictionary<string, int> Faults => _byKind;
 
+    /// <inheritdoc cref="MembershipNemesis.CheckAnswers"/>
+    public void CheckAnswers(IReadOnlyList<Membership> committed) => _members.CheckAnswers(committed);
+
     /// <inheritdoc cref="MembershipNemesis.Replaced"/>
     public int Replaced => _members.Replaced;
 

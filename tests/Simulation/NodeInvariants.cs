@@ -80,7 +80,9 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeP
                 break;
             case { Kind: MessageKind.AppendReply, Reject: false }:
                 LogIndex durable = Max(raft.DurableIndex, raft.SnapshotIndex);
-                Require(message.Index <= durable, $"acknowledges {message.Index} of term {message.Term}, and has {durable} on its disk");
+
+                // Of an earlier term it was true when it was said; what the leader of this one has cut away since was acknowledged to nobody who counts.
+                Require(message.Index <= durable || message.Term < raft.Term, $"acknowledges {message.Index} of term {message.Term}, and has {durable} on its disk");
                 Require(message.Term >= _promise.Term, $"acknowledges in term {message.Term} what it did; it had promised term {_promise.Term}");
                 _promise = message.Term > _promise.Term ? _promise with { Term = message.Term, Vote = NodeId.None } : _promise;
                 break;

@@ -99,7 +99,7 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
                 throw new SimulationFailure(FailureKind.Liveness, $"node {stalled.Id} leads on, though its disk stands still");
             }
 
-            world.AwaitAnswers(others, 1, AnswersMax); // A leader that has nothing to write does not notice.
+            world.AwaitAnswers(others, 1, AnswersMax, ClientWish.Puts); // A leader that has nothing to write does not notice.
             world.RunFor(50 * VirtualTime.Millisecond);
         }
 

@@ -162,6 +162,10 @@ internal sealed record RunOptions
     public static RunOptions DrawReads(ulong seed)
     {
         var random = new SimulationRandom(seed ^ 0x6EAD);
+
+        // Answers that take most of the time in which the lease is good: what counts is when the question was sent.
+        var delays = new SimulationRandom(seed ^ 0xDE1A);
+        long slow = delays.Chance(0.3) ? delays.Between(60 * VirtualTime.Millisecond, 400 * VirtualTime.Millisecond) : 0;
         return Draw(seed) with
         {
             Nodes = random.Chance(0.9) ? 3 : 5,
@@ -170,7 +174,7 @@ internal sealed record RunOptions
             Operations = 200 + random.Next(200),
             ReadShare = random.NextDouble(),
             LossProbability = random.Chance(0.3) ? random.NextDouble() * 0.2 : 0,
-            DelayMax = random.Between(VirtualTime.Millisecond, 60 * VirtualTime.Millisecond),
+            DelayMax = Math.Max(slow, random.Between(VirtualTime.Millisecond, 60 * VirtualTime.Millisecond)),
             Partitions = true,
             Pauses = random.Chance(0.5),
             Crashes = random.Chance(0.3),

@@ -22,6 +22,7 @@ internal sealed class Runner(Arguments arguments)
     private long _agreed;
     private int _unanswered;
     private int _replaced;
+    private int _repeated;
     private double _hours;
     private int _failures;
     private int _undecided;
@@ -40,6 +41,7 @@ internal sealed class Runner(Arguments arguments)
         }
 
         Console.WriteLine($"faults by kind: {string.Join(' ', _faults.Where(fault => fault.Value > 0).Select(fault => $"{fault.Key}={fault.Value}"))}");
+        Console.WriteLine($"run twice, and compared by the hash of all that happened: {_repeated}");
         Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
         Console.WriteLine($"voters replaced in one step: {_replaced}; refused for good: {_retired}, of them {_lost} beyond repair; states that members compared and found equal: {_agreed}; unanswered after all had healed, and asked anew: {_unanswered}");
         Console.WriteLine($"events that watchers were told of: {_told}, over {_watchesResumed} times that a watch was taken up again");
@@ -83,6 +85,7 @@ internal sealed class Runner(Arguments arguments)
     private Outcome Repeat(ulong seed, Outcome first)
     {
         Outcome second = RunSeed(seed, null);
+        Interlocked.Increment(ref _repeated);
         return second.TraceHash == first.TraceHash
             ? first
             : first with { Failure = new SimulationFailure(FailureKind.Crash, $"two runs differ: trace hashes {first.TraceHash:x16} and {second.TraceHash:x16}") };

@@ -15,7 +15,7 @@ namespace MetaStore.Simulation;
 internal sealed class SimulatedClient(World world, SimulationRandom random, SimulatedSessions? sessions, SimulatedGroup? own = null)
 {
     private IReadOnlyList<SimulatedNode>? _asked;
-    private bool _readsAll;
+    private ClientWish _wish;
     private Attempt? _current;
     private SimulatedGroup _group = own ?? world.Groups[0];
     private HistoryEntry? _entry;
@@ -33,9 +33,9 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
     public void Start() => world.Time.After(random.NextInt64(world.Options.ThinkMax), Next);
 
     /// <summary>It asks some nodes, null for any, and insists on so many answers.</summary>
-    public void Insist(int answers, IReadOnlyList<SimulatedNode>? asked = null, bool readsAll = false)
+    public void Insist(int answers, IReadOnlyList<SimulatedNode>? asked = null, ClientWish wish = ClientWish.Anything)
     {
-        (Due, _asked, _readsAll) = (answers, asked, readsAll);
+        (Due, _asked, _wish) = (answers, asked, wish);
         Start();
     }
 
@@ -209,13 +209,15 @@ internal sealed class SimulatedClient(World world, SimulationRandom random, Simu
 
     private void ThinkThenNext() => world.Time.After(random.Between(10 * VirtualTime.Microsecond, world.Options.ThinkMax), Next);
 
-    private StoreRequest Draw()
+    private StoreRequest Draw() => _wish switch
     {
-        if (_readsAll)
-        {
-            return new RangeRequest { Key = RegisterProjection.KeyOf(0), RangeEnd = RegisterProjection.KeyOf(world.Options.Keys) };
-        }
+        ClientWish.AllKeys => new RangeRequest { Key = RegisterProjection.KeyOf(0), RangeEnd = RegisterProjection.KeyOf(world.Options.Keys) },
+        ClientWish.Puts => new PutRequest { Key = RegisterProjection.KeyOf(random.NextInt64(world.Options.Keys)), Value = NewValue() },
+        _ => DrawAny(),
+    };
 
+    private StoreRequest DrawAny()
+    {
         long key = random.NextInt64(world.Options.Keys);
         if (random.Chance(world.Options.ReadShare))
         {

@@ -21,6 +21,9 @@ internal sealed class SimulatedNode
     /// <summary>The drift of clocks that leaders' leases allow for.</summary>
     private const double LeaseDriftMax = 0.1;
 
+    /// <summary>By what share an age may be told too small: by none where clocks are as right as the nodes believe.</summary>
+    public static double ClockErrorBeyondBound(RunOptions options) => Math.Max(0, 1 - ((1 - options.ClockDriftMax) / (1 - LeaseDriftMax)));
+
     private const string DataDirectory = "/data";
 
     private readonly World _world;

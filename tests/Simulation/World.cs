@@ -2,6 +2,7 @@ using System.Globalization;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Members;
+using MetaStore.Engine.Mvcc;
 using MetaStore.Raft;
 using MetaStore.Testing;
 
@@ -16,9 +17,6 @@ internal sealed class World
     private const long FaultyTimeMax = 600 * VirtualTime.Second;
     private const long HealTimeMax = 60 * VirtualTime.Second;
     private const double SlowestClock = 0.1;
-
-    // Members compare their states each 20 entries, as soon as most of them have told theirs.
-    private const ulong EntriesUncompared = 200;
 
     // One leader may give way to another of higher priority, or one that has caught up, once all have healed.
     private const int UnansweredMax = 3;
@@ -164,6 +162,7 @@ internal sealed class World
         _nemesis.End();
         AwaitLeaders();
         RunUntil(() => HaveCommittingLeaders() && AllAreBack() && !_nemesis.IsBusy && !AreClientsBusy && _leaseClients.TrueForAll(c => !c.IsBusy), HealTimeMax, orFail: true);
+        (long Agreed, ulong Digest) healed = (StatesAgreed, NewestView().Digest);
         if (_groups.Length == 1)
         {
             ReadAndWriteOnce();
@@ -181,11 +180,12 @@ internal sealed class World
 
         LetWatchersFinish();
         CheckRetired();
-        CheckComparisons();
+        _nemesis.CheckAnswers(_groups[0].Invariants.Memberships);
+        AwaitComparison(healed.Agreed, healed.Digest);
         CheckHandles();
         foreach (SimulatedGroup group in _groups)
         {
-            group.History.Check(Options.ClockDriftMax);
+            group.History.Check(SimulatedNode.ClockErrorBeyondBound(Options));
             group.Watches.Check(group.History.Entries);
         }
     }
@@ -326,14 +326,14 @@ internal sealed class World
         {
             foreach (SimulatedNode node in Nodes.Where(node => node.StoreOf(group.Id) is { IsWitness: false } store && store.View.Membership.Contains(node.Id)).ToArray())
             {
-                AwaitAnswers(NewClient(group), client => client.Insist(1, [node], readsAll: true));
+                AwaitAnswers(NewClient(group), client => client.Insist(1, [node], ClientWish.AllKeys));
             }
         }
     }
 
     /// <summary>Some nodes answer so many operations of a client that writes without a session, in time.</summary>
-    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost) =>
-        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked), atMost);
+    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost, ClientWish wish = ClientWish.Anything) =>
+        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked, wish), atMost);
 
     private SimulatedClient NewClient(SimulatedGroup group, SimulatedSessions? sessions = null)
     {
@@ -411,7 +411,7 @@ internal sealed class World
     /// <summary>Who is refused for good was removed, or never let in, or has lost its directory: no other may be.</summary>
     private void CheckRetired()
     {
-        MemberTable members = MemberTable.From(Nodes.Where(node => node.IsUp).Select(node => node.StoreOf(_groups[0].Id)!.View).MaxBy(view => view.AppliedIndex)!.Membership);
+        MemberTable members = MemberTable.From(NewestView().Membership);
         foreach (SimulatedNode node in Nodes.Where(node => node is { IsRetired: true, IsWiped: false, IsLost: false }))
         {
             if (members.Find(node.Id.Value) is not null)
@@ -421,13 +421,22 @@ internal sealed class World
         }
     }
 
-    /// <summary>The members have compared their states, and not only once: of what nobody looks for nobody hears.</summary>
-    private void CheckComparisons()
+    private StoreView NewestView() => Nodes.Where(node => node.IsUp).Select(node => node.StoreOf(_groups[0].Id)!.View).MaxBy(view => view.AppliedIndex)!;
+
+    /// <summary>Once all has healed, the members compare the states that they come to: of what nobody looks for nobody hears.</summary>
+    private void AwaitComparison(long agreed, ulong digest)
     {
-        bool areManyThroughout = Members.Count(member => !member.IsWitness) > 1 && !Options.MembershipChanges;
-        if (StatesAgreed == 0 && _groups.Length == 1 && areManyThroughout && _groups[0].Invariants.CommittedMax.Value > EntriesUncompared)
+        Membership members = NewestView().Membership;
+        bool haveStates = members.Voters.Count(voter => !members.IsWitness(voter)) + members.Learners.Count > 1;
+        if (_groups.Length > 1 || !haveStates || NewestView().Digest == digest)
         {
-            throw new SimulationFailure(FailureKind.Correctness, $"no state was compared, though {_groups[0].Invariants.CommittedMax} entries were committed");
+            return;
+        }
+
+        RunUntil(() => StatesAgreed > agreed, HealTimeMax, orFail: false);
+        if (StatesAgreed == agreed)
+        {
+            throw new SimulationFailure(FailureKind.Correctness, $"no state was compared since all had healed, though {_groups[0].Invariants.CommittedMax} entries are committed");
         }
     }
 

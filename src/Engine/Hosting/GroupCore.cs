@@ -19,8 +19,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 {
     private static readonly string s_version = typeof(GroupCore).Assembly.GetName().Version!.ToString(3);
 
-    /// <summary>Where clocks are not trusted at all (<see cref="NodeSettings.ClockDriftMax"/> of 1), leases trust them as far as they do by default.</summary>
-    private const double LeaseStretchMax = 0.1;
+    /// <summary>Where clocks are not trusted at all (<see cref="NodeSettings.ClockDriftMax"/> of 1), leases of keys and ages of states trust them as far as they do by default.</summary>
+    private const double ClockDriftTaken = 0.1;
 
     private const double MicrosecondsPerSecond = 1_000_000;
 
@@ -74,7 +74,7 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             SnapshotPolicy = _snapshotPolicy,
             Self = new Member(_settings.NodeId.Value, _settings.Name, [], _settings.ClientUrls, DirectoryId: node.Storage.DirectoryId),
             AutoCompaction = _settings.AutoCompaction,
-            LeaseStretch = Math.Min(_settings.ClockDriftMax, LeaseStretchMax),
+            ClockDrift = _settings.ClockDriftMax < 1 ? _settings.ClockDriftMax : ClockDriftTaken,
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);

@@ -10,39 +10,54 @@ namespace MetaStore.Engine.Members;
 /// </summary>
 internal sealed class MembershipDesk
 {
+    /// <summary>Requests of others that are known again; a message that comes twice comes soon.</summary>
+    private const int RememberedMax = 256;
+
     private readonly Queue<Job> _queue = new();
+    private readonly Queue<(NodeId Asker, ulong Id)> _remembered = new();
     private readonly SortedDictionary<ulong, PendingOperation> _forwarded = [];
     private readonly List<Answer> _answers = [];
     private readonly Member _self;
     private readonly MemberRules _rules;
-    private readonly int _publishTicks;
+    private readonly int _electionTicks;
     private readonly Action<NodeId, MessageKind, byte[]> _send;
     private readonly Func<ulong, MembersResponse> _answer;
+    private readonly UnprovenRefusal<Job> _refused;
     private ulong _sequence;
     private Job? _underWay;
+    private Term _office;
+    private int _ticksInOffice;
     private LogIndex _proposedAt;
     private ulong _memberId;
     private int _ticksToPublish;
 
     /// <param name="self">What this member tells of itself.</param>
     /// <param name="rules">Which changes are taken.</param>
-    /// <param name="publishTicks">Ticks between attempts to tell it.</param>
+    /// <param name="electionTicks">Ticks in which a leader has heard of everybody who is up; also those between attempts to tell it.</param>
     /// <param name="send">Sends a payload to a member.</param>
     /// <param name="answer">The answer about a member, from what this node has applied.</param>
+    /// <param name="readOrigin">Names this life's rounds of reads, and nobody else's.</param>
     /// <param name="firstSequence">Names the first request of this life; drawn at random, so that late answers to another life mean nothing.</param>
     public MembershipDesk(
-        Member self, MemberRules rules, int publishTicks, Action<NodeId, MessageKind, byte[]> send, Func<ulong, MembersResponse> answer, ulong firstSequence)
+        Member self,
+        MemberRules rules,
+        int electionTicks,
+        Action<NodeId, MessageKind, byte[]> send,
+        Func<ulong, MembersResponse> answer,
+        ulong readOrigin,
+        ulong firstSequence)
     {
         _self = self;
         _rules = rules;
-        _publishTicks = publishTicks;
+        _electionTicks = electionTicks;
+        _refused = new UnprovenRefusal<Job>(readOrigin, electionTicks);
         _send = send;
         _answer = answer;
         _sequence = firstSequence;
     }
 
     /// <summary>Requests that have not been answered.</summary>
-    public int Count => _queue.Count + _forwarded.Count + _answers.Count + (_underWay is null ? 0 : 1);
+    public int Count => _queue.Count + _forwarded.Count + _answers.Count + (_underWay is null ? 0 : 1) + (_refused.IsEmpty ? 0 : 1);
 
     /// <summary>Whether an answer waits for entries to be applied.</summary>
     public bool AwaitsApply => _answers.Count > 0;
@@ -61,13 +76,13 @@ internal sealed class MembershipDesk
             {
                 (ulong id, ClusterRequest request) = ForwardCodec.DecodeRequest(message.Chunk);
                 var job = new Job(request, null, message.From, id);
-                if (raft.Role == Role.Leader)
-                {
-                    _queue.Enqueue(job);
-                }
-                else
+                if (raft.Role != Role.Leader)
                 {
                     End(job, Failed(MetaStoreError.NoLeader, "the member that was taken for the leader does not lead (any more)"));
+                }
+                else if (IsNew(job) || KnownBugs.DoubledChangeIsMadeTwice)
+                {
+                    _queue.Enqueue(job);
                 }
 
                 return;
@@ -90,7 +105,7 @@ internal sealed class MembershipDesk
     {
         FinishTransfer(raft);
         bool worked = false;
-        while (_underWay is null && _queue.TryPeek(out Job? job))
+        while (_underWay is null && _refused.IsEmpty && _queue.TryPeek(out Job? job))
         {
             if (job.Local is { IsCompleted: true })
             {
@@ -166,13 +181,29 @@ internal sealed class MembershipDesk
         _answers.RemoveRange(kept, _answers.Count - kept);
     }
 
+    /// <summary>A round of reads is answered: where it is the one that was to show that a refusal is true, it is given.</summary>
+    public void Confirm(in ReadState state)
+    {
+        if (_refused.Confirm(state.Context) is { } refused)
+        {
+            End(refused.Request, new ClusterReply(0, 0, refused.Refusal));
+        }
+    }
+
+    /// <summary>A round of reads comes to nothing.</summary>
+    public void Abort(ReadContext context) => AskAgain(_refused.Abort(context));
+
     public void Tick(RaftNode raft)
     {
-        if (raft.Role == Role.Leader)
+        _ticksInOffice = raft.Role == Role.Leader && raft.Term == _office ? _ticksInOffice + 1 : 0;
+        _office = raft.Term;
+        AskAgain(_refused.Tick());
+        if (raft.IsMembershipSettled)
         {
             PromoteWhoIsReady(raft);
         }
-        else if (_underWay is { Request.Change: not null } job)
+
+        if (raft.Role != Role.Leader && _underWay is { Request.Change: not null } job)
         {
             // It may still be committed, by whoever leads now: those who asked find it in their own logs, or give up in time.
             _underWay = null;
@@ -184,7 +215,7 @@ internal sealed class MembershipDesk
 
         if (--_ticksToPublish <= 0)
         {
-            _ticksToPublish = _publishTicks;
+            _ticksToPublish = _electionTicks;
             PublishIfNeeded(raft);
         }
     }
@@ -195,6 +226,12 @@ internal sealed class MembershipDesk
         {
             _forwarded.Remove(id);
             Fail(operation, new MetaStoreException(MetaStoreError.Timeout, "the leader did not answer in time", Outcome.Unknown));
+        }
+
+        if (_refused.Request?.Local is { } refused && refused.Deadline <= now)
+        {
+            _refused.Clear();
+            Fail(refused, new MetaStoreException(MetaStoreError.Timeout, "no majority confirmed in time what the request was to be refused for"));
         }
 
         if (_underWay?.Local is { } local && local.Deadline <= now)
@@ -230,6 +267,7 @@ internal sealed class MembershipDesk
             EndUnderWay(Failed(error, $"{reason}", Outcome.Unknown));
         }
 
+        AskAgain(_refused.Clear());
         while (_queue.TryDequeue(out Job? job))
         {
             End(job, Failed(error, reason));
@@ -294,6 +332,23 @@ internal sealed class MembershipDesk
         operation.ReleaseByPipeline();
     }
 
+    /// <summary>The same message for the second time would be refused for what the first has brought about, and the refusal may be what arrives.</summary>
+    private bool IsNew(Job job)
+    {
+        if (_remembered.Contains((job.Origin, job.Id)))
+        {
+            return false;
+        }
+
+        _remembered.Enqueue((job.Origin, job.Id));
+        if (_remembered.Count > RememberedMax)
+        {
+            _remembered.Dequeue();
+        }
+
+        return true;
+    }
+
     private static ClusterReply Failed(MetaStoreError error, string message, Outcome outcome = Outcome.NotApplied) =>
         new(0, 0, new MetaStoreException(error, message, outcome));
 
@@ -315,16 +370,44 @@ internal sealed class MembershipDesk
         }
         catch (MetaStoreException refusal)
         {
-            End(job, new ClusterReply(0, 0, refusal));
-            return true;
+            return TryRefuse(job, refusal, raft);
+        }
+    }
+
+    /// <summary>
+    /// A refusal is final, so it must be true. That a member is missing, or is a voter, may be said by a leader that is none any more: a round of reads shows that it was one. Who is up a
+    /// leader knows when it has been in office for as long as that takes; what it says of it holds for this moment anyway.
+    /// </summary>
+    private bool TryRefuse(Job job, MetaStoreException refusal, RaftNode raft)
+    {
+        bool isOfTheMoment = refusal.Error is MetaStoreError.UnhealthyCluster or MetaStoreError.LearnerNotReady;
+        if (!isOfTheMoment && !KnownBugs.RefusedByWhatIsNotCommitted)
+        {
+            return _refused.TryProve(job, refusal, raft);
+        }
+
+        if (isOfTheMoment && _ticksInOffice < _electionTicks && !KnownBugs.RefusedByWhatIsNotCommitted)
+        {
+            return false;
+        }
+
+        End(job, new ClusterReply(0, 0, refusal));
+        return true;
+    }
+
+    private void AskAgain(Job? refused)
+    {
+        if (refused is not null)
+        {
+            _queue.Enqueue(refused);
         }
     }
 
     private bool TryChange(Job job, MemberChange change, RaftNode raft)
     {
-        if (raft.Membership.IsJoint)
+        if (!raft.IsMembershipSettled && !KnownBugs.RefusedByWhatIsNotCommitted)
         {
-            return false; // Its two halves together are no cluster that a change could be judged by.
+            return false; // What it is judged by may yet be taken back; and the two halves of a joint membership are no cluster to judge by.
         }
 
         (MemberTable table, ulong memberId) = _rules.Apply(MemberTable.From(raft.Membership), change, Knowledge(raft));
@@ -433,7 +516,7 @@ internal sealed class MembershipDesk
     /// <summary>Of those who are ready the first whose promotion would be taken now: one that would not must not be in the others' way, for these may be what it waits for.</summary>
     private void PromoteWhoIsReady(RaftNode raft)
     {
-        if (raft.Membership.Learners.Count == 0 || raft.Membership.IsJoint)
+        if (raft.Membership.Learners.Count == 0)
         {
             return;
         }

@@ -4,7 +4,9 @@ namespace MetaStore.Engine.Replication;
 /// Since when the state of this node is known to lack nothing: the moment the last round of reads began whose index has been applied (a round vouches for all
 /// that was acknowledged before it began). Rests on no clock but the node's own. Written by the node loop, read from any thread.
 /// </summary>
-internal sealed class Freshness(TimeProvider time)
+/// <param name="time">The node's clock.</param>
+/// <param name="clockDriftMax">By how much it may run slow, as a share below 1: an age is told as it is by a right clock, if that is more.</param>
+internal sealed class Freshness(TimeProvider time, double clockDriftMax)
 {
     private const long Never = long.MinValue;
 
@@ -23,6 +25,13 @@ internal sealed class Freshness(TimeProvider time)
     public TimeSpan? Age()
     {
         long asOf = Volatile.Read(ref _asOf);
-        return asOf == Never ? null : time.GetElapsedTime(asOf);
+        if (asOf == Never)
+        {
+            return null;
+        }
+
+        // One more, for what the clock's units cut off.
+        long ticks = time.GetElapsedTime(asOf).Ticks + 1;
+        return TimeSpan.FromTicks(KnownBugs.AgeByASlowClock ? ticks : (long)Math.Ceiling(ticks / (1 - clockDriftMax)));
     }
 }

@@ -21,8 +21,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     /// <summary>Peer messages that another thread may see to in this loop's place.</summary>
     private const int BriefMessagesMax = 64;
 
-    /// <summary>Tells the rounds of the lease desk from those of the read barrier.</summary>
-    private const ulong LeaseRounds = 0x1EA5_E5;
+    /// <summary>Tell the rounds of the lease desk and of the members desk from those of the read barrier.</summary>
+    private const ulong LeaseRounds = 0x1EA5_E5, MemberRounds = 0x3E3B_E5;
 
     private readonly ConcurrentQueue<Message> _messages = new();
     private readonly ConcurrentQueue<PendingOperation> _operations = new();
@@ -64,11 +64,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _parts = parts;
         _clock = new ReplicaClock(parts.Time, parts.TickLength);
         _proposer = new Proposer(parts.ProposerOptions, parts.Time, parts.ProposerId);
-        Freshness = new Freshness(parts.Time);
+        Freshness = new Freshness(parts.Time, parts.ClockDrift);
         _barrier = new ReadBarrier(parts.ReadOrigin, parts.ReadRetryTicks, Freshness);
-        _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ProposerId);
+        _desk = new MembershipDesk(parts.Self, parts.Rules, parts.ReadRetryTicks, SendPayload, id => _parts.MembersAnswer(id), parts.ReadOrigin ^ MemberRounds, parts.ProposerId);
         _leases = new LeaseDesk(
-            new Lessor(parts.LeaseStretch),
+            new Lessor(parts.ClockDrift),
             new LeaseClock(parts.Time, 2 * parts.TickLength),
             parts.ReadOrigin ^ LeaseRounds,
             parts.ReadRetryTicks,
@@ -420,12 +420,14 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private void AskForStates()
     {
         ProposeCheck();
-        if (_raft.Role == Role.Leader && _tally.Tick(_parts.Stores.Current.View.Digest, _raft.Membership))
+        if (_raft.Role == Role.Leader && _tally.Tick(_parts.Stores.Current.View.Digest, _raft.Membership, HasAll))
         {
             _checkDue ??= StateCheck.Ask;
             ProposeCheck();
         }
     }
+
+    private bool HasAll(NodeId member) => member == _raft.Id || _raft.MatchOf(member) == _raft.LastIndex;
 
     private bool TakeTicks()
     {
@@ -562,12 +564,14 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         {
             _barrier.Confirm(read, AppliedIndex());
             _leases.Confirm(read);
+            _desk.Confirm(read);
         }
 
         foreach (ReadContext context in ready.AbortedReads)
         {
             _barrier.Abort(context);
             _leases.Abort(context);
+            _desk.Abort(context);
         }
 
         foreach (NodeId peer in ready.SnapshotsToSend)

@@ -58,8 +58,8 @@ internal sealed class ReplicaParts
     /// <summary>What history is kept.</summary>
     public required AutoCompactionOptions AutoCompaction { get; init; }
 
-    /// <summary>By how much a lease's time to live is stretched, for clocks that run fast; a share.</summary>
-    public required double LeaseStretch { get; init; }
+    /// <summary>By how much a lease's time to live is stretched, for clocks that run fast, and the age of a state, for clocks that run slow; a share, below 1.</summary>
+    public required double ClockDrift { get; init; }
 
     /// <summary>The answer to a question about a lease, from what the leader said and this node has applied.</summary>
     public Func<LeaseAskRequest, LeaseFacts, StoreResponse> LeaseAnswer { get; set; } = null!;

@@ -106,16 +106,25 @@ internal sealed class StateTally(int askTicks = int.MaxValue)
     private ulong _toldOf;
     private int _ticks;
     private ulong _askedAbout;
+    private bool _isAnswered;
 
-    /// <summary>One tick of a leader in the state <paramref name="digest"/>. True: it is time to ask, for the state is new and nobody has said for long whether all are in it.</summary>
-    public bool Tick(ulong digest, MetaStore.Raft.Membership membership)
+    /// <summary>
+    /// One tick of a leader in the state <paramref name="digest"/>. True: it is time to ask, for the state is new, or most have not answered the question about it, and nobody has said for long
+    /// whether all are in it.
+    /// </summary>
+    /// <param name="digest">The state.</param>
+    /// <param name="membership">Who may be asked.</param>
+    /// <param name="hasAll">Whether a member's log is as long as the leader's: whoever gets a question with a snapshot does not answer it.</param>
+    public bool Tick(ulong digest, MetaStore.Raft.Membership membership, Func<MetaStore.Raft.NodeId, bool> hasAll)
     {
         _ticks++;
-        bool isTime = _ticks >= askTicks && digest != _askedAbout && !IsAlone(membership);
+        bool isOpen = digest != _askedAbout || !(_isAnswered || KnownBugs.StatesAskedForOnce);
+        bool isTime = _ticks >= askTicks && isOpen && !IsAlone(membership) && CanAnswer(membership, hasAll);
         if (isTime)
         {
             _ticks = 0;
             _askedAbout = digest;
+            _isAnswered = false;
         }
 
         return isTime;
@@ -158,6 +167,7 @@ internal sealed class StateTally(int askTicks = int.MaxValue)
 
         _settled = report.Index;
         _ticks = 0;
+        _isAnswered = true;
         foreach (ulong index in _reports.Keys.Where(index => index <= _settled).ToArray())
         {
             _reports.Remove(index);
@@ -165,6 +175,9 @@ internal sealed class StateTally(int askTicks = int.MaxValue)
 
         return isSplit ? new StateCheck(report.Index, 0, IsSplit: true) : report;
     }
+
+    private static bool CanAnswer(MetaStore.Raft.Membership membership, Func<MetaStore.Raft.NodeId, bool> hasAll) =>
+        KnownBugs.StatesAskedForOnce || membership.Voters.Count(voter => !membership.IsWitness(voter) && hasAll(voter)) > Holding(membership) / 2;
 
     /// <summary>Voters that are in a state: witnesses are in none.</summary>
     private static int Holding(MetaStore.Raft.Membership membership) => membership.Voters.Count(voter => !membership.IsWitness(voter));

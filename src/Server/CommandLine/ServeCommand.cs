@@ -55,6 +55,9 @@ internal sealed class ServeCommand
 
     private readonly Option<long> _heartbeat = Flags.Number("--heartbeat-interval", "milliseconds between two heartbeats of the leader", 100, 1, 60_000);
     private readonly Option<long> _election = Flags.Number("--election-timeout", "milliseconds without a leader before an election; at least 5 heartbeats", 1000, 5, 600_000);
+    private readonly Option<long> _clockDrift = Flags.Number(
+        "--clock-drift-max", "percent by which this member's clock may run fast or slow; 100: no linearizable read rests on a clock, each asks a majority", 10, 0, 100);
+
     private readonly DefaultedOption<BatchProfile> _profile = Flags.Choice(
         "--profile", "how writes are batched", ("low-latency", BatchProfile.LowLatency), ("high-throughput", BatchProfile.HighThroughput));
     private readonly DefaultedOption<CompactionMode> _compactionMode = Flags.Choice(
@@ -89,7 +92,7 @@ internal sealed class ServeCommand
         {
             flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
             flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._txnOperations, flags._requestBytes, flags._streams, flags._pingInterval,
-            flags._pingTimeout, flags._progress, flags._learners, flags._metrics, flags._heartbeat, flags._election, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed,
+            flags._pingTimeout, flags._progress, flags._learners, flags._metrics, flags._heartbeat, flags._election, flags._clockDrift, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed,
             flags._logLevel,
         };
         command.SetAction((result, _) => RunAsync(ServeOptions.From(flags.Read(result)), io, notes));
@@ -145,6 +148,7 @@ internal sealed class ServeCommand
         Metrics = _metrics.Read(result),
         HeartbeatMilliseconds = (int)result.GetValue(_heartbeat),
         ElectionMilliseconds = (int)result.GetValue(_election),
+        ClockDriftPercent = (int)result.GetValue(_clockDrift),
         Profile = _profile.Read(result),
         CompactionMode = _compactionMode.Read(result),
         CompactionRetention = result.GetValue(_compactionRetention)!,

@@ -95,6 +95,8 @@ internal sealed record ServeFlagValues
 
     public int ElectionMilliseconds { get; init; } = 1000;
 
+    public int ClockDriftPercent { get; init; } = 10;
+
     public BatchProfile Profile { get; init; }
 
     public CompactionMode CompactionMode { get; init; }
@@ -221,6 +223,7 @@ internal sealed record ServeOptions
             DataDirectory = flags.DataDirectory ?? $"{flags.Name}.metastore",
             HeartbeatInterval = TimeSpan.FromMilliseconds(flags.HeartbeatMilliseconds),
             ElectionTimeout = TimeSpan.FromMilliseconds(flags.ElectionMilliseconds),
+            ClockDriftMax = flags.ClockDriftPercent / 100.0,
             Limits = new StoreLimits { TxnOperationsMax = flags.TxnOperationsMax, RequestBytesMax = flags.RequestBytesMax },
             Watches = new WatchOptions { ProgressInterval = flags.ProgressInterval },
             LearnersMax = flags.LearnersMax,
