@@ -49,6 +49,14 @@ internal sealed class GrowingCluster : IAsyncDisposable
         return (await refused.Child.WaitForExitAsync(), refused.Child.Errors);
     }
 
+    /// <summary>Starts a node that runs, and says what is expected of it; then it is killed.</summary>
+    public async Task StartStrangerAsync(int node, string expected, params string[] flags)
+    {
+        await using ServerProcess stranger = ServerProcess.Launch(Arguments(node, flags));
+        await Deadline.UntilAsync(() => stranger.Child.Errors.Contains(expected, StringComparison.Ordinal), $"node {node} says \"{expected}\"");
+        await stranger.Child.KillAsync();
+    }
+
     /// <summary>Adds the next member through the founder, or through another, and starts it: its id.</summary>
     public async Task<ulong> AddAndStartAsync(int node, int through, params string[] flags)
     {

@@ -1,4 +1,6 @@
 using MetaStore.Engine;
+using MetaStore.Net;
+using MetaStore.Testing.Processes;
 
 namespace MetaStore.Conformance.Tests;
 
@@ -12,6 +14,8 @@ public sealed class WipedMemberTests
         int leader = await cluster.FindLeaderAsync();
         int wiped = (leader + 1) % 3;
         await cluster.Node(leader).PutAsync(new PutRequest { Key = "k"u8.ToArray(), Value = "v"u8.ToArray() });
+        await using MetaStoreClient client = MetaStoreClient.Connect(new MetaStoreClientOptions { Endpoints = [.. cluster.Endpoints], RequestTimeout = Deadline.Generous });
+        await Deadline.UntilAsync(async () => (await client.MembersAsync()).Members.All(member => member.DirectoryId != 0), "each member knows on which directories the others run");
         ulong id = (await cluster.TryStatusAsync(wiped))!.Header.NodeId;
         await cluster.KillAsync(wiped);
         Directory.Delete(cluster.DataDirectory(wiped), recursive: true);
@@ -24,7 +28,7 @@ public sealed class WipedMemberTests
         // As it was started first, it takes itself for the founder that it was; its peers know better.
         (exitCode, errors) = await cluster.StartRefusedAsync(wiped);
         Assert.True(exitCode == 8, errors);
-        Assert.Contains("another data directory", errors, StringComparison.Ordinal);
+        Assert.Contains("what it had promised is lost", errors, StringComparison.Ordinal);
 
         await cluster.Node(leader).PutAsync(new PutRequest { Key = "k"u8.ToArray(), Value = "w"u8.ToArray() });
     }
