@@ -23,8 +23,9 @@ namespace MetaStore.Etcd;
 /// </summary>
 public sealed class EtcdServer : IAsyncDisposable
 {
-    private const int WindowBytesOfStream = 1 << 20;
-    private const int WindowBytesOfConnection = 4 << 20;
+    // What a caller may send that nobody reads yet, for whoever reads a message has its window opened again. A crowd of connections that each send all they may is to be borne.
+    private const int WindowBytesOfStream = 128 << 10;
+    private const int WindowBytesOfConnection = 512 << 10;
 
     // Of 4 KiB each. As many as 1,000 connections need that each have an answer on its way.
     private const int BlocksKept = 4096;
@@ -78,7 +79,12 @@ public sealed class EtcdServer : IAsyncDisposable
     public Task StartAsync(CancellationToken cancellationToken = default) => _kestrel.StartAsync(_front, cancellationToken);
 
     /// <summary>Serves a connected socket, from whose stream nothing has been taken yet, and owns it from here on. Returns at once.</summary>
-    public void Adopt(Socket socket)
+    public void Adopt(Socket socket) => Adopt(socket, pages: null);
+
+    /// <summary>The same, for who may see the pages alone: figures, health and version, as on etcd's listener of metrics.</summary>
+    public void AdoptForPages(Socket socket) => Adopt(socket, PagesOnly.Instance);
+
+    private void Adopt(Socket socket, PagesOnly? pages)
     {
         ArgumentNullException.ThrowIfNull(socket);
         if (Interlocked.Increment(ref _connectionCount) > _options.ConnectionsMax)
@@ -88,7 +94,7 @@ public sealed class EtcdServer : IAsyncDisposable
             return;
         }
 
-        _ = DoSortAsync(socket); // it lets no exception out
+        _ = DoSortAsync(socket, pages); // it lets no exception out
     }
 
     /// <summary>
@@ -160,7 +166,7 @@ public sealed class EtcdServer : IAsyncDisposable
         return options;
     }
 
-    private async Task DoSortAsync(Socket socket)
+    private async Task DoSortAsync(Socket socket, PagesOnly? pages)
     {
         ConnectionContext? connection = null;
         try
@@ -171,6 +177,7 @@ public sealed class EtcdServer : IAsyncDisposable
             using CancellationTokenRegistration late = deadline.Token.Register(static source => ((CancellationTokenSource)source!).Cancel(), patience);
             PrefaceKind kind = await Preface.PeekAsync(socket, patience.Token).ConfigureAwait(false);
             connection = Wrap(socket, kind);
+            connection.Features.Set(pages);
             if (kind == PrefaceKind.Undecided)
             {
                 kind = await Preface.PeekAsync(connection.Transport.Input, patience.Token).ConfigureAwait(false);

@@ -96,6 +96,7 @@ public sealed class ServeOptionsTests
         AssertRefused("--listen-client-urls", new ServeFlagValues { ListenClientUrls = "127.0.0.1:2379" });
         AssertRefused("--listen-client-urls", new ServeFlagValues { ListenClientUrls = "http://db.example:2379" });
         AssertRefused("--listen-peer-urls", new ServeFlagValues { ListenPeerUrls = "http://127.0.0.1:1,http://127.0.0.1:2" });
+        AssertRefused("--listen-metrics-urls", new ServeFlagValues { ListenMetricsUrls = "http://db.example:2381" });
         AssertRefused("--election-timeout", new ServeFlagValues { ElectionMilliseconds = 499 });
         AssertRefused("--initial-advertise-peer-urls", new ServeFlagValues { InitialCluster = "default=http://h:1", AdvertisePeerUrls = "http://h:2" });
     }

@@ -353,8 +353,11 @@ internal sealed class World
         }
     }
 
-    /// <summary>As long as it may take to elect a leader where nothing else goes wrong: see <see cref="AwaitLeaders"/>.</summary>
-    public long ElectionTimeMax => (long)((Options.Priorities ? 7 : 3) * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
+    /// <summary>
+    /// As long as it may take to elect a leader where nothing else goes wrong: see <see cref="AwaitLeaders"/>. Groups that sleep do not notice that their leader was away for a moment, and has come back
+    /// as none: it asks them, after a timeout or two, and then they wait for theirs.
+    /// </summary>
+    public long ElectionTimeMax => (long)((Options.Priorities ? 7 : _groups.Length > 1 ? 5 : 3) * SimulatedNode.ElectionTimeoutMax(Options) / (1 - SlowestClock));
 
     public void RunUntil(Func<bool> reached) => RunUntil(reached, HealTimeMax, orFail: true);
 

@@ -17,7 +17,7 @@ internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPage
     private const string Http2 = "HTTP/2";
     private const string Version = "/version";
 
-    private readonly byte[] _versions = Encoding.UTF8.GetBytes($$"""{"etcdserver":"{{versions.Server}}","etcdcluster":"{{versions.Cluster}}"}""");
+    private readonly byte[] _versions = Encoding.UTF8.GetBytes($$"""{"etcdserver":"{{versions.Server}}","etcdcluster":"{{versions.Cluster}}","storage":"{{versions.Cluster}}"}""");
 
     /// <inheritdoc/>
     public IFeatureCollection CreateContext(IFeatureCollection contextFeatures) => contextFeatures;
@@ -26,6 +26,11 @@ internal sealed class HttpFront(GrpcFront grpc, GatewayFront gateway, HealthPage
     public Task ProcessRequestAsync(IFeatureCollection context)
     {
         IHttpRequestFeature request = context.GetRequiredFeature<IHttpRequestFeature>();
+        if (context.Get<PagesOnly>() is not null)
+        {
+            return ServePageAsync(context, request);
+        }
+
         if (request.Protocol == Http2 && grpc.IsCall(request))
         {
             return grpc.ServeAsync(context, request);

@@ -116,11 +116,11 @@ internal sealed class NodeMetrics : IDisposable
 
     private static string Minor(string version) => version[..version.LastIndexOf('.')];
 
-    /// <summary>On the node's own thread, one at a time; but for the first call, before which nothing has changed.</summary>
+    /// <summary>One that comes back counts again, as with etcd. On the node's own thread, one at a time; but for the first call, before which nothing has changed.</summary>
     private void CountLeader()
     {
         NodeId leader = _node.LeaderId;
-        if (!leader.IsNone && Interlocked.Exchange(ref _leader, leader.Value) != leader.Value)
+        if (Interlocked.Exchange(ref _leader, leader.Value) != leader.Value && !leader.IsNone)
         {
             Interlocked.Increment(ref _leaderChanges);
         }

@@ -157,11 +157,13 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
 
     private async ValueTask SendAsync(Messages.SnapshotResponse message, IRpcWriter<Messages.SnapshotResponse> answers, RpcContext context)
     {
+        using var patience = new CancellationTokenSource(options.SnapshotPatience, options.Time);
+        using CancellationTokenRegistration ended = context.Ended.UnsafeRegister(static patience => ((CancellationTokenSource)patience!).Cancel(), patience);
         try
         {
-            await answers.WriteAsync(message, context.Ended).AsTask().WaitAsync(options.SnapshotPatience, options.Time).ConfigureAwait(false);
+            await answers.WriteAsync(message, patience.Token).ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (OperationCanceledException) when (!context.Ended.IsCancellationRequested)
         {
             throw new RpcException(StatusCode.Aborted, $"nothing was taken of the snapshot for {options.SnapshotPatience.TotalSeconds} s, so it is given up");
         }

@@ -17,6 +17,7 @@ internal sealed class ServeCommand
     private readonly Option<string?> _dataDir = Flags.Text("--data-dir", "where it keeps its files [default: NAME.metastore]");
     private readonly Option<string> _clientUrls = Flags.Text("--listen-client-urls", "where clients connect; port 0 takes a free one", "http://127.0.0.1:2379");
     private readonly Option<string?> _advertiseClientUrls = Flags.Text("--advertise-client-urls", "where clients reach it, if elsewhere; told at the start");
+    private readonly Option<string?> _metricsUrls = Flags.Text("--listen-metrics-urls", "where /metrics and the health pages are served as well, and nothing else");
     private readonly Option<string?> _peerUrls = Flags.Text("--listen-peer-urls", "where the other members connect [default: http://127.0.0.1:2380]");
     private readonly Option<string?> _advertisePeerUrls = Flags.Text("--initial-advertise-peer-urls", "where the other members reach it [default: as --initial-cluster says, else http://127.0.0.1:2380]");
     private readonly Option<string?> _cluster = Flags.Text("--initial-cluster", "all members, the same on each: n1=http://host:2380,n2=… [default: this one alone]");
@@ -90,7 +91,7 @@ internal sealed class ServeCommand
         var flags = new ServeCommand();
         var command = new Command("serve", "run a node of the store. Without flags: a single node on 127.0.0.1:2379 with its data in ./default.metastore")
         {
-            flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
+            flags._name, flags._dataDir, flags._clientUrls, flags._advertiseClientUrls, flags._metricsUrls, flags._peerUrls, flags._advertisePeerUrls, flags._cluster,
             flags._state, flags._token, flags._snapshotCount, flags._catchUpEntries, flags._snapshotRate, flags._txnOperations, flags._requestBytes, flags._streams, flags._pingInterval,
             flags._pingTimeout, flags._progress, flags._learners, flags._metrics, flags._heartbeat, flags._election, flags._clockDrift, flags._profile, flags._compactionMode, flags._compactionRetention, flags._seed,
             flags._logLevel,
@@ -130,6 +131,7 @@ internal sealed class ServeCommand
         DataDirectory = result.GetValue(_dataDir),
         ListenClientUrls = result.GetValue(_clientUrls)!,
         AdvertiseClientUrls = result.GetValue(_advertiseClientUrls),
+        ListenMetricsUrls = result.GetValue(_metricsUrls),
         ListenPeerUrls = result.GetValue(_peerUrls),
         AdvertisePeerUrls = result.GetValue(_advertisePeerUrls),
         InitialCluster = result.GetValue(_cluster),

@@ -47,7 +47,7 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
             EtcdFlagUse.Taken,
             string.Empty,
             "name data-dir snapshot-count heartbeat-interval election-timeout listen-peer-urls listen-client-urls initial-advertise-peer-urls initial-cluster initial-cluster-state "
-            + "initial-cluster-token advertise-client-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries experimental-snapshot-catchup-entries max-txn-ops "
+            + "initial-cluster-token advertise-client-urls listen-metrics-urls auto-compaction-retention auto-compaction-mode log-level snapshot-catchup-entries experimental-snapshot-catchup-entries max-txn-ops "
             + "max-request-bytes max-concurrent-streams grpc-keepalive-interval grpc-keepalive-timeout watch-progress-notify-interval experimental-watch-progress-notify-interval "
             + "max-learners experimental-max-learners metrics"),
         .. Of(EtcdFlagUse.Ignored, OwnLog, "max-snapshots max-wals"),
@@ -77,7 +77,6 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
             + "distributed-tracing-sampling-rate"),
         .. Of(EtcdFlagUse.Refused, "the log lies in --data-dir", "wal-dir"),
         .. Of(EtcdFlagUse.Refused, "HTTP is served on the client port", "listen-client-http-urls"),
-        .. Of(EtcdFlagUse.Refused, "metrics are served on the client port, at /metrics", "listen-metrics-urls"),
         .. Of(EtcdFlagUse.Refused, "members are added and removed by \"metastore member\", and a damaged one is repaired by \"metastore repair\"", "force-new-cluster"),
         .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-srv"),
         .. Of(

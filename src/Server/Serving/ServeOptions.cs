@@ -57,6 +57,8 @@ internal sealed record ServeFlagValues
 
     public string ListenClientUrls { get; init; } = "http://127.0.0.1:2379";
 
+    public string? ListenMetricsUrls { get; init; }
+
     public string? AdvertiseClientUrls { get; init; }
 
     public string? ListenPeerUrls { get; init; }
@@ -123,6 +125,9 @@ internal sealed record ServeOptions
 
     public required IReadOnlyList<HttpUrl> AdvertiseClientUrls { get; init; }
 
+    /// <summary>Where figures and health are told, beside the client ports, and nothing else is.</summary>
+    public required IReadOnlyList<HttpUrl> ListenMetricsUrls { get; init; }
+
     public required HttpUrl ListenPeerUrl { get; init; }
 
     /// <summary>Where the other members reach this one.</summary>
@@ -154,6 +159,12 @@ internal sealed record ServeOptions
             _ = url.ToListenEndPoint("--listen-client-urls");
         }
 
+        IReadOnlyList<HttpUrl> metrics = flags.ListenMetricsUrls is null or "" ? [] : HttpUrl.ParseList("--listen-metrics-urls", flags.ListenMetricsUrls);
+        foreach (HttpUrl url in metrics)
+        {
+            _ = url.ToListenEndPoint("--listen-metrics-urls");
+        }
+
         IReadOnlyList<HttpUrl> advertisedClients = flags.AdvertiseClientUrls is null ? clients : HttpUrl.ParseList("--advertise-client-urls", flags.AdvertiseClientUrls);
         HttpUrl peer = One("--listen-peer-urls", flags.ListenPeerUrls ?? PeerUrlDefault);
         _ = peer.ToListenEndPoint("--listen-peer-urls");
@@ -164,6 +175,7 @@ internal sealed record ServeOptions
             Members = members,
             ListenClientUrls = clients,
             AdvertiseClientUrls = advertisedClients,
+            ListenMetricsUrls = metrics,
             ListenPeerUrl = peer,
             AdvertisePeerUrl = self.PeerUrl,
             ClusterState = flags.ClusterState,

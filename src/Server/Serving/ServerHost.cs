@@ -47,7 +47,10 @@ internal sealed class ServerHost
             EtcdDirectory.Refuse(_options.Node.DataDirectory);
 
             // Before anything is made: a directory that was is the one member's for good.
-            EndpointProbe.Check([("--listen-peer-urls", _options.ListenPeerUrl), .. _options.ListenClientUrls.Select(url => ("--listen-client-urls", url))]);
+            EndpointProbe.Check([
+                ("--listen-peer-urls", _options.ListenPeerUrl),
+                .. _options.ListenClientUrls.Select(url => ("--listen-client-urls", url)),
+                .. _options.ListenMetricsUrls.Select(url => ("--listen-metrics-urls", url))]);
             _options = await MemberIdentity.ResolveAsync(_options);
             transport = MakeTransport();
             node = MetaStoreNode.Open(_options.Node, transport, _loggers.CreateLogger("node"));
@@ -57,7 +60,12 @@ internal sealed class ServerHost
             throw StartFailure.ToRefusal(exception, _options.Node);
         }
 
-        var doors = new ClientDoors(node, [.. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))], _options.Etcd, _loggers);
+        var doors = new ClientDoors(
+            node,
+            [.. _options.ListenClientUrls.Select(url => url.ToListenEndPoint("--listen-client-urls"))],
+            [.. _options.ListenMetricsUrls.Select(url => url.ToListenEndPoint("--listen-metrics-urls"))],
+            _options.Etcd,
+            _loggers);
         try
         {
             await OpenDoorsAsync(node, transport, doors);
@@ -188,6 +196,7 @@ internal sealed class ServerHost
         string advertised = _options.AdvertiseClientUrls.SequenceEqual(_options.ListenClientUrls) ? string.Empty : $" (advertised {string.Join(',', _options.AdvertiseClientUrls)})";
         return $"metastore {version} serves: name {_options.Node.Name}, node {node.NodeId.Value:x16}, cluster {node.ClusterId:x16}, members {node.MemberCount}, "
             + $"clients {string.Join(',', doors.EndPoints.Select(ListenText))}{advertised}, "
+            + (_options.ListenMetricsUrls.Count == 0 ? string.Empty : $"metrics {string.Join(',', doors.PageEndPoints.Select(ListenText))}, ")
             + $"peers {(transport is null ? "none" : ListenText(transport.LocalEndPoint))}, data {Path.GetFullPath(_options.Node.DataDirectory)}, "
             + $"recovered term {node.Recovery.Term} index {node.Recovery.LastIndex} snapshot {node.Recovery.SnapshotIndex}, seed {_options.Node.Seed}";
     }

@@ -86,7 +86,7 @@ public class GatewayTests
     [InlineData("GET", "/livezz", 404, "404 page not found\n")]
     [InlineData("GET", "/livez/linearizable_read", 404, "404 page not found\n")]
     [InlineData("POST", "/version", 405, "Method Not Allowed\n")]
-    [InlineData("GET", "/version", 200, """{"etcdserver":"3.6.14","etcdcluster":"3.6.0"}""")]
+    [InlineData("GET", "/version", 200, """{"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}""")]
     public async Task APath_IsKnownOrNot(string method, string path, int status, string body)
     {
         await using ServedMethods served = await ServedMethods.StartAsync(Range(_ => new RangeResponse()));

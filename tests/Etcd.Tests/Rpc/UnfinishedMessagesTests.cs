@@ -61,7 +61,7 @@ public sealed class UnfinishedMessagesTests
     }
 
     [Fact]
-    public async Task AllTogether_TheyTakeSoMuchMemoryAndNoMore()
+    public async Task AllTogether_TheyTakeSoMuchMemory_AndWhoHasWaitedLongestMakesRoom()
     {
         var unfinished = new UnfinishedMessages((2 * s_begun.Length) - 1, TimeSpan.FromMinutes(1), new HandTime());
         var (one, two) = (new Pipe(), new Pipe());
@@ -70,14 +70,30 @@ public sealed class UnfinishedMessagesTests
         await one.Writer.WriteAsync(s_begun);
         await two.Writer.WriteAsync(s_begun);
         using var ended = new CancellationTokenSource();
-        Task<Google.Protobuf.IMessage?> waiting = Reader(first).ReadAsync(ended.Token).AsTask();
+        Task<Google.Protobuf.IMessage?> silent = Reader(first).ReadAsync(CancellationToken.None).AsTask();
+        Task<Google.Protobuf.IMessage?> waiting = Reader(second).ReadAsync(ended.Token).AsTask();
 
-        RpcException refused = await Assert.ThrowsAsync<RpcException>(() => Reader(second).ReadAsync(CancellationToken.None).AsTask());
+        RpcException refused = await Assert.ThrowsAsync<RpcException>(() => silent);
 
         Assert.Equal(StatusCode.ResourceExhausted, refused.Code);
         Assert.False(waiting.IsCompleted);
+        Assert.Equal(s_begun.Length, unfinished.Bytes);
         await ended.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        second.Dispose();
+        Assert.Equal(0, unfinished.Bytes);
+    }
+
+    [Fact]
+    public async Task OneThatHasNoRoomAlone_IsRefused()
+    {
+        var unfinished = new UnfinishedMessages(s_begun.Length - 1, TimeSpan.FromMinutes(1), new HandTime());
+        var pipe = new Pipe();
+        using UnfinishedMessages.Body body = unfinished.Of(pipe.Reader);
+        await pipe.Writer.WriteAsync(s_begun);
+
+        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => Reader(body).ReadAsync(CancellationToken.None).AsTask())).Code);
+        Assert.Equal(0, unfinished.Bytes);
     }
 
     [Theory]

@@ -5,7 +5,7 @@ using MetaStore.Etcd.Services;
 
 namespace MetaStore.Etcd.Tests.Services;
 
-/// <summary>What fails, fails with etcd's code and etcd's words, to the letter.</summary>
+/// <summary>What fails, fails with etcd's code and etcd's words, to the letter, by gRPC as by JSON.</summary>
 public sealed class ErrorTableTests
 {
     /// <summary>Every error that the store has. Where etcd has none like it, the text is the store's own.</summary>
@@ -68,6 +68,7 @@ public sealed class ErrorTableTests
     public async Task What_a_caller_can_bring_about_fails_in_etcds_words()
     {
         await using var node = new EtcdNode();
+        await using AllFronts fronts = await AllFronts.OverAsync(node);
         await node.CallAsync<Messages.PutResponse>(Say.Put, Say.PutOf("a", "1"));
         await node.CallAsync<Messages.PutResponse>(Say.Put, Say.PutOf("a", "2"));
         await node.CallAsync<Messages.LeaseGrantResponse>(Say.Grant, new Messages.LeaseGrantRequest { ID = 9, TTL = 100 });
@@ -86,7 +87,7 @@ public sealed class ErrorTableTests
             (Say.Put, new Messages.PutRequest { Key = key, Lease = 9, IgnoreLease = true }, "InvalidArgument: etcdserver: lease is provided"),
             (Say.Put, new Messages.PutRequest { Key = Say.Bytes("x"), IgnoreValue = true }, "InvalidArgument: etcdserver: key not found"),
             (Say.Put, new Messages.PutRequest { Key = key, Lease = 8 }, "NotFound: etcdserver: requested lease not found"),
-            (Say.Put, new Messages.PutRequest { Key = key, Value = ByteString.CopyFrom(new byte[2 << 20]) }, "InvalidArgument: etcdserver: request is too large"),
+            (Say.Put, new Messages.PutRequest { Key = key, Value = ByteString.CopyFrom(new byte[1_700_000]) }, "InvalidArgument: etcdserver: request is too large"),
             (Say.Delete, new Messages.DeleteRangeRequest(), "InvalidArgument: etcdserver: key is not provided"),
             (Say.Compact, new Messages.CompactionRequest { Revision = 3 }, "OutOfRange: etcdserver: mvcc: required revision has been compacted"),
             (Say.Compact, new Messages.CompactionRequest { Revision = -1 }, "OutOfRange: etcdserver: mvcc: required revision has been compacted"),
@@ -97,7 +98,7 @@ public sealed class ErrorTableTests
         ];
         foreach ((string path, IMessage request, string says) in rows)
         {
-            Assert.Equal($"{path} {request.CalculateSize()}: {says}", $"{path} {request.CalculateSize()}: {await node.FailsAsync(path, request)}");
+            Assert.Equal($"{path} {request.CalculateSize()}: {says}", $"{path} {request.CalculateSize()}: {await fronts.FailsAsync(path, request)}");
         }
 
         Assert.Equal(3, node.Node.Header.Revision.Value);
@@ -107,6 +108,7 @@ public sealed class ErrorTableTests
     public async Task A_transaction_is_checked_in_etcds_order_and_leaves_nothing_behind()
     {
         await using var node = new EtcdNode(new EtcdServicesOptions { TxnOperationsMax = 3, TxnDepthMax = 3 });
+        await using AllFronts fronts = await AllFronts.OverAsync(node);
         var nothing = new Messages.RequestOp();
         Messages.RequestOp put = Say.Op(Say.PutOf("a"));
         Messages.RequestOp deleteAll = Say.Op(new Messages.DeleteRangeRequest { Key = Say.Bytes("a"), RangeEnd = Say.Bytes("z") });
@@ -131,7 +133,7 @@ public sealed class ErrorTableTests
         ];
         foreach ((Messages.TxnRequest txn, string says) in rows)
         {
-            Assert.Equal($"{txn} {says}", $"{txn} {await node.FailsAsync(Say.Txn, txn)}");
+            Assert.Equal($"{txn} {says}", $"{txn} {await fronts.FailsAsync(Say.Txn, txn)}");
         }
 
         Assert.True((await node.CallAsync<Messages.TxnResponse>(Say.Txn, Of([], [Say.Op(Of([], [put], [put]))], []))).Succeeded);
