@@ -207,6 +207,24 @@ public class NodeTests
     }
 
     [Fact]
+    public void Writes_that_wait_take_so_many_bytes_and_keep_no_read_out()
+    {
+        using var node = new SteppedNode(proposer: new ProposerOptions { OperationsMax = 3, OperationsBytesMax = 2000 });
+        var large = new PutRequest { Key = "k"u8.ToArray(), Value = new byte[1500] };
+        ValueTask<PutResponse> first = node.Core.PutAsync(large);
+        MetaStoreException busy = Assert.Throws<MetaStoreException>(() => { _ = node.Core.PutAsync(large); });
+        Assert.Equal((MetaStoreError.Busy, Outcome.NotApplied), (busy.Error, busy.Outcome));
+        Assert.Contains("and 2000 may be", busy.Message, StringComparison.Ordinal);
+        ValueTask<PutResponse>[] small = [.. Enumerable.Range(0, 2).Select(_ => node.Core.PutAsync(new PutRequest { Key = "s"u8.ToArray() }))];
+        ValueTask<RangeResponse> read = node.Core.RangeAsync(new RangeRequest { Key = "k"u8.ToArray() });
+
+        Assert.InRange(node.Wait(read).Header.Revision.Value, 1, 4);
+        node.Wait(first);
+        Assert.All(small, put => node.Wait(put));
+        Assert.Equal("@5 put", node.Run(new PutRequest { Key = "k"u8.ToArray(), Value = new byte[3000] }));
+    }
+
+    [Fact]
     public void A_snapshot_is_taken_when_the_log_has_outgrown_the_last_one_and_old_segments_go()
     {
         using var node = new SteppedNode(new SnapshotOptions { EntriesMin = 50, SliceBytes = 1000, EntriesKept = 0 });

@@ -204,14 +204,14 @@ public sealed class WatchTests
         using var node = new SteppedNode();
         using var cancel = new CancellationTokenSource();
         var cancelled = new Reader(node, All(), cancel.Token);
-        var left = new Reader(node, new WatchRequest { Key = Bytes("k") });
+        var left = new Reader(node, new WatchRequest { Key = Bytes("k"), ProgressNotify = true });
         node.Run(Put("k", "1"));
-        Assert.Equal(2, node.Core.Groups[0].Watch.Count);
+        Assert.Equal((2, 1), (node.Core.Groups[0].Watch.Count, node.Core.Groups[0].Watch.ProgressPlanned));
         cancel.Cancel();
         left.Leave();
         node.Settle();
         Assert.Equal(["cancelled"], cancelled.Read());
-        Assert.Equal((0, 0L), (node.Core.Groups[0].Watch.Count, node.Core.Groups[0].Watch.QueuedBytes));
+        Assert.Equal((0, 0L, 0), (node.Core.Groups[0].Watch.Count, node.Core.Groups[0].Watch.QueuedBytes, node.Core.Groups[0].Watch.ProgressPlanned));
         Assert.Equal("@3 put", node.Run(Put("k", "2")));
     }
 

@@ -446,12 +446,21 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
     private PendingOperation Rent(StoreRequest request, int length, bool queued, CancellationToken cancellationToken, int operationsMax = 0)
     {
         operationsMax = operationsMax > 0 ? operationsMax : _settings.Proposer.OperationsMax;
-        if (_node.Operations.Rented >= operationsMax)
+        PendingOperationPool all = _node.Operations;
+        long writes = all.Writes;
+
+        // Writes that do not get through keep no read out.
+        if ((queued ? writes : all.Rented - writes) >= operationsMax)
         {
-            throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: {operationsMax} are under way");
+            throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: {operationsMax} {(queued ? "writes" : "reads")} are under way");
         }
 
-        PendingOperation operation = _node.Operations.Rent(isWrite: queued);
+        if (queued && writes > 0 && all.WriteBytes + length > _settings.Proposer.OperationsBytesMax)
+        {
+            throw new MetaStoreException(MetaStoreError.Busy, $"too many requests: writes of {all.WriteBytes} bytes are under way, and {_settings.Proposer.OperationsBytesMax} may be");
+        }
+
+        PendingOperation operation = all.Rent(isWrite: queued, length);
         long now = _node.Seams.Time.GetTimestamp();
         operation.Begin(request, length, now, now + _requestTimeout, queued, cancellationToken);
         return operation;

@@ -57,6 +57,9 @@ internal sealed class PendingOperation
     /// <summary>It is counted among the writes (<see cref="PendingOperationPool.Writes"/>).</summary>
     public bool IsWrite { get; set; }
 
+    /// <summary>What it is counted for among them (<see cref="PendingOperationPool.WriteBytes"/>).</summary>
+    public int WriteBytes { get; set; }
+
     /// <summary>Bytes of the encoded request.</summary>
     public int RequestLength { get; private set; }
 

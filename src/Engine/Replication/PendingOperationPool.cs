@@ -9,6 +9,7 @@ internal sealed class PendingOperationPool
     private readonly DefaultObjectPool<PendingOperation> _pool;
     private long _rented;
     private long _writes;
+    private long _writeBytes;
 
     /// <param name="runContinuationsAsynchronously">
     /// True in production: a caller's continuation must not run on the apply loop. False in the simulator, where there is one thread.
@@ -28,15 +29,22 @@ internal sealed class PendingOperationPool
     /// <summary>Those of them that are writes.</summary>
     public long Writes => Interlocked.Read(ref _writes);
 
-    public PendingOperation Rent(bool isWrite = false)
+    /// <summary>Bytes of the writes.</summary>
+    public long WriteBytes => Interlocked.Read(ref _writeBytes);
+
+    /// <param name="isWrite">It counts among the writes.</param>
+    /// <param name="bytes">For so many bytes.</param>
+    public PendingOperation Rent(bool isWrite = false, int bytes = 0)
     {
         SchedulePoint.Hit();
         Interlocked.Increment(ref _rented);
         PendingOperation operation = _pool.Get();
         operation.IsWrite = isWrite;
+        operation.WriteBytes = bytes;
         if (isWrite)
         {
             Interlocked.Increment(ref _writes);
+            Interlocked.Add(ref _writeBytes, bytes);
         }
 
         return operation;
@@ -48,6 +56,7 @@ internal sealed class PendingOperationPool
         if (operation.IsWrite)
         {
             Interlocked.Decrement(ref _writes);
+            Interlocked.Add(ref _writeBytes, -operation.WriteBytes);
         }
 
         _pool.Return(operation);

@@ -18,16 +18,20 @@ public sealed record ProposerOptions
     /// <summary>Bytes of a batch at most (one operation always fits).</summary>
     public int BatchBytesMax { get; init; } = 1 << 20;
 
-    /// <summary>Operations under way at most; the next one is answered Busy.</summary>
+    /// <summary>Writes under way at most, and as many reads; the next one is answered Busy.</summary>
     public int OperationsMax { get; init; } = 10_000;
+
+    /// <summary>Bytes of the writes under way at most; the next one is answered Busy, but for one that is alone.</summary>
+    public long OperationsBytesMax { get; init; } = 256 << 20;
 
     /// <summary>Checks the settings.</summary>
     /// <exception cref="ArgumentException">A setting is out of range; the message says which and what would be right.</exception>
     public void Validate()
     {
-        if (BatchOperationsMax < 1 || BatchBytesMax < 1 || OperationsMax < 1)
+        if (BatchOperationsMax < 1 || BatchBytesMax < 1 || OperationsMax < 1 || OperationsBytesMax < 1)
         {
-            throw new ArgumentException($"BatchOperationsMax ({BatchOperationsMax}), BatchBytesMax ({BatchBytesMax}) and OperationsMax ({OperationsMax}) must be at least 1.");
+            throw new ArgumentException(
+                $"BatchOperationsMax ({BatchOperationsMax}), BatchBytesMax ({BatchBytesMax}), OperationsMax ({OperationsMax}) and OperationsBytesMax ({OperationsBytesMax}) must be at least 1.");
         }
 
         if (BatchDelayMax < TimeSpan.Zero)

@@ -32,7 +32,7 @@ internal sealed class WatchHub : ILoop
     private readonly Dictionary<long, Watcher> _watchers = [];
     private readonly WatchIndex _index = new();
     private readonly Queue<Watcher> _behind = new();
-    private readonly PriorityQueue<Watcher, (long Due, long Id)> _progress = new();
+    private readonly SortedSet<(long Due, long Id)> _progress = []; // of watches that are there: one that goes takes its place with it
     private readonly List<Watcher> _found = [];
     private readonly List<Watcher> _touched = [];
     private readonly List<WatchResponse> _responses = [];
@@ -66,7 +66,7 @@ internal sealed class WatchHub : ILoop
 
     public string Name => "watch";
 
-    public long NextWake => Math.Min(_leaderCheck, _progress.TryPeek(out _, out (long Due, long Id) next) ? next.Due : long.MaxValue);
+    public long NextWake => Math.Min(_leaderCheck, _progress.Count > 0 ? _progress.Min.Due : long.MaxValue);
 
     /// <summary>Watches that somebody holds; 0 at rest.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -241,6 +241,7 @@ internal sealed class WatchHub : ILoop
     {
         watcher.IsGone = true;
         _watchers.Remove(watcher.Id);
+        _progress.Remove((watcher.ProgressDue, watcher.Id));
         _requireLeader -= watcher.Request.RequireLeader ? 1 : 0;
         if (watcher.IsSynced)
         {
@@ -507,6 +508,9 @@ internal sealed class WatchHub : ILoop
         }
     }
 
+    /// <summary>Watches that have a place among those that are to hear how far they are. Only for tests.</summary>
+    internal int ProgressPlanned => _progress.Count;
+
     private void PlanProgress(Watcher watcher)
     {
         if (watcher.Request.ProgressNotify)
@@ -514,7 +518,8 @@ internal sealed class WatchHub : ILoop
             // Up to a tenth longer, so that those who began together do not ask for their word together for ever.
             TimeSpan interval = _parts.Options.ProgressInterval * (1 + (0.1 * (watcher.Id * 7919 % 1000) / 1000));
             long due = _parts.Time.GetTimestamp() + (long)(interval.TotalSeconds * _parts.Time.TimestampFrequency);
-            _progress.Enqueue(watcher, (due, watcher.Id));
+            watcher.ProgressDue = due;
+            _progress.Add((due, watcher.Id));
         }
     }
 
@@ -522,13 +527,10 @@ internal sealed class WatchHub : ILoop
     {
         bool worked = false;
         long now = _parts.Time.GetTimestamp();
-        while (_progress.TryPeek(out Watcher? watcher, out (long Due, long Id) next) && (watcher.IsGone || next.Due <= now))
+        while (_progress.Count > 0 && _progress.Min is var next && next.Due <= now)
         {
-            _progress.Dequeue();
-            if (watcher.IsGone)
-            {
-                continue;
-            }
+            _progress.Remove(next);
+            Watcher watcher = _watchers[next.Id];
 
             // One that is behind was not told of everything yet, one that begins later has nothing to be told of.
             if ((watcher.IsSynced && watcher.Next <= _matched + 1 && !watcher.WasTold) || KnownBugs.ProgressOvertakesEvents)
@@ -538,7 +540,11 @@ internal sealed class WatchHub : ILoop
             }
 
             watcher.WasTold = false;
-            PlanProgress(watcher);
+            if (!watcher.IsGone)
+            {
+                PlanProgress(watcher);
+            }
+
             worked = true;
         }
 

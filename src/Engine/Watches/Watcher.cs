@@ -68,6 +68,9 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     /// <summary>It was told something since it was last looked at for its progress.</summary>
     public bool WasTold { get; set; }
 
+    /// <summary>When it is to hear how far it is; a timestamp, 0 where it did not ask for that.</summary>
+    public long ProgressDue { get; set; }
+
     /// <summary>Events of the slice under way.</summary>
     public List<WatchEvent> Pending { get; set; } = [];
 
