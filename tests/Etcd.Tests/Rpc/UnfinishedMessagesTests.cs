@@ -73,7 +73,7 @@ public sealed class UnfinishedMessagesTests
         Task<Google.Protobuf.IMessage?> silent = Reader(first).ReadAsync(CancellationToken.None).AsTask();
         Task<Google.Protobuf.IMessage?> waiting = Reader(second).ReadAsync(ended.Token).AsTask();
 
-        RpcException refused = await Assert.ThrowsAsync<RpcException>(() => silent);
+        RpcException refused = await Assert.ThrowsAsync<RpcException>(() => silent.WaitAsync(TimeSpan.FromSeconds(30)));
 
         Assert.Equal(StatusCode.ResourceExhausted, refused.Code);
         Assert.False(waiting.IsCompleted);
@@ -92,7 +92,7 @@ public sealed class UnfinishedMessagesTests
         using UnfinishedMessages.Body body = unfinished.Of(pipe.Reader);
         await pipe.Writer.WriteAsync(s_begun);
 
-        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => Reader(body).ReadAsync(CancellationToken.None).AsTask())).Code);
+        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => Reader(body).ReadAsync(CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(30)))).Code);
         Assert.Equal(0, unfinished.Bytes);
     }
 
