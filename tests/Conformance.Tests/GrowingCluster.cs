@@ -9,13 +9,17 @@ namespace MetaStore.Conformance.Tests;
 /// <summary>Processes that become a cluster by the command line: the first is started alone, the others are added and join.</summary>
 internal sealed class GrowingCluster : IAsyncDisposable
 {
+    private readonly int _electionMilliseconds;
     private readonly TestDirectory _directory = new();
     private readonly int[] _clientPorts;
     private readonly int[] _peerPorts;
     private readonly ServerProcess?[] _running;
 
-    public GrowingCluster(int size)
+    /// <param name="size">Processes.</param>
+    /// <param name="electionMilliseconds">Election timeout of all of them.</param>
+    public GrowingCluster(int size, int electionMilliseconds = 500)
     {
+        _electionMilliseconds = electionMilliseconds;
         int[] ports = FreePorts.Take(2 * size);
         _clientPorts = ports[..size];
         _peerPorts = ports[size..];
@@ -143,6 +147,6 @@ internal sealed class GrowingCluster : IAsyncDisposable
     private string[] Arguments(int node, string[] flags) =>
     [
         "--name", $"n{node}", "--data-dir", DataDirectory(node), "--listen-client-urls", $"http://{Endpoint(node)}", "--listen-peer-urls", PeerUrl(node),
-        "--heartbeat-interval", "50", "--election-timeout", "500", .. flags,
+        "--heartbeat-interval", "50", "--election-timeout", _electionMilliseconds.ToString(CultureInfo.InvariantCulture), .. flags,
     ];
 }

@@ -14,7 +14,8 @@ public sealed class MembershipTests
     [SkippableFact]
     public async Task From_one_to_five_and_back_under_load()
     {
-        await using var cluster = new GrowingCluster(Size);
+        // A busy machine does not make up for a leader's absence in three seconds: whoever is unseated was unseated by somebody.
+        await using var cluster = new GrowingCluster(Size, electionMilliseconds: 3000);
         await cluster.StartAloneAsync(0);
         using var stop = new CancellationTokenSource();
         var load = new RetriedWrites();
@@ -116,13 +117,12 @@ public sealed class MembershipTests
 
     /// <summary>
     /// Three voters take writes, and those who were removed come again: one with its data, one wiped, as an added member and as a founder of what it takes for its cluster. The three go on under the leader
-    /// that they have; as a busy machine may keep that from being heard, it is enough that they do so once.
+    /// that they have, each time.
     /// </summary>
     private static async Task RemovedMembersDisturbNobodyAsync(GrowingCluster cluster, RetriedWrites load)
     {
         string[] existing = ["--initial-cluster-state", "existing", "--initial-cluster", cluster.ClusterText(1, 2, 3, 0)];
-        bool wereUndisturbed = false;
-        for (int attempt = 0; attempt < 5 && !wereUndisturbed; attempt++)
+        for (int attempt = 0; attempt < 3; attempt++)
         {
             StatusResponse before = await cluster.StatusAsync(3);
             (int exitCode, string errors) = await cluster.StartRefusedAsync(0, existing);
@@ -133,10 +133,8 @@ public sealed class MembershipTests
             await cluster.StartStrangerAsync(4, "ClusterMismatch", "--initial-cluster", cluster.ClusterText(1, 2, 3, 4));
             await load.WaitForMoreAsync(50);
             StatusResponse after = await cluster.StatusAsync(3);
-            wereUndisturbed = (before.LeaderId, before.Header.Term) == (after.LeaderId, after.Header.Term);
+            Assert.Equal((before.LeaderId, before.Header.Term), (after.LeaderId, after.Header.Term));
         }
-
-        Assert.True(wereUndisturbed, "each time that removed members came again, the leader or its term changed");
     }
 
     /// <summary>With its data, wiped, or as if nothing had been: it does not get in, and the rest does not notice.</summary>

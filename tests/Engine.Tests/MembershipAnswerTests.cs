@@ -230,6 +230,65 @@ public sealed class MembershipAnswerTests
         Assert.Equal(0, refusals);
     }
 
+    /// <summary>Who is no leader any more must not say that nothing was done: it has done the first half itself.</summary>
+    [Fact]
+    public async Task ARequestThatComesAgainToTheFormerLeader_IsNotRefused()
+    {
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        NodeCore former = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+        NodeCore[] others = [.. cluster.Nodes.Where(node => node != former)];
+        Message? request = null;
+        cluster.IsLost = (to, message) =>
+        {
+            request = message.Kind == MessageKind.Forward ? message : request;
+            return to.Value > 3 || message.Kind == MessageKind.AppendReply;
+        };
+        ValueTask<MembersResponse> answer = others[0].ChangeMembersAsync(new AddMember(["http://newcomer:2380"]));
+        cluster.Await(() => others.All(node => node.Node.Raft.Membership.Learners.Count == 1), "all have the addition in their logs");
+        cluster.IsLost = (to, message) => to == former.Node.Raft.Id || message.From == former.Node.Raft.Id || to.Value > 3;
+        cluster.Await(() => Array.Exists(others, node => node.Node.Raft.Role == Role.Leader), "another leads");
+        int refusals = 0;
+        cluster.IsLost = (to, message) =>
+        {
+            refusals += message.Kind == MessageKind.ForwardReply && ForwardCodec.DecodeReply(message.Chunk).Reply.Error is not null ? 1 : 0;
+            return to.Value > 3;
+        };
+        cluster.Await(() => former.Node.Raft.Role == Role.Follower, "the former leader follows");
+        former.Receive(NodeCore.Group, request!);
+        cluster.Pass(TimeSpan.FromSeconds(1));
+
+        Assert.Single((await Answered(cluster, answer)).Members, member => member.IsLearner);
+        Assert.Equal(0, refusals);
+    }
+
+    /// <summary>Of what was refused once, since whoever got it did not lead, nothing is made when it comes again, though it leads by then.</summary>
+    [Fact]
+    public async Task ARequestThatComesAgainToTheNextLeader_IsNotCarriedOut()
+    {
+        using var cluster = new SteppedCluster(new SnapshotOptions());
+        NodeCore leader = cluster.Nodes[(int)cluster.Nodes[0].Node.Status.Leader.Value - 1];
+        NodeCore[] others = [.. cluster.Nodes.Where(node => node != leader)];
+        Message? request = null;
+        cluster.IsLost = (to, message) =>
+        {
+            request = message.Kind == MessageKind.Forward ? message : request;
+            return to.Value > 3 || message.Kind == MessageKind.Forward;
+        };
+        Task<MembersResponse> answer = others[0].ChangeMembersAsync(new AddMember(["http://newcomer:2380"])).AsTask();
+        cluster.Await(() => request is not null, "the request is on its way");
+        others[1].Receive(NodeCore.Group, request!);
+        cluster.Await(() => answer.IsCompleted, "the request is refused");
+        Assert.Equal(MetaStoreError.NoLeader, (await Assert.ThrowsAsync<MetaStoreException>(() => answer)).Error);
+
+        cluster.IsLost = (to, _) => to.Value > 3;
+        await Answered(cluster, leader.MoveLeaderAsync(others[1].Node.Raft.Id.Value));
+        others[1].Receive(NodeCore.Group, request!);
+        cluster.Pass(TimeSpan.FromSeconds(2));
+
+        Assert.Equal(Role.Leader, others[1].Node.Raft.Role);
+        Assert.Empty(others[1].Node.Raft.Membership.Learners);
+    }
+
     private static async Task<MembersResponse> Answered(SteppedCluster cluster, ValueTask<MembersResponse> asked)
     {
         Task<MembersResponse> answer = asked.AsTask();

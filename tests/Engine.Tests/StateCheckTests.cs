@@ -104,6 +104,18 @@ public sealed class StateCheckTests
         Assert.DoesNotContain(true, Enumerable.Range(0, 9).Select(i => tally.Tick((ulong)i, new Membership([new NodeId(1)]), _ => true)));
     }
 
+    /// <summary>Late reports of the state before say nothing of this one.</summary>
+    [Fact]
+    public void WhatSettlesOfAnEarlierState_IsNoAnswer()
+    {
+        var tally = new StateTally(askTicks: 3);
+        Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(_ => tally.Tick(digest: 8, s_three, _ => true)));
+        tally.Add(1, new StateCheck(100, 7), s_three);
+        Assert.NotNull(tally.Add(2, new StateCheck(100, 7), s_three));
+
+        Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(_ => tally.Tick(digest: 8, s_three, _ => true)));
+    }
+
     /// <summary>They would get the question with a snapshot, and it would be asked for nothing.</summary>
     [Fact]
     public void WhileMostAreBehind_NobodyIsAsked()

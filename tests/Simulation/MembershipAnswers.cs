@@ -7,17 +7,20 @@ namespace MetaStore.Simulation;
 /// <summary>What those were told who asked for a change of the members, held against the memberships that were committed in the end.</summary>
 internal sealed class MembershipAnswers
 {
-    private readonly List<(MemberChange Change, ulong Member)> _made = [];
+    private readonly List<(MemberChange Change, ulong Member, int Known)> _made = [];
     private readonly List<(MemberChange Change, MetaStoreException Refusal)> _refused = [];
 
     /// <summary>Learners that took a voter's place, through a joint configuration, and whoever asked was told so.</summary>
     public int Replaced => _made.Count(made => made.Change is PromoteMember { Replacing: not 0 });
 
-    public void Made(MemberChange? change, MembersResponse answer)
+    /// <param name="change">What was asked for; null: no change of the members.</param>
+    /// <param name="answer">What was said.</param>
+    /// <param name="known">Memberships that had been committed when it was asked for.</param>
+    public void Made(MemberChange? change, MembersResponse answer, int known)
     {
         if (change is not null)
         {
-            _made.Add((change, answer.MemberId));
+            _made.Add((change, answer.MemberId, known));
             CheckContent(change, answer.Members);
         }
     }
@@ -31,15 +34,16 @@ internal sealed class MembershipAnswers
     }
 
     /// <summary>
-    /// What was said to be done is in a membership that was committed, and what was said not to be done in none, as far as it can be told from what others did: whoever was to be added has an
+    /// What was said to be done is in a membership that was committed after it was asked for, and what was said not to be done in none, as far as it can be told from what others did: whoever was to be added has an
     /// address that nobody else has, and of whom it was said that it was removed is no member any more.
     /// </summary>
     public void Check(IReadOnlyList<Membership> committed)
     {
         MemberTable[] tables = [.. committed.Where(membership => !membership.IsJoint).Select(MemberTable.From)];
-        foreach ((MemberChange change, ulong member) in _made)
+        foreach ((MemberChange change, ulong member, int known) in _made)
         {
-            if (!Array.Exists(tables, table => Shows(table, change, member)))
+            int from = change is RemoveMember ? 0 : known; // Who is gone already, and does not know it, takes that for the answer.
+            if (!committed.Skip(from).Any(membership => !membership.IsJoint && Shows(MemberTable.From(membership), change, member)))
             {
                 throw Broken($"{Describe(change)} was said to be done, of {member:x}, and no membership shows it");
             }
@@ -51,7 +55,7 @@ internal sealed class MembershipAnswers
             {
                 AddMember add => Array.Exists(tables, table => table.Members.Any(member => member.PeerUrls.SequenceEqual(add.PeerUrls))),
                 RemoveMember remove when IsSaidToBeGone(refusal) => tables[^1].Find(remove.Id) is not null,
-                PromoteMember promote when IsSaidToBeGone(refusal) => tables[^1].Find(promote.Id) is not null && tables[^1].Find(promote.Replacing) is not null,
+                PromoteMember promote when IsSaidToBeGone(refusal) => tables[^1].Find(promote.Id) is not null && (promote.Replacing == 0 || tables[^1].Find(promote.Replacing) is not null),
                 _ => false,
             };
             if (isUntrue)

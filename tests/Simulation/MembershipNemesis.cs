@@ -152,25 +152,26 @@ internal sealed class MembershipNemesis(World world, SimulationRandom random)
     private void Await(SimulatedNode node, ValueTask<MembersResponse> answer, MemberChange? change)
     {
         (SimulatedNode, NodeCore, long) request = (node, node.Core!, world.Time.Now);
+        int known = world.Groups[0].Invariants.Memberships.Count;
         _asked.Add(request);
         ValueTaskAwaiter<MembersResponse> awaiter = answer.GetAwaiter();
         if (awaiter.IsCompleted)
         {
-            Observe(awaiter, request, change);
+            Observe(awaiter, request, change, known);
         }
         else
         {
-            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, change)));
+            awaiter.UnsafeOnCompleted(world.Time.Continuation(() => Observe(awaiter, request, change, known)));
         }
     }
 
-    private void Observe(ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, MemberChange? change)
+    private void Observe(ValueTaskAwaiter<MembersResponse> awaiter, (SimulatedNode, NodeCore, long) request, MemberChange? change, int known)
     {
         _asked.Remove(request);
         try
         {
             MembersResponse answer = awaiter.GetResult();
-            _answers.Made(change, answer);
+            _answers.Made(change, answer, known);
         }
         catch (MetaStoreException refusal)
         {

@@ -12,6 +12,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeP
     private LogIndex _seenLast;
     private Term _seenLastTerm;
     private LogIndex _commit;
+    private LogIndex _lastMax;
     private ulong _applied;
     private Role _role;
     private LogIndex _lost;
@@ -55,6 +56,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeP
         _seenLast = default;
         _seenLastTerm = default;
         _commit = default;
+        _lastMax = default;
         _applied = 0;
         _role = Role.Follower;
         AfterStep(core);
@@ -81,8 +83,10 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeP
             case { Kind: MessageKind.AppendReply, Reject: false }:
                 LogIndex durable = Max(raft.DurableIndex, raft.SnapshotIndex);
 
-                // Of an earlier term it was true when it was said; what the leader of this one has cut away since was acknowledged to nobody who counts.
-                Require(message.Index <= durable || message.Term < raft.Term, $"acknowledges {message.Index} of term {message.Term}, and has {durable} on its disk");
+                // Of an earlier term: the write that it waited for is on the disk, and since that began the leader of this term has cut away what it carried. How far it went is
+                // not known any more, but no further than the log ever did; and whoever was voted for in this term has been acknowledged the entry, or nobody needs it.
+                durable = message.Term < raft.Term ? _lastMax : durable;
+                Require(message.Index <= durable, $"acknowledges {message.Index} of term {message.Term}, and has, or had, no more than {durable} on its disk");
                 Require(message.Term >= _promise.Term, $"acknowledges in term {message.Term} what it did; it had promised term {_promise.Term}");
                 _promise = message.Term > _promise.Term ? _promise with { Term = message.Term, Vote = NodeId.None } : _promise;
                 break;
@@ -150,6 +154,7 @@ internal sealed class NodeInvariants(NodeId id, ClusterInvariants cluster, TimeP
     {
         // A snapshot's file is durable before the log hears of it, and replaces a log that disagrees with it, acknowledged or not.
         LogIndex durable = Max(raft.DurableIndex, raft.SnapshotIndex);
+        _lastMax = Max(_lastMax, raft.LastIndex);
         if (raft.TermAt(durable) is Term term)
         {
             _promise = _promise with { Durable = durable, DurableTerm = term };

@@ -29,11 +29,12 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
         }
     }
 
-    public void Run()
+    /// <summary>False: there are no three voters that are whole, and nothing was broken.</summary>
+    public bool Run()
     {
         if (!HasSoundVoters)
         {
-            return;
+            return false;
         }
 
         _leader = world.Nodes.First(node => node.LeadsAny);
@@ -62,6 +63,7 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
         }
 
         world.RunUntil(() => world.Nodes.All(node => node.IsUp || node.IsRetired) && world.Agree());
+        return true;
     }
 
     private static bool HoldsData(SimulatedNode node) => !node.Core!.IsWitness;

@@ -22,6 +22,8 @@ internal sealed class Runner(Arguments arguments)
     private long _agreed;
     private int _unanswered;
     private int _replaced;
+    private int _brokenOnce;
+    private int _compared;
     private int _repeated;
     private double _hours;
     private int _failures;
@@ -44,6 +46,7 @@ internal sealed class Runner(Arguments arguments)
         Console.WriteLine($"run twice, and compared by the hash of all that happened: {_repeated}");
         Console.WriteLine($"directories repaired: {_repairs}; snapshot transfers that broke off and went on where they had stopped: {_resumed}");
         Console.WriteLine($"voters replaced in one step: {_replaced}; refused for good: {_retired}, of them {_lost} beyond repair; states that members compared and found equal: {_agreed}; unanswered after all had healed, and asked anew: {_unanswered}");
+        Console.WriteLine($"runs at whose end one thing was broken: {_brokenOnce}; in which each member compared its last state: {_compared}");
         Console.WriteLine($"events that watchers were told of: {_told}, over {_watchesResumed} times that a watch was taken up again");
         Console.WriteLine(DescribeLeaderless());
         Console.WriteLine(string.Create(
@@ -131,7 +134,7 @@ internal sealed class Runner(Arguments arguments)
             failure = new SimulationFailure(FailureKind.Crash, error.Message, error);
         }
 
-        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, new Tally(world.Nodes.Count(node => node.IsRetired), world.Nodes.Count(node => node.IsLost), world.StatesAgreed, world.Unanswered, world.Replaced), failure);
+        return new Outcome(options, trace.Hash, world.Groups.Sum(group => group.History.Entries.Count), world.Groups.Sum(group => group.History.Undecided), world.Faults, world.SnapshotsResumed, world.Repairs, world.EventsTold, world.WatchesResumed, world.LeaderlessTime, world.Time.Now, new Tally(world.Nodes.Count(node => node.IsRetired), world.Nodes.Count(node => node.IsLost), world.StatesAgreed, world.Unanswered, world.Replaced, world.WasBrokenOnce ? 1 : 0, world.WereStatesCompared ? 1 : 0), failure);
     }
 
     private void Count(ulong seed, Outcome outcome)
@@ -154,6 +157,8 @@ internal sealed class Runner(Arguments arguments)
             _agreed += outcome.Tally.Agreed;
             _unanswered += outcome.Tally.Unanswered;
             _replaced += outcome.Tally.Replaced;
+            _brokenOnce += outcome.Tally.BrokenOnce;
+            _compared += outcome.Tally.Compared;
             _told += outcome.EventsTold;
             _watchesResumed += outcome.WatchesResumed;
             _hours += outcome.Time / (3600.0 * VirtualTime.Second);
@@ -208,5 +213,7 @@ internal sealed class Runner(Arguments arguments)
     /// <param name="Agreed">States that a member compared with the others' and found equal.</param>
     /// <param name="Unanswered">Operations that got no answer though everything had healed.</param>
     /// <param name="Replaced">Learners that took a voter's place, through a joint configuration.</param>
-    private readonly record struct Tally(int Retired, int Lost, long Agreed, int Unanswered, int Replaced);
+    /// <param name="BrokenOnce">Runs at whose end one thing was broken, and only one.</param>
+    /// <param name="Compared">Runs at whose end each member compared its state.</param>
+    private readonly record struct Tally(int Retired, int Lost, long Agreed, int Unanswered, int Replaced, int BrokenOnce, int Compared);
 }

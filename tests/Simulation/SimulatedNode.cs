@@ -84,6 +84,9 @@ internal sealed class SimulatedNode
     /// <summary>States of this node, in all its lives, that it compared with the others' and found equal.</summary>
     public long StatesAgreed => _agreedInFormerLives + (_life?.Host.Groups.Sum(group => group.Apply.ChecksAgreed) ?? 0);
 
+    /// <summary>The last state of the first group that this node, in this life, compared with the others' and found equal.</summary>
+    public ulong? AgreedDigest => _life?.Host.Groups[0].Apply.AgreedDigest;
+
     /// <summary>The node is gone for good: it was removed, its disk was wiped, or nobody knows its term and vote any more.</summary>
     public bool IsRetired { get; private set; }
 

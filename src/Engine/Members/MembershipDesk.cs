@@ -76,13 +76,18 @@ internal sealed class MembershipDesk
             {
                 (ulong id, ClusterRequest request) = ForwardCodec.DecodeRequest(message.Chunk);
                 var job = new Job(request, null, message.From, id);
-                if (raft.Role != Role.Leader)
+                if (!IsNew(job) && !KnownBugs.DoubledChangeIsMadeTwice)
                 {
-                    End(job, Failed(MetaStoreError.NoLeader, "the member that was taken for the leader does not lead (any more)"));
+                    return; // What became of the first is the answer, also where this member has come to lead since, or has ceased to.
                 }
-                else if (IsNew(job) || KnownBugs.DoubledChangeIsMadeTwice)
+
+                if (raft.Role == Role.Leader)
                 {
                     _queue.Enqueue(job);
+                }
+                else
+                {
+                    End(job, Failed(MetaStoreError.NoLeader, "the member that was taken for the leader does not lead (any more)"));
                 }
 
                 return;

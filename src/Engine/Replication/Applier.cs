@@ -85,6 +85,9 @@ internal sealed class Applier : ILoop
     /// <summary>State checks that this node's state agreed with.</summary>
     public long ChecksAgreed => _checks?.Agreed ?? 0;
 
+    /// <summary>The state that the last of them was about.</summary>
+    public ulong? AgreedDigest => _checks?.AgreedDigest;
+
     public int Queued => _inbox.Count;
 
     /// <summary>What was applied since the start, whichever store it went to.</summary>

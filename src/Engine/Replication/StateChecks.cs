@@ -58,6 +58,9 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached, ulong
     /// <summary>Checks that agreed.</summary>
     public long Agreed { get; private set; }
 
+    /// <summary>The state that the last of them was about.</summary>
+    public ulong? AgreedDigest { get; private set; }
+
     /// <summary>The entry at <paramref name="index"/> is applied. <paramref name="isAsked"/>: it asked for a report.</summary>
     public void Applied(ulong index, ulong digest, bool isAsked = false)
     {
@@ -90,6 +93,7 @@ internal sealed class StateChecks(ulong every, Action<StateCheck> reached, ulong
             if (own.Index == check.Index || KnownBugs.StatesOfOtherIndexesCompared)
             {
                 Agreed += own.Digest == check.Digest && !check.IsSplit ? 1 : throw new StateDivergedException(own, check);
+                AgreedDigest = own.Digest;
             }
         }
     }
@@ -167,7 +171,7 @@ internal sealed class StateTally(int askTicks = int.MaxValue)
 
         _settled = report.Index;
         _ticks = 0;
-        _isAnswered = true;
+        _isAnswered |= isSplit || report.Digest == _askedAbout; // Of another state that the members were in before, it is no answer.
         foreach (ulong index in _reports.Keys.Where(index => index <= _settled).ToArray())
         {
             _reports.Remove(index);

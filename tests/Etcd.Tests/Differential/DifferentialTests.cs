@@ -9,7 +9,7 @@ using MetaStore.Testing.Processes;
 namespace MetaStore.Etcd.Tests.Differential;
 
 /// <summary>
-/// The same requests, over gRPC, to etcd 3.4 and to this store: the answers must be equal, field by field, and so must the events that a watch tells of them afterwards.
+/// The same requests, over gRPC, to etcd 3.4 and to this store: the answers must be equal, field by field, and so must what watches are told meanwhile, and what one tells afterwards.
 /// Where etcd 3.4 is known to do something else on purpose or by mistake, <see cref="Differs"/> says what.
 /// </summary>
 public sealed class DifferentialTests
@@ -29,24 +29,52 @@ public sealed class DifferentialTests
         await using ServedMethods served = await ServedMethods.StartAsync([.. node.Methods.All]);
         using var theirs = new GrpcClient(etcd.EndPoint);
         using var ours = new GrpcClient(served.EndPoint);
-        var requests = new RandomRequests(seed);
-        long compacted = 1;
+        using var watches = new TwinWatches(theirs, ours);
+        await watches.BeginAsync();
+        var requests = new RandomRequests(seed) { WatchesAvoided = watches.Compacted };
         for (int step = 0; step < Steps; step++)
         {
+            requests.Watches = watches.Ids;
             (string path, IMessage request) = requests.Next();
-            Answer expected = await AskAsync(theirs, path, request);
-            Answer actual = await AskAsync(ours, path, request);
-            if (!Differs(path, request, expected, actual))
+            try
             {
-                Assert.True(expected == actual, $"seed {seed}, step {step}: {path} {request}\netcd: {expected}\nhere: {actual}");
+                await StepAsync(theirs, ours, watches, requests, path, request);
             }
-
-            requests.Revision = Math.Max(requests.Revision, expected.Revision);
-            compacted = request is CompactionRequest compaction && actual.Status == "0" ? compaction.Revision : compacted;
+            catch (Exception e)
+            {
+                Assert.Fail($"seed {seed}, step {step}: {path} {request}\n{e}");
+            }
         }
 
+        await watches.EndAsync();
         Assert.True(requests.Revision > Steps / 10, $"{Steps} requests came to revision {requests.Revision}");
-        await CompareHistoriesAsync(theirs, ours, compacted + 1, requests.Revision);
+        Assert.True(watches.EventsExpected > requests.Revision, $"{requests.Revision} revisions were told to watches in {watches.EventsExpected} events");
+        await CompareHistoriesAsync(theirs, ours, requests.Compacted + 1, requests.Revision);
+    }
+
+    private static async Task StepAsync(GrpcClient theirs, GrpcClient ours, TwinWatches watches, RandomRequests requests, string path, IMessage request)
+    {
+        if (request is WatchRequest watch)
+        {
+            await watches.AskAsync(watch);
+            return;
+        }
+
+        Answer expected = await AskAsync(theirs, path, request);
+        Answer actual = await AskAsync(ours, path, request);
+        if (!Differs(path, request, expected, actual))
+        {
+            Assert.True(expected == actual, $"etcd: {expected}\nhere: {actual}");
+        }
+
+        requests.Revision = Math.Max(requests.Revision, expected.Revision);
+        if (request is CompactionRequest compaction && actual.Status == "0")
+        {
+            requests.Compacted = compaction.Revision;
+            watches.Compact(compaction.Revision);
+        }
+
+        await watches.AdvanceAsync(requests.Revision);
     }
 
     /// <summary>What may differ.</summary>
@@ -59,6 +87,7 @@ public sealed class DifferentialTests
 
     private static async Task<Answer> AskAsync(GrpcClient client, string path, IMessage request)
     {
+        // A stream that is asked once has one answer, as a call has.
         GrpcAnswer answer = await client.CallAsync(path, request);
         if (answer.Status != "0")
         {
@@ -79,6 +108,7 @@ public sealed class DifferentialTests
         Say.Compact => GrpcClient.Unframe(CompactionResponse.Parser, body),
         Say.Grant => GrpcClient.Unframe(LeaseGrantResponse.Parser, body),
         Say.Revoke => GrpcClient.Unframe(LeaseRevokeResponse.Parser, body),
+        Say.KeepAlive => GrpcClient.Unframe(LeaseKeepAliveResponse.Parser, body),
         "/etcdserverpb.Lease/LeaseTimeToLive" => GrpcClient.Unframe(LeaseTimeToLiveResponse.Parser, body),
         "/etcdserverpb.Lease/LeaseLeases" => GrpcClient.Unframe(LeaseLeasesResponse.Parser, body),
         _ => throw new ArgumentException($"{path} is not compared"),

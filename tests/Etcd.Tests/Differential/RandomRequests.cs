@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Tests.Services;
+using static MetaStore.Etcd.Messages.WatchCreateRequest.Types.FilterType;
 
 namespace MetaStore.Etcd.Tests.Differential;
 
@@ -17,20 +18,34 @@ internal sealed class RandomRequests(int seed)
     private static readonly long[] s_leases = [1, 2, 3, 0x7fff_ffff_ffff_ffff];
 
     private readonly Random _random = new(seed);
+    private readonly Queue<(string Path, IMessage Request)> _following = new();
 
     /// <summary>About where the revision of the store is; old and future revisions are drawn around it.</summary>
     public long Revision { get; set; } = 1;
 
-    public (string Path, IMessage Request) Next() => _random.Next(100) switch
+    /// <summary>The revision of the last compaction.</summary>
+    public long Compacted { get; set; }
+
+    /// <summary>The watches that are there.</summary>
+    public IEnumerable<long> Watches { get; set; } = [];
+
+    /// <summary>Ids that no watch is to be given.</summary>
+    public IReadOnlySet<long> WatchesAvoided { get; set; } = new HashSet<long>();
+
+    public (string Path, IMessage Request) Next() => _following.TryDequeue(out (string Path, IMessage Request) next) ? next : Draw();
+
+    private (string Path, IMessage Request) Draw() => _random.Next(100) switch
     {
         < 30 => (Say.Put, Put()),
         < 58 => (Say.Range, Range()),
         < 66 => (Say.Delete, Delete()),
         < 86 => (Say.Txn, Txn(1)),
-        < 89 => (Say.Compact, new CompactionRequest { Revision = Revision - _random.Next(-2, 20), Physical = Chance(2) }),
-        < 92 => (Say.Grant, new LeaseGrantRequest { ID = Lease(), TTL = Chance(8) ? 9_000_000_001 : _random.Next(1000, 2000) }),
-        < 94 => (Say.Revoke, new LeaseRevokeRequest { ID = Lease() }),
-        < 97 => ("/etcdserverpb.Lease/LeaseTimeToLive", new LeaseTimeToLiveRequest { ID = Lease(), Keys = Chance(2) }),
+        < 88 => (Say.Compact, new CompactionRequest { Revision = Revision - _random.Next(-2, 20), Physical = Chance(2) }),
+        < 91 => (Say.Watch, Watch()),
+        < 93 => (Say.Grant, new LeaseGrantRequest { ID = Lease(), TTL = Chance(8) ? 9_000_000_001 : _random.Next(1000, 2000) }),
+        < 95 => (Say.Revoke, new LeaseRevokeRequest { ID = Lease() }),
+        < 97 => (Say.KeepAlive, new LeaseKeepAliveRequest { ID = Lease() }),
+        < 99 => ("/etcdserverpb.Lease/LeaseTimeToLive", new LeaseTimeToLiveRequest { ID = Lease(), Keys = Chance(2) }),
         _ => ("/etcdserverpb.Lease/LeaseLeases", new LeaseLeasesRequest()),
     };
 
@@ -57,6 +72,42 @@ internal sealed class RandomRequests(int seed)
         IgnoreValue = Chance(8),
         IgnoreLease = Chance(8),
     };
+
+    /// <summary>
+    /// A watch of what is compacted or to come, of one key or several, or the end of one. About twenty are there at a time. None begins at the revision of the last compaction
+    /// itself, of which what etcd tells depends on what it has collected meanwhile.
+    /// </summary>
+    private WatchRequest Watch()
+    {
+        long[] there = [.. Watches];
+        if (Chance(there.Length < 20 ? 4 : 1))
+        {
+            return new WatchRequest { CancelRequest = new WatchCancelRequest { WatchId = there.Length > 0 && !Chance(5) ? Any(there) : 999 } };
+        }
+
+        var create = new WatchCreateRequest
+        {
+            Key = Key(),
+            RangeEnd = End(),
+            StartRevision = Chance(2) ? Math.Max(0, Revision - _random.Next(-3, 30)) : 0,
+            PrevKv = Chance(2),
+            Fragment = Chance(4),
+            WatchId = Chance(6) ? Any(there.Length == 0 ? [7L] : there) : Chance(6) ? _random.Next(1, 60) : 0,
+        };
+        create.StartRevision += create.StartRevision == Compacted ? 1 : 0;
+        create.WatchId = create.StartRevision > Compacted || create.StartRevision == 0 ? create.WatchId : 0;
+        create.WatchId = WatchesAvoided.Contains(create.WatchId) ? 0 : create.WatchId;
+        create.Filters.Add(Any<WatchCreateRequest.Types.FilterType[]>([[], [], [], [Noput], [Nodelete]]));
+        if (create.StartRevision > 0)
+        {
+            // etcd looks after such watches each 100 ms. Nothing is compacted until it has done so for this one, which is when it tells of one of these.
+            ByteString key = create.Key.IsEmpty ? ByteString.CopyFrom(0) : create.Key;
+            _following.Enqueue((Say.Put, new PutRequest { Key = key }));
+            _following.Enqueue((Say.Delete, new DeleteRangeRequest { Key = key }));
+        }
+
+        return new WatchRequest { CreateRequest = create };
+    }
 
     private DeleteRangeRequest Delete() => new() { Key = Key(), RangeEnd = End(), PrevKv = Chance(2) };
 

@@ -4,6 +4,7 @@ using Google.Protobuf;
 using MetaStore.Etcd.Messages;
 using MetaStore.Etcd.Rpc;
 using MetaStore.Etcd.Tests.Http;
+using MetaStore.Etcd.Tests.Services;
 
 namespace MetaStore.Etcd.Tests.Gateway;
 
@@ -136,7 +137,7 @@ public class GatewayTests
     public async Task AStream_IsALineForEachAnswer_AndALastOneWhereItFails()
     {
         await using ServedMethods served = await ServedMethods.StartAsync(RpcMethod.Duplex(
-            "/etcdserverpb.Lease/LeaseKeepAlive",
+            Say.KeepAlive,
             LeaseKeepAliveRequest.Parser,
             async (IRpcReader<LeaseKeepAliveRequest> requests, IRpcWriter<LeaseKeepAliveResponse> answers, RpcContext context) =>
             {

@@ -98,14 +98,14 @@ public sealed class UnfinishedMessagesTests
 
     [Theory]
     [InlineData("/etcdserverpb.KV/Range")]
-    [InlineData("/etcdserverpb.Lease/LeaseKeepAlive")]
+    [InlineData(Say.KeepAlive)]
     public async Task ACallThatStopsInTheMidstOfAMessage_IsEnded(string path)
     {
         await using ServedMethods served = await ServedMethods.StartAsync(
             new EtcdServerOptions { MessageTimeout = TimeSpan.FromMilliseconds(50) },
             RpcMethod.Unary("/etcdserverpb.KV/Range", RangeRequest.Parser, (RangeRequest _, RpcContext _) => ValueTask.FromResult(new RangeResponse())),
             RpcMethod.Duplex<LeaseKeepAliveRequest, LeaseKeepAliveResponse>(
-                "/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest.Parser, async (requests, _, context) => await requests.ReadAsync(context.Ended)));
+                Say.KeepAlive, LeaseKeepAliveRequest.Parser, async (requests, _, context) => await requests.ReadAsync(context.Ended)));
         using var http = new HttpClient { BaseAddress = new Uri($"http://{served.EndPoint}") };
         using var request = new HttpRequestMessage(HttpMethod.Post, path)
         {

@@ -6,7 +6,6 @@ namespace MetaStore.Etcd.Tests.Services;
 /// <summary>etcdserverpb.Lease.</summary>
 public sealed class LeaseServiceTests
 {
-    private const string KeepAlive = "/etcdserverpb.Lease/LeaseKeepAlive";
     private const string TimeToLive = "/etcdserverpb.Lease/LeaseTimeToLive";
 
     [Fact]
@@ -37,7 +36,7 @@ public sealed class LeaseServiceTests
         await node.CallAsync<LeaseGrantResponse>(Say.Grant, new LeaseGrantRequest { ID = 9, TTL = 100 });
         LeaseTimeToLiveResponse none = await node.CallAsync<LeaseTimeToLiveResponse>(TimeToLive, new LeaseTimeToLiveRequest { ID = 8, Keys = true });
         Assert.Equal((8, -1, 0, 0), (none.ID, none.TTL, none.GrantedTTL, none.Keys.Count));
-        await using TestStream stream = node.Open(KeepAlive, new LeaseKeepAliveRequest { ID = 9 }, new LeaseKeepAliveRequest { ID = 8 }, new LeaseKeepAliveRequest { ID = 9 });
+        await using TestStream stream = node.Open(Say.KeepAlive, new LeaseKeepAliveRequest { ID = 9 }, new LeaseKeepAliveRequest { ID = 8 }, new LeaseKeepAliveRequest { ID = 9 });
         Assert.Equal((9, 100), Renewed(await stream.ReadAsync<LeaseKeepAliveResponse>()));
         Assert.Equal((8, 0), Renewed(await stream.ReadAsync<LeaseKeepAliveResponse>()));
         LeaseKeepAliveResponse last = await stream.ReadAsync<LeaseKeepAliveResponse>();

@@ -15,6 +15,7 @@ internal static class Say
     public const string Compact = "/etcdserverpb.KV/Compact";
     public const string Watch = "/etcdserverpb.Watch/Watch";
     public const string Grant = "/etcdserverpb.Lease/LeaseGrant";
+    public const string KeepAlive = "/etcdserverpb.Lease/LeaseKeepAlive";
     public const string Revoke = "/etcdserverpb.Lease/LeaseRevoke";
 
     public static ByteString Bytes(string text) => ByteString.CopyFromUtf8(text);
