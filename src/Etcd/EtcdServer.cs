@@ -216,6 +216,7 @@ public sealed class EtcdServer : IAsyncDisposable
     {
         if (kind == PrefaceKind.Http2)
         {
+            HttpSocket.SetStallTimeout(socket, _options.PingTimeout);
             return new DirectConnection(socket, _blocks, Release);
         }
 

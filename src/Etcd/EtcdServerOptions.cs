@@ -32,7 +32,7 @@ public sealed record EtcdServerOptions
     /// <summary>A connection on which nothing came for so long is asked whether it is still there. 1 s or more; <see cref="TimeSpan.MaxValue"/>: never.</summary>
     public TimeSpan PingInterval { get; init; } = TimeSpan.FromHours(2);
 
-    /// <summary>How long that answer may take. 1 s or more; <see cref="TimeSpan.MaxValue"/>: as long as it likes.</summary>
+    /// <summary>How long that answer may take, and for how long a client over HTTP/2 may take nothing of what it is sent. 1 s or more; <see cref="TimeSpan.MaxValue"/>: as long as it likes.</summary>
     public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>Files that the process may have open, for its figures; null: that is not known.</summary>

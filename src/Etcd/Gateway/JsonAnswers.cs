@@ -83,7 +83,7 @@ internal static class JsonAnswers
         json.WriteEndObject();
     }
 
-    /// <summary>The failure that ends a stream, on a line of its own.</summary>
+    /// <summary>The failure that ends a stream, on a line of its own. <c>code</c> is what newer clients read, the other numbers what older ones do.</summary>
     public static void WriteStreamError(IBufferWriter<byte> output, StatusCode code, string message)
     {
         using (var json = new Utf8JsonWriter(output, s_options))
@@ -94,6 +94,7 @@ internal static class JsonAnswers
             json.WriteNumber("http_code", HttpStatus.Of(code));
             json.WriteString("message", message);
             json.WriteString("http_status", HttpStatus.Text(code));
+            json.WriteNumber("code", (int)code);
             json.WriteEndObject();
             json.WriteEndObject();
         }

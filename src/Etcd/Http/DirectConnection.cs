@@ -88,18 +88,17 @@ internal sealed class DirectConnection : DefaultConnectionContext, IDuplexPipe, 
 
     private async Task DoSendAsync()
     {
-        Exception? failure = null;
         try
         {
             await ProcessSendAsync().ConfigureAwait(false);
         }
-        catch (Exception e)
+        catch (Exception)
         {
-            failure = e is SocketException ? new ConnectionResetException(e.Message, e) : e;
+            // The other side is gone, or takes nothing any more: the connection is over.
         }
 
-        // Whoever writes on learns of it with the next flush.
-        await _output.Reader.CompleteAsync(failure).ConfigureAwait(false);
+        // Without a reason: with that of a reset the flush of the server's farewell fails, and it does not come to ending the calls, which it does behind that.
+        await _output.Reader.CompleteAsync().ConfigureAwait(false);
         Shutdown();
     }
 

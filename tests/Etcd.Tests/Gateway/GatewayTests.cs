@@ -148,7 +148,7 @@ public class GatewayTests
             }));
 
         Assert.Equal((HttpStatusCode.OK, "{\"result\":{\"ID\":\"1\"}}\n{\"result\":{\"ID\":\"2\"}}\n"), await PostAsync(served, "/v3/lease/keepalive", "{\"ID\":1}{\"ID\":2}"));
-        const string Failure = "{\"error\":{\"grpc_code\":5,\"http_code\":404,\"message\":\"no\",\"http_status\":\"Not Found\"}}\n";
+        const string Failure = "{\"error\":{\"grpc_code\":5,\"http_code\":404,\"message\":\"no\",\"http_status\":\"Not Found\",\"code\":5}}\n";
         Assert.Equal((HttpStatusCode.OK, "{\"result\":{\"ID\":\"1\"}}\n" + Failure), await PostAsync(served, "/v3/lease/keepalive", "{\"ID\":1}{\"ID\":-1}"));
         Assert.Equal((HttpStatusCode.NotFound, Failure), await PostAsync(served, "/v3/lease/keepalive", "{\"ID\":-1}"));
     }

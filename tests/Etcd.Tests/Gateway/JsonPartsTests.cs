@@ -73,7 +73,7 @@ public class JsonPartsTests
     {
         Assert.Equal("""{"error":"no","message":"no","code":5}""", Json(output => JsonAnswers.WriteError(output, StatusCode.NotFound, "no")));
         Assert.Equal(
-            """{"error":{"grpc_code":5,"http_code":404,"message":"no","http_status":"Not Found"}}""" + "\n",
+            """{"error":{"grpc_code":5,"http_code":404,"message":"no","http_status":"Not Found","code":5}}""" + "\n",
             Json(output => JsonAnswers.WriteStreamError(output, StatusCode.NotFound, "no")));
         Assert.Equal("""{"result":{"ID":"5"}}""" + "\n", Json(output => JsonAnswers.WriteResult(output, new LeaseKeepAliveResponse { ID = 5 })));
     }
