@@ -46,6 +46,23 @@ public sealed class LessorTests
         Assert.IsType<ExpireLeasesRequest>(At(54_400));
     }
 
+    /// <summary>Each leader is lost at the worst moment: when it is about to tell the log what is left.</summary>
+    [Fact]
+    public void ThreeChangesOfTheLeader_DoNotKeepALease_ForTwiceItsTime()
+    {
+        Promote(0);
+        Hear(LeaseChange.Granted, 1, Ttl);
+        long now = FirstProposal<CheckpointLeasesRequest>(from: 0);
+        for (int change = 1; change < 3; change++)
+        {
+            Promote(now, Granted(1));
+            now = FirstProposal<CheckpointLeasesRequest>(now);
+        }
+
+        Promote(now, Granted(1));
+        Assert.InRange(FirstProposal<ExpireLeasesRequest>(now), (long)(Ttl * (1 + Drift)), Ttl * 17 / 10);
+    }
+
     [Fact]
     public void ARenewalOfACheckpointedLease_WaitsUntilTheLogSaysThatAllOfItIsLeft()
     {
@@ -166,6 +183,27 @@ public sealed class LessorTests
     private void Promote(long now, params Lease[] leases) => _lessor.Promote(3, View(_index, leases), now);
 
     private void Hear(LeaseChange change, long id, long remaining) => _lessor.Hear(new LeaseNews(++_index, change, id, Ttl, remaining), 0);
+
+    /// <summary>When something of the kind is proposed. Nothing that is proposed is ever applied.</summary>
+    private long FirstProposal<T>(long from)
+        where T : StoreRequest
+    {
+        for (long now = from; ; now++)
+        {
+            Assert.InRange(now - from, 0, 2 * Ttl);
+            _lessor.Advance(now);
+            StoreRequest? request = _lessor.Propose(View(), now);
+            if (request is T)
+            {
+                return now;
+            }
+
+            if (request is not null)
+            {
+                _lessor.Proposed(_index);
+            }
+        }
+    }
 
     /// <summary>What is proposed last when the time has come there, with everything before it appended.</summary>
     private StoreRequest? At(long now)

@@ -12,8 +12,11 @@ namespace MetaStore.Engine.Tests;
 /// </summary>
 public class OperationListTests
 {
-    private static readonly string[] s_keys = ["a", "ab", "b", "ba", "c", "d/1", "d/2", "d/3"];
-    private static readonly string[] s_ends = ["", "", "", "b", "c", "d0", "\0", "e"];
+    /// <summary>So few that they meet all the time.</summary>
+    private static readonly KeySpace s_few = new(["a", "ab", "b", "ba", "c", "d/1", "d/2", "d/3"], ["b", "c", "d0", "\0", "e"], IsWide: true);
+
+    /// <summary>So many that the index has leaves to split and to merge. Most ranges are short, for the plain model's sake.</summary>
+    private static readonly KeySpace s_many = new([.. Enumerable.Range(0, 900).Select(i => $"k/{i:d3}")], ["k/", "k/450", "\0", "k/9"], IsWide: false);
 
     private enum Kind
     {
@@ -38,23 +41,24 @@ public class OperationListTests
     public void The_model_the_engine_and_the_restarted_engine_give_one_history()
     {
         Gen<Step[]> lists = Gen.ArrayOf(Steps(), 60);
-        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, cluster: null)).QuickCheckThrowOnFailure();
+        Prop.ForAll(Arb.From(lists, Smaller), steps => Agree(steps, s_few, cluster: null)).QuickCheckThrowOnFailure();
     }
 
     [Theory]
-    [InlineData(11)]
-    [InlineData(12)]
-    [InlineData(13)]
-    public void A_long_list_with_snapshots_and_restarts_gives_one_history(int seed)
+    [InlineData(11, false)]
+    [InlineData(12, true)]
+    [InlineData(13, false)]
+    public void A_long_list_with_snapshots_and_restarts_gives_one_history(int seed, bool manyKeys)
     {
         var random = new Random(seed);
         using var cluster = new SteppedCluster(s_often);
-        Agree([.. Enumerable.Range(0, LongList).Select(_ => new Step(random.Next(100), random.Next(), random.Next(), random.Next()))], cluster);
+        Agree([.. Enumerable.Range(0, LongList).Select(_ => new Step(random.Next(100), random.Next(), random.Next(), random.Next()))], manyKeys ? s_many : s_few, cluster);
     }
 
     /// <param name="steps">The list.</param>
+    /// <param name="space">The keys that there are.</param>
     /// <param name="cluster">Three nodes that are to agree as well, of which one is killed at each restart; null for none.</param>
-    private static void Agree(Step[] steps, SteppedCluster? cluster)
+    private static void Agree(Step[] steps, KeySpace space, SteppedCluster? cluster)
     {
         var model = new StoreModel();
         using var node = new SteppedNode(s_often);
@@ -68,7 +72,7 @@ public class OperationListTests
                 continue;
             }
 
-            StoreRequest request = ToRequest(steps[i], model, i);
+            StoreRequest request = ToRequest(steps[i], space, model, i);
             string expected = model.Run(request);
             AssertSame(expected, node, request, i);
             AssertSame(expected, restarted, request, i);
@@ -128,10 +132,10 @@ public class OperationListTests
 
     private static byte[] Bytes(string text) => Encoding.Latin1.GetBytes(text);
 
-    private static StoreRequest ToRequest(Step step, StoreModel model, int number)
+    private static StoreRequest ToRequest(Step step, KeySpace space, StoreModel model, int number)
     {
-        byte[] key = Bytes(s_keys[step.A % s_keys.Length]);
-        byte[] end = Bytes(s_ends[step.B % s_ends.Length]);
+        byte[] key = space.Key(step.A);
+        byte[] end = space.End(step.A, step.B);
         switch (step.Kind)
         {
             case Kind.Put:
@@ -152,7 +156,7 @@ public class OperationListTests
             case Kind.Compact:
                 return new CompactRequest(new Revision(step.A % (model.Revision + 2)));
             default:
-                return Txn(step, number, depth: 0);
+                return Txn(step, space, number, depth: 0);
         }
     }
 
@@ -173,10 +177,10 @@ public class OperationListTests
         Serializable = step.A % 2 == 0,
     };
 
-    private static TxnRequest Txn(Step step, int number, int depth)
+    private static TxnRequest Txn(Step step, KeySpace space, int number, int depth)
     {
-        byte[] key = Bytes(s_keys[step.A % s_keys.Length]);
-        byte[] other = Bytes(s_keys[(step.A + 1 + (step.B % (s_keys.Length - 1))) % s_keys.Length]);
+        byte[] key = space.Key(step.A);
+        byte[] other = space.Key((step.A % space.Keys.Length) + 1 + (step.B % (space.Keys.Length - 1)));
         var compare = new Compare
         {
             Key = key,
@@ -187,16 +191,34 @@ public class OperationListTests
             Value = Bytes($"v{step.B % 60}"),
         };
         StoreRequest put = new PutRequest { Key = key, Value = Bytes($"t{number}"), ReturnPrevious = true };
-        StoreRequest read = new RangeRequest { Key = Bytes("a"), RangeEnd = Bytes("\0") };
+        StoreRequest read = space.IsWide ? new RangeRequest { Key = Bytes("a"), RangeEnd = Bytes("\0") } : new RangeRequest { Key = key, RangeEnd = space.End(step.A, step.B) };
         StoreRequest delete = new DeleteRangeRequest { Key = other };
         var nested = new List<StoreRequest> { read, delete };
         if (depth == 0 && step.C % 3 == 0)
         {
-            nested.Add(Txn(step with { A = step.A + 3, C = step.C / 3 }, number, 1) with { Failure = [read] });
+            nested.Add(Txn(step with { A = (step.A % space.Keys.Length) + 3, C = step.C / 3 }, space, number, 1) with { Failure = [read] });
         }
 
         StoreRequest[] success = depth == 0 ? [read, put, delete, read] : [delete, read];
         return new TxnRequest { Compare = [compare], Success = success, Failure = nested };
+    }
+
+    /// <param name="Keys">All of them, in order.</param>
+    /// <param name="Ends">Where ranges may end.</param>
+    /// <param name="IsWide">Whether ranges end there as often as not; else seldom, and otherwise a few keys on.</param>
+    private sealed record KeySpace(string[] Keys, string[] Ends, bool IsWide)
+    {
+        private const int FewKeys = 12;
+
+        public byte[] Key(int draw) => Bytes(Keys[draw % Keys.Length]);
+
+        /// <summary>The end of a range from that key on; in three of eight cases it is the key alone.</summary>
+        public byte[] End(int key, int draw) => (draw % 8) switch
+        {
+            < 3 => [],
+            _ when IsWide || draw / 8 % 50 == 0 => Bytes(Ends[draw / 8 % Ends.Length]),
+            _ => Key((key % Keys.Length) + 1 + (draw / 8 % FewKeys)),
+        };
     }
 
     private readonly record struct Step(int Draw, int A, int B, int C)

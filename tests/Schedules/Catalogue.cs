@@ -56,8 +56,8 @@ internal static class Catalogue
         new("hold", () => new HoldScenario(HoldOrder.Right), 3, false),
         new("handles", () => Handles(() => new RealHandlePool()), 2, false),
         new("turns", () => Turns((time, failed, word) => new RealTurns(time, failed, word)), 2, false),
-        new("relay", () => new RelayScenario(secondIsBrief: true), 2, false),
-        new("relay-long", () => new RelayScenario(secondIsBrief: false), 2, false),
+        new("relay", () => Relay(secondIsBrief: true), 2, false),
+        new("relay-long", () => Relay(secondIsBrief: false), 2, false),
         new("epochs-many", () => new EpochScenario(() => new RealEpochs(), readers: 3, stays: 2), 1, false),
         new("memory-many", () => new ReclaimScenario(() => new RealReclaimer(), readers: 3), 1, false),
         new(
@@ -90,6 +90,10 @@ internal static class Catalogue
         Twin("event-trim", EventBug.TrimsOneSegmentTooMany, () => Events(s_trimming, EventBug.TrimsOneSegmentTooMany)),
         .. Of<HoldOrder>("hold", order => new HoldScenario(order)),
         .. Of<HandleBug>("handles", bug => Handles(() => new BuggyHandlePool(bug))),
+        Twin("relay", RelayBug.ForgetsWhatItTook, () => Relay(secondIsBrief: true, RelayBug.ForgetsWhatItTook)),
+        Twin("relay", RelayBug.StepsWithin, () => Relay(secondIsBrief: true, RelayBug.StepsWithin)),
+        Twin("relay", RelayBug.StepsWithoutTheTurn, () => Relay(secondIsBrief: true, RelayBug.StepsWithoutTheTurn)),
+        Twin("relay-long", RelayBug.LeavesWhatIsNotBrief, () => Relay(secondIsBrief: false, RelayBug.LeavesWhatIsNotBrief)),
         .. Of<TurnBug>("turns", bug => Turns((time, failed, word) => new BuggyTurns(time, failed, word, bug))),
     ];
 
@@ -106,6 +110,8 @@ internal static class Catalogue
         new("event-ring:None", () => Events(s_ring, EventBug.None), 1, false),
         new("event-trim:None", () => Events(s_trimming, EventBug.None), 1, false),
         new("turns:None", () => Turns((time, failed, word) => new BuggyTurns(time, failed, word, TurnBug.None)), 1, false),
+        new("relay:None", () => Relay(secondIsBrief: true, RelayBug.None), 1, false),
+        new("relay-long:None", () => Relay(secondIsBrief: false, RelayBug.None), 1, false),
         new("handles:None", () => Handles(() => new BuggyHandlePool(HandleBug.None)), 2, false),
     ];
 
@@ -114,6 +120,9 @@ internal static class Catalogue
     private static EpochScenario Epochs(Func<IEpochs> create) => new(create, readers: 2, stays: 1);
 
     private static ReclaimScenario Memory(Func<IReclaimer> create, ReclaimOrder order = ReclaimOrder.Right) => new(create, readers: 2, order);
+
+    private static RelayScenario Relay(bool secondIsBrief, RelayBug? bug = null) =>
+        new((word, failed) => bug is { } known ? new BuggyRelay(word, failed, known) : new RealRelayed(word, failed), secondIsBrief);
 
     private static StoreScenario Batches(ReadingBug? reading = null, WritingBug? writing = null) =>
         Store(s_batches, 2, s_publishing, [new ReaderPlan(0, Visits: false, Times: 2), new ReaderPlan(2, Visits: false)], reading, writing);

@@ -41,7 +41,7 @@ internal sealed class Runner(Arguments arguments, TextWriter output)
     {
         var portions = new ConcurrentQueue<(Case Case, ulong Seed, long Count)>();
         IReadOnlyList<Case> cases = Cases();
-        long each = Math.Max(1, arguments.Count / cases.Count);
+        long each = Math.Max(1, (arguments.Count + cases.Count - 1) / cases.Count);
         for (long done = 0; done < each; done += PortionMax)
         {
             foreach (Case c in cases)

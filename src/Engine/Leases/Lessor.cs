@@ -25,7 +25,8 @@ internal enum Renewal
 /// </para>
 /// <para>
 /// <b>At most so much late.</b> A lease that nobody renews ends after (1 + d) times its time to live under one leader. Each change of the leader adds the time without one, and what passed since the last checkpoint:
-/// at most half the time to live for the first after a renewal, an eighth for each further one.
+/// at most two fifths of the time to live for the first after a renewal, a tenth for each further one. So through three changes it is over after twice its time to live, as long as these last no more
+/// than three tenths of it together.
 /// </para>
 /// </summary>
 internal sealed class Lessor(double clockDriftMax)
@@ -95,7 +96,7 @@ internal sealed class Lessor(double clockDriftMax)
         {
             case LeaseChange.Granted:
                 Invariant.Check(held is null, $"lease {news.Id} is granted twice");
-                Hold(new Held(news.Id, news.TtlMilliseconds, news.TtlMilliseconds), now, news.TtlMilliseconds, news.TtlMilliseconds / 2);
+                Hold(new Held(news.Id, news.TtlMilliseconds, news.TtlMilliseconds), now, news.TtlMilliseconds, First(news.TtlMilliseconds));
                 break;
             case LeaseChange.Checkpointed when held is not null:
                 held.Replicated = news.RemainingMilliseconds;
@@ -130,7 +131,7 @@ internal sealed class Lessor(double clockDriftMax)
         // One that has run out and has not been proposed for revocation is not lost: nobody has been told.
         held.State = LeaseState.Alive;
         held.Deadline = now + Stretched(held.Ttl);
-        held.CheckpointAt = now + Math.Max(held.Ttl / 2, CheckpointEveryMin);
+        held.CheckpointAt = now + First(held.Ttl);
         Wait(held);
         bool isAllThere = held is { CheckpointsInFlight: 0, IsBeingCleared: false } && held.Replicated == held.Ttl;
         if (isAllThere || KnownBugs.RenewalLeavesCheckpoint)
@@ -205,7 +206,10 @@ internal sealed class Lessor(double clockDriftMax)
         }
     }
 
-    private static long Every(long ttl) => Math.Max(ttl / 8, CheckpointEveryMin);
+    /// <summary>When the log learns for the first time what is left: later than any client renews that does so at each third.</summary>
+    private static long First(long ttl) => Math.Max(ttl * 2 / 5, CheckpointEveryMin);
+
+    private static long Every(long ttl) => Math.Max(ttl / 10, CheckpointEveryMin);
 
     private long Stretched(long milliseconds) => (long)Math.Ceiling(milliseconds * _stretch);
 
@@ -215,7 +219,7 @@ internal sealed class Lessor(double clockDriftMax)
     {
         _held.Add(held.Id, held);
         held.Deadline = now + Stretched(remaining);
-        held.CheckpointAt = now + Math.Max(checkpointIn, CheckpointEveryMin);
+        held.CheckpointAt = now + checkpointIn;
         Wait(held);
     }
 

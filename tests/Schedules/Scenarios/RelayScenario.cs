@@ -5,19 +5,40 @@ using MetaStore.Schedules.Scheduling;
 
 namespace MetaStore.Schedules.Scenarios;
 
+/// <summary>What a <see cref="LoopThread"/> does beside others, for it and its twins.</summary>
+internal interface IRelayed : ILoopSignal, IDisposable
+{
+    /// <summary>The own thread, until it is disposed.</summary>
+    void Run(ILoop loop);
+}
+
+internal sealed class RealRelayed(WaitWord word, Action<Exception> failed) : IRelayed
+{
+    private readonly LoopThread _thread = new(TimeProvider.System, (_, error) => failed(error), word);
+
+    public void Run(ILoop loop) => _thread.Run(loop);
+
+    public void Set() => _thread.Set();
+
+    public void SetOrRun() => _thread.SetOrRun();
+
+    public void Dispose() => _thread.Dispose();
+}
+
 /// <summary>
 /// Two loops with a thread each, as the node loop and the applier: what is brought to the first it hands on to the second, which whoever steps the first steps next, unless the first has more to do. A caller
 /// steps, another signals. Nothing stays undone, a loop is stepped by one at a time and never within the other, and both threads hear of the end.
 /// </summary>
+/// <param name="create">Makes what steps a loop.</param>
 /// <param name="secondIsBrief">Whether the second may be stepped by others.</param>
-internal sealed class RelayScenario(bool secondIsBrief) : Scenario
+internal sealed class RelayScenario(Func<WaitWord, Action<Exception>, IRelayed> create, bool secondIsBrief) : Scenario
 {
     private const int Items = 3;
 
     [ThreadStatic]
     private static int t_depth;
 
-    private readonly LoopThread[] _threads = new LoopThread[2];
+    private readonly IRelayed[] _threads = new IRelayed[2];
     private readonly Loop[] _loops = new Loop[2];
     private Exception? _failure;
 
@@ -28,7 +49,7 @@ internal sealed class RelayScenario(bool secondIsBrief) : Scenario
         _failure = null;
         for (int i = 0; i < _threads.Length; i++)
         {
-            _threads[i] = new LoopThread(TimeProvider.System, (_, error) => _failure = error, new ScheduledWord(() => { }));
+            _threads[i] = create(new ScheduledWord(() => { }), error => _failure = error);
         }
 
         _loops[1] = new Loop("second", secondIsBrief, endsSoonAfterSignals: false, _ => { });
