@@ -1,33 +1,17 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using MetaStore.Etcd.Tests.BadInput;
 
 namespace MetaStore.Etcd.Tests.Clients;
 
 /// <summary>What Patroni and APISIX post to the JSON gateway, as they write it, and what they go by in the answers.</summary>
-public sealed class JsonProgramsTests : IAsyncLifetime
+public sealed class JsonProgramsTests : ClientTest
 {
-    private OnePort _port = null!;
-    private HttpClient _http = null!;
-
-    public async Task InitializeAsync()
-    {
-        _port = await OnePort.StartAsync();
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri($"http://{_port.EndPoint}") };
-    }
-
-    public async Task DisposeAsync()
-    {
-        _http.Dispose();
-        await _port.DisposeAsync();
-    }
-
     /// <summary>It takes /v3 from etcd 3.4 on, and the members' addresses from the answer.</summary>
     [Fact]
     public async Task Patroni_finds_version_and_members()
     {
-        JsonElement version = JsonElement.Parse(await _http.GetStringAsync(new Uri("/version", UriKind.Relative)));
+        JsonElement version = JsonElement.Parse(await Http.GetStringAsync(new Uri("/version", UriKind.Relative)));
         Assert.True(Version.Parse(version.GetProperty("etcdserver").GetString()!) >= new Version(3, 4, 0));
         Assert.True(Version.Parse(version.GetProperty("etcdcluster").GetString()!) >= new Version(3, 4, 0));
         JsonElement members = (await AskAsync("cluster/member/list", "{}")).GetProperty("members");
@@ -153,7 +137,7 @@ public sealed class JsonProgramsTests : IAsyncLifetime
 
     private async Task<(HttpStatusCode Status, JsonElement Answer)> PostAsync(string path, string body)
     {
-        using HttpResponseMessage answer = await _http.PostAsync(new Uri($"/v3/{path}", UriKind.Relative), new StringContent(body, Encoding.UTF8, "application/json"));
+        using HttpResponseMessage answer = await Http.PostAsync(new Uri($"/v3/{path}", UriKind.Relative), new StringContent(body, Encoding.UTF8, "application/json"));
         return (answer.StatusCode, JsonElement.Parse(await answer.Content.ReadAsStringAsync()));
     }
 
@@ -163,7 +147,7 @@ public sealed class JsonProgramsTests : IAsyncLifetime
     private async Task<StreamReader> OpenAsync(string path, string body)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, $"/v3/{path}") { Content = new StringContent(body) };
-        HttpResponseMessage answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Support.Patience);
+        HttpResponseMessage answer = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Support.Patience);
         return new StreamReader(await answer.Content.ReadAsStreamAsync());
     }
 }

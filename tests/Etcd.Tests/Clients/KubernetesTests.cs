@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using MetaStore.Etcd.Messages;
-using MetaStore.Etcd.Tests.BadInput;
 using MetaStore.Etcd.Tests.Services;
 using MetaStore.Testing.Grpc;
 using static MetaStore.Etcd.Messages.Compare.Types;
@@ -8,24 +7,9 @@ using static MetaStore.Etcd.Messages.Compare.Types;
 namespace MetaStore.Etcd.Tests.Clients;
 
 /// <summary>What kube-apiserver asks of etcd (client/v3/kubernetes, and etcd3/store.go of the apiserver), and what it goes by in the answers.</summary>
-public sealed class KubernetesTests : IAsyncLifetime
+public sealed class KubernetesTests : ClientTest
 {
     private const string Pods = "/registry/pods/";
-
-    private OnePort _port = null!;
-    private EtcdCalls _etcd = null!;
-
-    public async Task InitializeAsync()
-    {
-        _port = await OnePort.StartAsync();
-        _etcd = new EtcdCalls(_port.EndPoint);
-    }
-
-    public async Task DisposeAsync()
-    {
-        _etcd.Dispose();
-        await _port.DisposeAsync();
-    }
 
     /// <summary>Each change is conditional on the revision that was read; who loses gets what is there with the same answer.</summary>
     [Fact]
@@ -63,20 +47,20 @@ public sealed class KubernetesTests : IAsyncLifetime
         RangeResponse page;
         do
         {
-            page = await _etcd.RangeAsync(list);
+            page = await Etcd.RangeAsync(list);
             seen.AddRange(page.Kvs.Select(kv => kv.Key.ToStringUtf8()));
             list.Revision = list.Revision == 0 ? page.Header.Revision : list.Revision;
             list.Key = ByteString.CopyFrom([.. page.Kvs[^1].Key.Span, 0]);
             Assert.Equal(25 - seen.Count + page.Kvs.Count, page.Count);
-            await _etcd.PutAsync(Say.PutOf($"{Pods}{seen.Count:d2}+", "new"));
-            await _etcd.DeleteAsync(new DeleteRangeRequest { Key = Say.Bytes($"{Pods}{seen.Count + 1:d2}") });
+            await Etcd.PutAsync(Say.PutOf($"{Pods}{seen.Count:d2}+", "new"));
+            await Etcd.DeleteAsync(new DeleteRangeRequest { Key = Say.Bytes($"{Pods}{seen.Count + 1:d2}") });
         }
         while (page.More);
 
         Assert.Equal(Enumerable.Range(0, 25).Select(i => $"{Pods}{i:d2}"), seen);
         RangeRequest count = EtcdCalls.Prefix(Pods);
         count.CountOnly = true;
-        Assert.Equal(26, (await _etcd.RangeAsync(count)).Count);
+        Assert.Equal(26, (await Etcd.RangeAsync(count)).Count);
     }
 
     [Fact]
@@ -87,7 +71,7 @@ public sealed class KubernetesTests : IAsyncLifetime
             await PutIfAsync($"{Pods}{i:d2}", "x", 0);
         }
 
-        using GrpcStream stream = _etcd.Open(Say.RangeStream);
+        using GrpcStream stream = Etcd.Open(Say.RangeStream);
         stream.Say(EtcdCalls.Prefix(Pods));
         stream.SayNoMore();
         var merged = new RangeStreamResponse();
@@ -96,7 +80,7 @@ public sealed class KubernetesTests : IAsyncLifetime
             merged.MergeFrom(part);
         }
 
-        Assert.Equal(await _etcd.RangeAsync(EtcdCalls.Prefix(Pods)), merged.RangeResponse);
+        Assert.Equal(await Etcd.RangeAsync(EtcdCalls.Prefix(Pods)), merged.RangeResponse);
     }
 
     /// <summary>The cache that reads are served from is as new as the revision that the watch says it has come to.</summary>
@@ -104,10 +88,10 @@ public sealed class KubernetesTests : IAsyncLifetime
     public async Task A_watch_from_the_list_on_tells_each_change_and_how_far_it_has_come()
     {
         await PutIfAsync(Pods + "a", "1", 0);
-        long listed = (await _etcd.RangeAsync(EtcdCalls.Prefix(Pods))).Header.Revision;
+        long listed = (await Etcd.RangeAsync(EtcdCalls.Prefix(Pods))).Header.Revision;
         await PutIfAsync(Pods + "a", "2", listed);
         await DeleteIfAsync(Pods + "a", listed + 1);
-        using GrpcStream watch = await _etcd.WatchAsync(
+        using GrpcStream watch = await Etcd.WatchAsync(
             new WatchCreateRequest { Key = Say.Bytes(Pods), RangeEnd = EtcdCalls.EndOf(Pods), StartRevision = listed + 1, PrevKv = true, ProgressNotify = true });
 
         var events = new List<Event>();
@@ -120,7 +104,7 @@ public sealed class KubernetesTests : IAsyncLifetime
         Assert.False(events[0].Kv.CreateRevision == events[0].Kv.ModRevision, "what was there before was not created by the change");
         Assert.Equal((Event.Types.EventType.Delete, "2", listed + 2), (events[1].Type, events[1].PrevKv.Value.ToStringUtf8(), events[1].Kv.ModRevision));
 
-        long elsewhere = (await _etcd.PutAsync(Say.PutOf("/registry/secrets/a", "1"))).Header.Revision;
+        long elsewhere = (await Etcd.PutAsync(Say.PutOf("/registry/secrets/a", "1"))).Header.Revision;
         watch.Say(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
         WatchResponse progress = (await watch.HearAsync(WatchResponse.Parser))!;
         Assert.Equal((-1, 0), (progress.WatchId, progress.Events.Count));
@@ -132,20 +116,20 @@ public sealed class KubernetesTests : IAsyncLifetime
     public async Task Compaction_is_agreed_upon_and_ends_old_lists_and_watches()
     {
         const string Key = "compact_rev_key";
-        long revision = (await _etcd.PutAsync(Say.PutOf(Pods + "a", "1"))).Header.Revision;
-        await _etcd.PutAsync(Say.PutOf(Pods + "a", "2"));
-        TxnResponse first = await _etcd.TxnAsync(
+        long revision = (await Etcd.PutAsync(Say.PutOf(Pods + "a", "1"))).Header.Revision;
+        await Etcd.PutAsync(Say.PutOf(Pods + "a", "2"));
+        TxnResponse first = await Etcd.TxnAsync(
             EtcdCalls.Where(Key, CompareTarget.Version, 0), Say.Op(Say.PutOf(Key, "1")), Say.Op(new RangeRequest { Key = Say.Bytes(Key) }));
-        TxnResponse second = await _etcd.TxnAsync(
+        TxnResponse second = await Etcd.TxnAsync(
             EtcdCalls.Where(Key, CompareTarget.Version, 0), Say.Op(Say.PutOf(Key, "1")), Say.Op(new RangeRequest { Key = Say.Bytes(Key) }));
         Assert.Equal((true, false, 1), (first.Succeeded, second.Succeeded, second.Responses[0].ResponseRange.Kvs[0].Version));
-        await _etcd.CompactAsync(first.Header.Revision);
+        await Etcd.CompactAsync(first.Header.Revision);
 
         RangeRequest old = EtcdCalls.Prefix(Pods);
         old.Revision = revision;
-        GrpcAnswer refused = await _etcd.FailAsync(Say.Range, old);
+        GrpcAnswer refused = await Etcd.FailAsync(Say.Range, old);
         Assert.Equal(("11", "etcdserver: mvcc: required revision has been compacted"), (refused.Status, Uri.UnescapeDataString(refused.Message!)));
-        using GrpcStream watch = await _etcd.WatchAsync(new WatchCreateRequest { Key = Say.Bytes(Pods), RangeEnd = EtcdCalls.EndOf(Pods), StartRevision = revision });
+        using GrpcStream watch = await Etcd.WatchAsync(new WatchCreateRequest { Key = Say.Bytes(Pods), RangeEnd = EtcdCalls.EndOf(Pods), StartRevision = revision });
         WatchResponse canceled = (await watch.HearAsync(WatchResponse.Parser))!;
         Assert.Equal((true, first.Header.Revision), (canceled.Canceled, canceled.CompactRevision));
     }
@@ -154,26 +138,26 @@ public sealed class KubernetesTests : IAsyncLifetime
     [Fact]
     public async Task Objects_with_a_time_to_live_share_a_lease()
     {
-        long lease = await _etcd.GrantAsync(3600);
+        long lease = await Etcd.GrantAsync(3600);
         for (int i = 0; i < 3; i++)
         {
-            TxnResponse created = await _etcd.TxnAsync(
+            TxnResponse created = await Etcd.TxnAsync(
                 EtcdCalls.Where($"/registry/events/{i}", CompareTarget.Mod, 0), Say.Op(Say.PutOf($"/registry/events/{i}", "x", lease)));
             Assert.True(created.Succeeded);
         }
 
-        await _etcd.RevokeAsync(lease);
-        Assert.Equal(0, (await _etcd.RangeAsync(EtcdCalls.Prefix("/registry/events/"))).Count);
+        await Etcd.RevokeAsync(lease);
+        Assert.Equal(0, (await Etcd.RangeAsync(EtcdCalls.Prefix("/registry/events/"))).Count);
     }
 
     /// <summary>From 3.4.31 and 3.5.13 on progress may be asked for; reads are not served from caches otherwise.</summary>
     [Fact]
     public async Task The_version_says_that_progress_may_be_asked_for() =>
-        Assert.True(Version.Parse((await _etcd.StatusAsync()).Version) >= new Version(3, 5, 13));
+        Assert.True(Version.Parse((await Etcd.StatusAsync()).Version) >= new Version(3, 5, 13));
 
     private Task<TxnResponse> PutIfAsync(string key, string value, long revision) =>
-        _etcd.TxnAsync(EtcdCalls.Where(key, CompareTarget.Mod, revision), Say.Op(Say.PutOf(key, value)), Say.Op(new RangeRequest { Key = Say.Bytes(key) }));
+        Etcd.TxnAsync(EtcdCalls.Where(key, CompareTarget.Mod, revision), Say.Op(Say.PutOf(key, value)), Say.Op(new RangeRequest { Key = Say.Bytes(key) }));
 
     private Task<TxnResponse> DeleteIfAsync(string key, long revision) =>
-        _etcd.TxnAsync(EtcdCalls.Where(key, CompareTarget.Mod, revision), Say.Op(new DeleteRangeRequest { Key = Say.Bytes(key) }), Say.Op(new RangeRequest { Key = Say.Bytes(key) }));
+        Etcd.TxnAsync(EtcdCalls.Where(key, CompareTarget.Mod, revision), Say.Op(new DeleteRangeRequest { Key = Say.Bytes(key) }), Say.Op(new RangeRequest { Key = Say.Bytes(key) }));
 }
