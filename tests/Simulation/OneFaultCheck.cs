@@ -68,6 +68,9 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
 
     private static bool HoldsData(SimulatedNode node) => !node.Core!.IsWitness;
 
+    /// <summary>Be it a learner that has become a voter meanwhile.</summary>
+    private bool AnotherLeads(SimulatedNode than) => world.Nodes.Any(node => node != than && node.LeadsAny);
+
     private void Sever(Func<NodeId, NodeId, bool> isSevered) => world.Network.IsSevered = isSevered;
 
     private static void Kill(SimulatedNode node)
@@ -82,7 +85,7 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
         SimulatedNode lost = _leader;
         lose(lost);
         SimulatedNode[] others = [.. _voters.Where(node => node != lost)];
-        world.RunUntil(() => others.Any(node => node.LeadsAny), 2 * world.ElectionTimeMax);
+        world.RunUntil(() => AnotherLeads(than: lost), 2 * world.ElectionTimeMax);
         world.AwaitAnswers([.. others.Where(HoldsData)], Operations, AnswersMax);
         giveBack(lost);
     }
@@ -94,14 +97,15 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
         SimulatedNode[] others = [.. _voters.Where(node => node != stalled && HoldsData(node))];
         stalled.StallDisk(long.MaxValue / 2);
         long enough = world.Time.Now + (2 * world.ElectionTimeMax);
-        while (!others.Any(node => node.LeadsAny))
+        while (!AnotherLeads(than: stalled))
         {
             if (world.Time.Now > enough)
             {
                 throw new SimulationFailure(FailureKind.Liveness, $"node {stalled.Id} leads on, though its disk stands still");
             }
 
-            world.AwaitAnswers(others, 1, AnswersMax, ClientWish.Puts); // A leader that has nothing to write does not notice.
+            // A leader that has nothing to write does not notice; one that has noticed leaves the answer to whoever is elected.
+            world.AwaitAnswers(others, 1, AnswersMax, ClientWish.Puts, electing: 2 * world.ElectionTimeMax);
             world.RunFor(50 * VirtualTime.Millisecond);
         }
 

@@ -14,6 +14,9 @@ internal sealed class SimulatedNode
     /// <summary>Between two heartbeats of a leader.</summary>
     public const long Tick = 50 * VirtualTime.Millisecond;
 
+    /// <summary>How long a request waits for its answer, by its node's clock.</summary>
+    public const long RequestTimeout = 3 * VirtualTime.Second;
+
     private const long ElectionTimeout = 500 * VirtualTime.Millisecond;
     private const long MixedTimeoutLeast = 300 * VirtualTime.Millisecond;
     private const long MixedTimeoutMost = 2000 * VirtualTime.Millisecond;
@@ -295,7 +298,7 @@ internal sealed class SimulatedNode
         DataDirectory = DataDirectory,
         HeartbeatInterval = TimeSpan.FromMilliseconds(Tick / VirtualTime.Millisecond),
         ElectionTimeout = TimeSpan.FromMilliseconds((_world.Options.MixedTimeouts ? _random.NextInt64(MixedTimeoutLeast, MixedTimeoutMost) : ElectionTimeout) / VirtualTime.Millisecond),
-        RequestTimeout = TimeSpan.FromSeconds(3),
+        RequestTimeout = TimeSpan.FromSeconds(RequestTimeout / (double)VirtualTime.Second),
         Proposer = new ProposerOptions { BatchOperationsMax = _world.Options.BatchOperations },
         Snapshots = new SnapshotOptions
         {

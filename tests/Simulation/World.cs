@@ -338,8 +338,13 @@ internal sealed class World
     }
 
     /// <summary>Some nodes answer so many operations of a client that writes without a session, in time.</summary>
-    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost, ClientWish wish = ClientWish.Anything) =>
-        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked, wish), atMost);
+    /// <param name="asked">The nodes.</param>
+    /// <param name="operations">How many.</param>
+    /// <param name="atMost">How long it may take them once there is a leader.</param>
+    /// <param name="wish">What is asked.</param>
+    /// <param name="electing">How long it may take until there is one; what is asked meanwhile is given up, and asked anew.</param>
+    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost, ClientWish wish = ClientWish.Anything, long electing = 0) =>
+        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked, wish), atMost + electing, UnansweredMax + (int)(electing / SimulatedNode.RequestTimeout));
 
     private SimulatedClient NewClient(SimulatedGroup group, SimulatedSessions? sessions = null)
     {
@@ -348,12 +353,12 @@ internal sealed class World
         return client;
     }
 
-    private void AwaitAnswers(SimulatedClient client, Action<SimulatedClient> insist, long atMost = HealTimeMax)
+    private void AwaitAnswers(SimulatedClient client, Action<SimulatedClient> insist, long atMost = HealTimeMax, int unansweredMax = UnansweredMax)
     {
         insist(client);
         RunUntil(() => client.Due <= 0 && !AreClientsBusy, atMost, orFail: true);
         Unanswered += client.Unanswered;
-        if (client.Unanswered > UnansweredMax)
+        if (client.Unanswered > unansweredMax)
         {
             throw new SimulationFailure(FailureKind.Liveness, $"{client.Unanswered} operations got no answer though a majority is whole and connected: {Describe()}");
         }
