@@ -47,20 +47,24 @@ public sealed class LessorTests
     }
 
     /// <summary>Each leader is lost at the worst moment: when it is about to tell the log what is left.</summary>
-    [Fact]
-    public void ThreeChangesOfTheLeader_DoNotKeepALease_ForTwiceItsTime()
+    [Theory]
+    [InlineData(5000)]
+    [InlineData(Ttl)]
+    [InlineData(60_000)]
+    public void ThreeChangesOfTheLeader_DoNotKeepALease_ForTwiceItsTime(long ttl)
     {
+        Lease lease = Granted(1) with { TtlMilliseconds = ttl, RemainingMilliseconds = ttl };
         Promote(0);
-        Hear(LeaseChange.Granted, 1, Ttl);
+        _lessor.Hear(new LeaseNews(++_index, LeaseChange.Granted, 1, ttl, ttl), 0);
         long now = FirstProposal<CheckpointLeasesRequest>(from: 0);
         for (int change = 1; change < 3; change++)
         {
-            Promote(now, Granted(1));
+            Promote(now, lease);
             now = FirstProposal<CheckpointLeasesRequest>(now);
         }
 
-        Promote(now, Granted(1));
-        Assert.InRange(FirstProposal<ExpireLeasesRequest>(now), (long)(Ttl * (1 + Drift)), Ttl * 17 / 10);
+        Promote(now, lease);
+        Assert.InRange(FirstProposal<ExpireLeasesRequest>(now), (long)(ttl * (1 + Drift)), ttl * 17 / 10);
     }
 
     [Fact]
@@ -190,7 +194,7 @@ public sealed class LessorTests
     {
         for (long now = from; ; now++)
         {
-            Assert.InRange(now - from, 0, 2 * Ttl);
+            Assert.InRange(now - from, 0, 100_000);
             _lessor.Advance(now);
             StoreRequest? request = _lessor.Propose(View(), now);
             if (request is T)

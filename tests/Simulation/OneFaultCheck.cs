@@ -97,18 +97,18 @@ internal sealed class OneFaultCheck(World world, SimulationRandom random)
         SimulatedNode[] others = [.. _voters.Where(node => node != stalled && HoldsData(node))];
         stalled.StallDisk(long.MaxValue / 2);
         long enough = world.Time.Now + (2 * world.ElectionTimeMax);
-        while (!AnotherLeads(than: stalled))
+        while (stalled.LeadsAny)
         {
             if (world.Time.Now > enough)
             {
                 throw new SimulationFailure(FailureKind.Liveness, $"node {stalled.Id} leads on, though its disk stands still");
             }
 
-            // A leader that has nothing to write does not notice; one that has noticed leaves the answer to whoever is elected.
-            world.AwaitAnswers(others, 1, AnswersMax, ClientWish.Puts, electing: 2 * world.ElectionTimeMax);
+            world.AwaitPut(others, AnswersMax, () => stalled.LeadsAny); // A leader that has nothing to write does not notice.
             world.RunFor(50 * VirtualTime.Millisecond);
         }
 
+        world.RunUntil(() => AnotherLeads(than: stalled), 2 * world.ElectionTimeMax);
         world.AwaitAnswers(others, Operations, AnswersMax);
         stalled.Resume();
     }

@@ -338,13 +338,21 @@ internal sealed class World
     }
 
     /// <summary>Some nodes answer so many operations of a client that writes without a session, in time.</summary>
-    /// <param name="asked">The nodes.</param>
-    /// <param name="operations">How many.</param>
-    /// <param name="atMost">How long it may take them once there is a leader.</param>
-    /// <param name="wish">What is asked.</param>
-    /// <param name="electing">How long it may take until there is one; what is asked meanwhile is given up, and asked anew.</param>
-    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost, ClientWish wish = ClientWish.Anything, long electing = 0) =>
-        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked, wish), atMost + electing, UnansweredMax + (int)(electing / SimulatedNode.RequestTimeout));
+    public void AwaitAnswers(IReadOnlyList<SimulatedNode> asked, int operations, long atMost, ClientWish wish = ClientWish.Anything) =>
+        AwaitAnswers(NewClient(_groups[0]), client => client.Insist(operations, asked, wish), atMost);
+
+    /// <summary>
+    /// Some nodes answer a put in time, as long as they are led. Where they are not any more it has the time of two elections besides; what is asked meanwhile is given up, and asked anew.
+    /// </summary>
+    public void AwaitPut(IReadOnlyList<SimulatedNode> asked, long atMost, Func<bool> areLed)
+    {
+        SimulatedClient client = NewClient(_groups[0]);
+        client.Insist(1, asked, ClientWish.Puts);
+        RunUntil(() => IsAnswered(client) || !areLed(), atMost, orFail: true);
+        long electing = areLed() ? 0 : 2 * ElectionTimeMax;
+        RunUntil(() => IsAnswered(client), atMost + electing, orFail: true);
+        CheckUnanswered(client, UnansweredMax + (int)(electing / SimulatedNode.RequestTimeout));
+    }
 
     private SimulatedClient NewClient(SimulatedGroup group, SimulatedSessions? sessions = null)
     {
@@ -353,10 +361,17 @@ internal sealed class World
         return client;
     }
 
-    private void AwaitAnswers(SimulatedClient client, Action<SimulatedClient> insist, long atMost = HealTimeMax, int unansweredMax = UnansweredMax)
+    private void AwaitAnswers(SimulatedClient client, Action<SimulatedClient> insist, long atMost = HealTimeMax)
     {
         insist(client);
-        RunUntil(() => client.Due <= 0 && !AreClientsBusy, atMost, orFail: true);
+        RunUntil(() => IsAnswered(client), atMost, orFail: true);
+        CheckUnanswered(client, UnansweredMax);
+    }
+
+    private bool IsAnswered(SimulatedClient client) => client.Due <= 0 && !AreClientsBusy;
+
+    private void CheckUnanswered(SimulatedClient client, int unansweredMax)
+    {
         Unanswered += client.Unanswered;
         if (client.Unanswered > unansweredMax)
         {

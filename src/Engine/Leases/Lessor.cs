@@ -25,8 +25,8 @@ internal enum Renewal
 /// </para>
 /// <para>
 /// <b>At most so much late.</b> A lease that nobody renews ends after (1 + d) times its time to live under one leader. Each change of the leader adds the time without one, and what passed since the last checkpoint:
-/// at most two fifths of the time to live for the first after a renewal, a tenth for each further one. So through three changes it is over after twice its time to live, as long as these last no more
-/// than three tenths of it together.
+/// at most two fifths of the time to live for the first after a renewal, a tenth for each further one, or half a second where that is more. So through three changes a lease of five seconds or more is over
+/// after twice its time to live, as long as these last no more than three tenths of it together.
 /// </para>
 /// </summary>
 internal sealed class Lessor(double clockDriftMax)
@@ -49,6 +49,7 @@ internal sealed class Lessor(double clockDriftMax)
     private readonly Queue<Held> _toClear = new();
     private readonly Queue<ulong> _inFlight = new();
     private readonly double _stretch = 1 + clockDriftMax;
+    private readonly long _worthTelling = (long)(CheckpointEveryMin / (1 + clockDriftMax)); // what passes of a lease between two checkpoints at least
     private TimerWheel _wheel = new(0);
     private ulong _knownThrough;
 
@@ -301,7 +302,7 @@ internal sealed class Lessor(double clockDriftMax)
         {
             // Renewed since, or about to be: there is nothing to tell.
             long remaining = Remaining(held, now);
-            if (held is { State: LeaseState.Alive, CheckpointsInFlight: 0, IsBeingCleared: false } && remaining <= held.Replicated - CheckpointEveryMin)
+            if (held is { State: LeaseState.Alive, CheckpointsInFlight: 0, IsBeingCleared: false } && remaining <= held.Replicated - _worthTelling)
             {
                 held.CheckpointsInFlight++;
                 leases.Add(new LeaseCheckpoint(held.Id, remaining));

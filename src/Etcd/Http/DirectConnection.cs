@@ -88,17 +88,19 @@ internal sealed class DirectConnection : DefaultConnectionContext, IDuplexPipe, 
 
     private async Task DoSendAsync()
     {
+        Exception? failure = null;
         try
         {
             await ProcessSendAsync().ConfigureAwait(false);
         }
-        catch (Exception)
+        catch (Exception e)
         {
-            // The other side is gone, or takes nothing any more: the connection is over.
+            // That the other side is gone, or takes nothing any more, is no reason that is told: with it the flush of the server's farewell would fail, and it would not come to ending the calls,
+            // which it does behind that.
+            failure = e is SocketException or ObjectDisposedException ? null : e;
         }
 
-        // Without a reason: with that of a reset the flush of the server's farewell fails, and it does not come to ending the calls, which it does behind that.
-        await _output.Reader.CompleteAsync().ConfigureAwait(false);
+        await _output.Reader.CompleteAsync(failure).ConfigureAwait(false);
         Shutdown();
     }
 

@@ -14,7 +14,7 @@ public class Http2ConnectionTests
 {
     private const int Whole = 1 << 30;
 
-    /// <summary>A client of etcd has one connection for all: a long list must not keep its watches from hearing anything (etcd's issue 15402).</summary>
+    /// <summary>A client of etcd has one connection for all: a long list must not keep its watches from hearing anything (etcd #15402).</summary>
     [Fact]
     public async Task ACallThatHasMuchToSay_LetsOthersSpeak()
     {

@@ -22,6 +22,7 @@ public sealed class CallGateTests
         var self = new Member(1, "single", ["http://10.0.0.1:2380"], [], IsLearner: !isWitness, IsWitness: isWitness);
         var other = new Member(2, "other", ["http://10.0.0.2:2380"], []);
         await using var node = new EtcdNode(change: settings => settings with { Members = [self, other] });
+        await Support.Until(() => node.Node.IsLearner || node.Node.IsWitness, "the node has applied who its members are");
         const string Refused = "FailedPrecondition: etcdserver: rpc not supported for learner";
         var serializable = new Messages.RangeRequest { Key = Say.Bytes("a"), Serializable = true };
         Assert.Equal(Refused, await node.FailsAsync(Say.Range, new Messages.RangeRequest { Key = Say.Bytes("a") }));
