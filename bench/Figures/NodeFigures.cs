@@ -12,16 +12,23 @@ internal sealed class NodeFigures(string directory)
 
     public IEnumerable<Figure> Watches()
     {
-        double alone = Run(node => MeasurePutsAsync(node)).Micros;
-        double others = Run(async node =>
+        double others = 0;
+        double alone = 0;
+        for (int round = 0; round < 2; round++)
         {
-            using var stop = new CancellationTokenSource();
-            Task watching = WatchOthersAsync(node, 10_000, stop.Token);
-            (double, double) puts = await MeasurePutsAsync(node);
-            await stop.CancelAsync();
-            await watching;
-            return puts;
-        }).Micros;
+            // In turn, and the one that is held against the other first: what is compiled by then is to nobody's advantage.
+            others += Run(async node =>
+            {
+                using var stop = new CancellationTokenSource();
+                Task watching = WatchOthersAsync(node, 10_000, stop.Token);
+                (double, double) puts = await MeasurePutsAsync(node);
+                await stop.CancelAsync();
+                await watching;
+                return puts;
+            }).Micros / 2;
+            alone += Run(node => MeasurePutsAsync(node)).Micros / 2;
+        }
+
         yield return new Figure("put_cpu_beside_10000_watchers", others, "us", alone);
         double events = Run(async node =>
         {

@@ -14,7 +14,6 @@ internal static class SnapshotFigures
     {
         var store = new TestStore();
         store.Fill(TestStore.MakeKeys(Keys));
-        store.Compact();
         Directory.CreateDirectory(directory);
         var disk = new NativeDisk();
         var files = new SnapshotStore(disk, directory, new WalIdentity(1, 1));

@@ -13,14 +13,12 @@ internal sealed class TestStore
     public const int KeyBytes = 32;
     public const int ValueBytes = 256;
 
-    private readonly HistoryCutter _cutter;
     private StoreRequest[] _requests = [];
     private ulong _index;
 
     public TestStore()
     {
         Applier = new RequestApplier(Store, clusterId: 1, nodeId: 1, new AppliedCounts()) { Term = 1 };
-        _cutter = new HistoryCutter(Store);
         Reader = new StoreReader(new StoreHolder(Store), clusterId: 1, nodeId: 1, () => 1);
         new Random(1).NextBytes(Value);
     }
@@ -96,7 +94,7 @@ internal sealed class TestStore
             Publish();
         }
 
-        while (_cutter.RunSlice(4096))
+        while (Store.Cutter.RunSlice(4096))
         {
         }
     }

@@ -15,7 +15,7 @@ internal static class WriteFigures
         var store = new TestStore();
         store.Fill(keys);
         double one = Measure.Nanoseconds(Puts, store.Compact, () => Apply(store, keys, 1));
-        foreach (int size in new[] { 10, 100, 10_000 })
+        foreach (int size in new[] { 1, 10, 100, 10_000 })
         {
             double many = Measure.Nanoseconds(Puts, store.Compact, () => Apply(store, keys, size));
             yield return new Figure($"put_existing_batch_{size}_over_single", many, "ns", one);

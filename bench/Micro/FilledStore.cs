@@ -14,13 +14,11 @@ internal sealed class FilledStore
 
     private readonly MvccStore _store = new();
     private readonly RequestApplier _applier;
-    private readonly HistoryCutter _cutter;
     private ulong _index;
 
     public FilledStore(int keys)
     {
         _applier = new RequestApplier(_store, clusterId: 1, nodeId: 1, new AppliedCounts());
-        _cutter = new HistoryCutter(_store);
         Reader = new StoreReader(new StoreHolder(_store), clusterId: 1, nodeId: 1, () => 1);
         Keys = [.. Enumerable.Range(0, keys).Select(Key)];
         new Random(1).NextBytes(Value);
@@ -51,7 +49,7 @@ internal sealed class FilledStore
             Publish();
         }
 
-        while (_cutter.RunSlice(int.MaxValue))
+        while (_store.Cutter.RunSlice(int.MaxValue))
         {
         }
     }

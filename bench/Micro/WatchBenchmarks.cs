@@ -26,7 +26,6 @@ public class WatchBenchmarks
     private readonly List<IAsyncEnumerator<WatchResponse>> _watches = [];
     private readonly List<ValueTask<bool>> _next = [];
     private RequestApplier _applier = null!;
-    private HistoryCutter _cutter = null!;
     private WatchHub _hub = null!;
     private ulong _index;
     private int _turn;
@@ -42,7 +41,6 @@ public class WatchBenchmarks
     public void Begin()
     {
         _applier = new RequestApplier(_store, clusterId: 1, nodeId: 1, new AppliedCounts());
-        _cutter = new HistoryCutter(_store);
         _hub = new WatchHub(new WatchParts
         {
             Options = new WatchOptions(),
@@ -82,7 +80,7 @@ public class WatchBenchmarks
             _store.Publish(++_index, appliedTerm: 1);
         }
 
-        while (_cutter.RunSlice(int.MaxValue))
+        while (_store.Cutter.RunSlice(int.MaxValue))
         {
         }
     }

@@ -79,8 +79,7 @@ public class KeyIndexTests
         store.Compact(full + 10);
         store.Publish(1, 1);
         uint before = StoreHash.Compute(store, store.View.Revision, full + 10);
-        var cutter = new HistoryCutter(store);
-        while (cutter.RunSlice(100))
+        while (store.Cutter.RunSlice(100))
         {
         }
 
@@ -103,11 +102,10 @@ public class KeyIndexTests
         Put(store, key, 2);
         store.Compact(store.Revision);
         store.Publish(2, 1);
-        var cutter = new HistoryCutter(store);
-        Assert.False(cutter.RunSlice(10));
+        Assert.False(store.Cutter.RunSlice(10));
         Assert.Equal(1, store.View.Index.Find(key).ReadAt(first).Value[0]);
         pin.Dispose();
-        Assert.True(cutter.RunSlice(10));
+        Assert.True(store.Cutter.RunSlice(10));
         Assert.True(store.View.Index.Find(key).ReadAt(first).IsNull);
     }
 
@@ -144,8 +142,7 @@ public class KeyIndexTests
             {
                 store.Compact(store.Revision);
                 store.Publish((ulong)i + 1, 1);
-                var cutter = new HistoryCutter(store);
-                while (cutter.RunSlice(100))
+                while (store.Cutter.RunSlice(100))
                 {
                 }
 
@@ -154,7 +151,7 @@ public class KeyIndexTests
                 model["z"u8.ToArray()] = true;
                 store.Compact(store.Revision);
                 store.Publish((ulong)i + 2, 1);
-                while (cutter.RunSlice(100))
+                while (store.Cutter.RunSlice(100))
                 {
                 }
 
@@ -189,8 +186,7 @@ public class KeyIndexTests
             Put(store, "last"u8.ToArray(), 1);
             store.Compact(store.Revision);
             store.Publish((ulong)store.Revision, 1);
-            var cutter = new HistoryCutter(store);
-            while (cutter.RunSlice(1000))
+            while (store.Cutter.RunSlice(1000))
             {
             }
 

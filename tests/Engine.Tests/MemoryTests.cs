@@ -59,6 +59,29 @@ public sealed class MemoryTests
         Assert.InRange(arena.ReservedBytes, arena.LiveBytes, 40 << 20);
     }
 
+    /// <summary>Values grow, shrink and grow again: what one size leaves behind serves the next.</summary>
+    [Fact]
+    public void Memory_that_one_size_has_left_serves_another()
+    {
+        const int Total = 16 << 20;
+        using var arena = new NativeArena();
+        long most = 0;
+        foreach (int bytes in (int[])[100, 300, 40, 600, 200, 500, 24])
+        {
+            var blocks = new nint[Total / bytes];
+            for (int i = 0; i < blocks.Length; i++)
+            {
+                blocks[i] = arena.Allocate(bytes);
+            }
+
+            most = Math.Max(most, arena.ReservedBytes);
+            Array.ForEach(blocks, block => arena.Free(block, bytes));
+        }
+
+        Assert.Equal(0, arena.LiveBlocks);
+        Assert.InRange(most, Total, 3L * Total); // Twice what is asked for, for the smallest, since the checks are on. All of them together would take nine times as much.
+    }
+
     [Fact]
     public void A_block_that_is_used_after_it_was_freed_is_found()
     {

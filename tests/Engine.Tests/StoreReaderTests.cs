@@ -95,7 +95,8 @@ public class StoreReaderTests
         if (tooLong)
         {
             Assert.Equal(_store.CompactRevision, Assert.IsType<CompactedException>(failure).CompactRevision.Value);
-            Assert.Equal(["k0000", "k0001"], seen);
+            Assert.InRange(seen.Count, 2, VisitSizes.Usual.SliceKeys); // What was read before it stalled is right, and shown.
+            Assert.Equal(Enumerable.Range(0, seen.Count).Select(i => $"k{i:D4}"), seen);
         }
         else
         {
@@ -104,8 +105,7 @@ public class StoreReaderTests
         }
 
         // Nothing is held back any more, whichever way it ended.
-        var cutter = new HistoryCutter(_store);
-        while (cutter.RunSlice(1000))
+        while (_store.Cutter.RunSlice(1000))
         {
         }
 
@@ -145,8 +145,7 @@ public class StoreReaderTests
         Put("c");
         _store.Compact(_store.Revision);
         _store.Publish(_store.View.AppliedIndex + 1, 1);
-        var cutter = new HistoryCutter(_store);
-        while (cutter.RunSlice(10))
+        while (_store.Cutter.RunSlice(10))
         {
         }
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using MetaStore.Engine.Mvcc;
+using MetaStore.Engine.Watches;
 
 namespace MetaStore.Engine.Tests;
 
@@ -73,6 +74,57 @@ public sealed class WatchFeedTests
                 Assert.Equal(next++, e.KeyValue.ModRevision.Value);
             }
         }
+    }
+
+    /// <summary>Many begin in the past and take nothing: they wait, so each is given something, and all of them together no more than a little each. Then they take, and miss nothing.</summary>
+    [Fact]
+    public void ThoseThatCatchUpAndTakeNothing_KeepToTheirMemory()
+    {
+        const int Watches = 200;
+        const int Puts = 1500;
+        const int BytesMax = 1 << 20;
+        const int EventBytes = 500;
+        using var node = new SteppedNode(watches: new WatchOptions { TotalBytesMax = BytesMax });
+        for (int i = 0; i < Puts; i++)
+        {
+            node.Run(Put("k", 300));
+        }
+
+        WatchFeed[] feeds = [.. Enumerable.Range(0, Watches).Select(_ => node.Core.OpenWatch(new WatchRequest { Key = Bytes("k"), StartRevision = new Revision(2) }, () => { }))];
+        foreach (WatchFeed feed in feeds)
+        {
+            Assert.Equal("created 1501", Take(feed));
+            Assert.Equal("nothing", Take(feed));
+        }
+
+        node.Settle();
+        int[] told = new int[Watches];
+        long waiting = 0;
+        for (int i = 0; i < Watches; i++)
+        {
+            Assert.True(feeds[i].TryTake(out WatchResponse? response), "one that waited was given nothing");
+            told[i] = response.Events.Count;
+            waiting += response.Events.Sum(e => (long)e.KeyValue.Value.Length);
+        }
+
+        Assert.InRange(waiting, Watches * 300, BytesMax + (Watches * (WatchHub.LittleBytes + EventBytes)));
+        Assert.InRange(node.Core.Groups[0].Watch.QueuedBytes, waiting, BytesMax + (Watches * (WatchHub.LittleBytes + EventBytes)));
+        while (told.Any(count => count < Puts))
+        {
+            for (int i = 0; i < Watches; i++)
+            {
+                while (feeds[i].TryTake(out WatchResponse? response))
+                {
+                    Assert.Equal(2 + told[i], response.Events[0].KeyValue.ModRevision.Value);
+                    told[i] += response.Events.Count;
+                }
+            }
+
+            node.Settle();
+        }
+
+        Assert.Equal(0, node.Core.Groups[0].Watch.QueuedBytes);
+        Array.ForEach(feeds, feed => feed.Dispose());
     }
 
     [Fact]
@@ -180,6 +232,8 @@ public sealed class WatchFeedTests
     }
 
     private static PutRequest Put(string key) => new() { Key = Bytes(key), Value = Bytes("v") };
+
+    private static PutRequest Put(string key, int valueBytes) => new() { Key = Bytes(key), Value = new byte[valueBytes] };
 
     private static byte[] Bytes(string text) => Encoding.ASCII.GetBytes(text);
 

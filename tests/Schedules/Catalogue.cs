@@ -1,5 +1,6 @@
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Memory;
+using MetaStore.Engine.Transactions;
 using MetaStore.Schedules.Scenarios;
 using MetaStore.Schedules.Scheduling;
 using MetaStore.Schedules.Twins;
@@ -42,6 +43,9 @@ internal static class Catalogue
     private static readonly (long, long)[] s_publishing = [(4, 0), (6, 0)];
     private static readonly (long, long)[] s_compaction = [(6, 4), (8, 7)];
 
+    /// <summary>A key at a time, so that a visit of a few is as one of many.</summary>
+    private static readonly VisitSizes s_sliced = new(0, 1);
+
     public static IReadOnlyList<Case> Real { get; } =
     [
         new("epochs", () => Epochs(() => new RealEpochs()), 3, false),
@@ -49,6 +53,7 @@ internal static class Catalogue
         new("batches", () => Batches(), 2, false),
         new("compaction", () => Compaction(), 2, false),
         new("visits", () => Visits(), 2, false),
+        new("visits-sliced", () => Visits(sizes: s_sliced), 2, false),
         new("visits-expire", () => Expiry(), 2, false),
         new("event-growth", () => Events(s_growth, memory => new RealEventLog(memory)), 3, false),
         new("event-ring", () => Events(s_ring, memory => new RealEventLog(memory)), 3, false),
@@ -80,8 +85,9 @@ internal static class Catalogue
         Twin("compaction", ReadingBug.NoSecondLook, () => Compaction(ReadingBug.NoSecondLook)),
         Twin("compaction", ReadingBug.LooksAtItsOwnView, () => Compaction(ReadingBug.LooksAtItsOwnView)),
         Twin("compaction", WritingBug.CutsBeforeItPublishes, () => Compaction(writing: WritingBug.CutsBeforeItPublishes)),
-        Twin("visits", ReadingBug.VisitsWithoutHold, () => Visits(ReadingBug.VisitsWithoutHold)),
-        Twin("visits", WritingBug.IgnoresPins, () => Visits(writing: WritingBug.IgnoresPins)),
+        Twin("visits", ReadingBug.ShowsWithoutASecondLook, () => Visits(ReadingBug.ShowsWithoutASecondLook)),
+        Twin("visits-sliced", ReadingBug.VisitsWithoutHold, () => Visits(ReadingBug.VisitsWithoutHold, sizes: s_sliced)),
+        Twin("visits-sliced", WritingBug.IgnoresPins, () => Visits(writing: WritingBug.IgnoresPins, sizes: s_sliced)),
         Twin("visits-expire", ReadingBug.DoesNotLookAtTheEnd, () => Expiry(ReadingBug.DoesNotLookAtTheEnd)),
         Twin("event-growth", EventBug.PublishesTheListBeforeItIsCopied, () => Events(s_growth, EventBug.PublishesTheListBeforeItIsCopied)),
         Twin("event-growth", EventBug.FreesTheOldListAtOnce, () => Events(s_growth, EventBug.FreesTheOldListAtOnce)),
@@ -105,6 +111,7 @@ internal static class Catalogue
         new("batches:None", () => Batches(ReadingBug.None, WritingBug.None), 1, false),
         new("compaction:None", () => Compaction(ReadingBug.None, WritingBug.None), 1, false),
         new("visits:None", () => Visits(ReadingBug.None, WritingBug.None), 1, false),
+        new("visits-sliced:None", () => Visits(ReadingBug.None, WritingBug.None, s_sliced), 1, false),
         new("visits-expire:None", () => Expiry(ReadingBug.None, WritingBug.None), 1, false),
         new("event-growth:None", () => Events(s_growth, EventBug.None), 1, false),
         new("event-ring:None", () => Events(s_ring, EventBug.None), 1, false),
@@ -130,18 +137,19 @@ internal static class Catalogue
     private static StoreScenario Compaction(ReadingBug? reading = null, WritingBug? writing = null) =>
         Store(s_history, 5, s_compaction, [new ReaderPlan(0, Visits: false), new ReaderPlan(3, Visits: false)], reading, writing);
 
-    private static StoreScenario Visits(ReadingBug? reading = null, WritingBug? writing = null) =>
-        Store(s_history, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(0, Visits: true, Key: "a")], reading, writing);
+    private static StoreScenario Visits(ReadingBug? reading = null, WritingBug? writing = null, VisitSizes? sizes = null) =>
+        Store(s_history, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(0, Visits: true, Key: "a")], reading, writing, sizes: sizes);
 
     private static StoreScenario Expiry(ReadingBug? reading = null, WritingBug? writing = null) =>
-        Store(s_last, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(3, Visits: true, Key: "b", AndBehind: true)], reading, writing, expire: true);
+        Store(s_last, 5, s_compaction, [new ReaderPlan(3, Visits: true), new ReaderPlan(3, Visits: true, Key: "b", AndBehind: true)], reading, writing, expire: true, sizes: s_sliced);
 
-    private static StoreScenario Store(StoreModel model, long begun, (long, long)[] batches, ReaderPlan[] plans, ReadingBug? reading, WritingBug? writing, bool expire = false) => new(
+    private static StoreScenario Store(
+        StoreModel model, long begun, (long, long)[] batches, ReaderPlan[] plans, ReadingBug? reading, WritingBug? writing, bool expire = false, VisitSizes? sizes = null) => new(
         model,
         begun,
         batches,
         plans,
-        reading is { } readingBug ? stores => new BuggyReading(stores, readingBug) : null,
+        reading is { } readingBug ? stores => new BuggyReading(stores, readingBug, sizes ?? VisitSizes.Usual) : stores => new RealReading(stores, sizes),
         writing is { } writingBug ? () => new BuggyWriting(writingBug) : null,
         expire);
 

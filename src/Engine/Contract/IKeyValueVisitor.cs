@@ -1,16 +1,16 @@
 namespace MetaStore.Engine;
 
-/// <summary>A key and its state at a revision, where they lie in the store's memory: good until the visitor returns, and not to be kept.</summary>
+/// <summary>A key and its state at a revision, in memory that is used again: good until the visitor returns, and not to be kept.</summary>
 public readonly ref struct KeyValueView
 {
-    internal KeyValueView(ReadOnlySpan<byte> key, Memory.VersionRecord version)
+    internal KeyValueView(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, long createRevision, long modRevision, long version, long leaseId)
     {
         Key = key;
-        Value = version.Value;
-        CreateRevision = new Revision(version.CreateRevision);
-        ModRevision = new Revision(version.ModRevision);
-        Version = version.Version;
-        LeaseId = version.LeaseId;
+        Value = value;
+        CreateRevision = new Revision(createRevision);
+        ModRevision = new Revision(modRevision);
+        Version = version;
+        LeaseId = leaseId;
     }
 
     /// <summary>The key.</summary>
@@ -32,11 +32,12 @@ public readonly ref struct KeyValueView
     public long LeaseId { get; }
 }
 
-/// <summary>Receives keys of a range in order, without copies and without allocations: see <c>MetaStoreNode.Visit</c>.</summary>
+/// <summary>Receives keys of a range in order, without allocations: see <c>MetaStoreNode.Visit</c>.</summary>
 public interface IKeyValueVisitor
 {
     /// <summary>
-    /// Takes a key and its state; false ends the walk. To be quick, and not to wait for anything: as long as it runs, memory of versions that nobody needs any more is not given back.
+    /// Takes a key and its state; false ends the walk. It may take its time, and visit other ranges; but history that is compacted meanwhile is kept for it only for
+    /// <see cref="Hosting.NodeSettings.VisitTimeMax"/>.
     /// </summary>
     bool Visit(in KeyValueView item);
 }

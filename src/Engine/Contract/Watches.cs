@@ -157,7 +157,10 @@ public sealed record WatchOptions
     /// </summary>
     public int QueueBytesMax { get; init; } = 1 << 20;
 
-    /// <summary>Bytes of events that wait for all watchers of a group together, at most; as above. 1 or more.</summary>
+    /// <summary>
+    /// Bytes of events that all watchers of a group together have waiting, or have taken and not asked for more yet, at most; as above. Beyond that each one that waits is still given something,
+    /// so that those who take nothing cannot starve the others: 4 KiB and what is left of the revision they end with. 1 or more.
+    /// </summary>
     public long TotalBytesMax { get; init; } = 64 << 20;
 
     /// <summary>Bytes of one response, beyond which it comes in parts where <see cref="WatchRequest.Fragment"/> is set. 1 or more.</summary>

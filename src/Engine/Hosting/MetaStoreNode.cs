@@ -165,15 +165,15 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     }
 
     /// <summary>
-    /// Shows what this member has of a range, in key order, where it lies in memory: the quickest way to read, without a copy and without an allocation. Like a
-    /// serializable read it asks nobody, and may be behind other members.
+    /// Shows what this member has of a range, in key order: the quickest way to read, without an allocation. Like a serializable read it asks nobody, and may be behind
+    /// other members.
     /// </summary>
     /// <param name="key">The key, or the first one of the range.</param>
     /// <param name="rangeEnd">As in <see cref="RangeRequest"/>: empty for the key alone, one zero byte for all that follow, else the first key not shown.</param>
     /// <param name="revision">The revision to read at; 0 for the newest.</param>
     /// <param name="visitor">Shown each live key; see <see cref="IKeyValueVisitor.Visit"/> for what it must keep to.</param>
     /// <returns>The revision that was read.</returns>
-    /// <exception cref="MetaStoreException">The revision is compacted or still to come, or this member is a witness.</exception>
+    /// <exception cref="MetaStoreException">The revision is compacted or still to come, or this member is a witness; or the visit took too long (<see cref="CompactedException"/>).</exception>
     public Revision Visit<TVisitor>(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> rangeEnd, Revision revision, ref TVisitor visitor)
         where TVisitor : struct, IKeyValueVisitor => _core.Visit(KeyRange.From(key, rangeEnd), revision, ref visitor);
 

@@ -2,21 +2,22 @@ namespace MetaStore.Engine.Memory;
 
 /// <summary>
 /// Blocks of native memory for the records of one store: ten million of them cost the garbage collector nothing. One owner, the store's writer, allocates and
-/// frees; anybody may read a block as long as it lives, which is <see cref="EpochDomain"/>'s business. Blocks come from slabs by size class, and freed ones
-/// are handed out again; a slab is given back only with the whole arena, so a block's address stays readable even then when nobody should read it any more.
-/// Addresses are multiples of 16.
+/// frees; anybody may read a block as long as it lives, which is <see cref="EpochDomain"/>'s business. Blocks come from pages of one size class each, and freed ones
+/// are handed out again; a page that has none in use any more serves whatever class comes next, so that memory follows when the sizes of values change. Pages come from slabs, and a slab is given back only with the whole arena,
+/// so a block's address stays readable even then when nobody should read it any more. Addresses are multiples of 16.
 /// </summary>
-internal sealed unsafe class NativeArena : IDisposable
+internal sealed class NativeArena : IDisposable
 {
-    private const int FirstSlabBytes = 64 << 10;
+    private const int FirstSlabBytes = ArenaPage.Bytes;
     private const int LargestSlabBytes = 4 << 20;
 
-    private readonly nint[] _free = new nint[SizeClasses.Count];
+    private readonly ArenaPage[] _open = new ArenaPage[SizeClasses.Count]; // Of each class the first of the pages that have room, which are linked.
     private readonly List<NativeBlock> _slabs = [];
     private readonly Dictionary<nint, NativeBlock> _large = [];
     private readonly BlockGuard? _guard = MemoryChecks.Enabled ? new BlockGuard() : null;
-    private byte* _next;
-    private byte* _end;
+    private ArenaPage _empty; // The first of the pages that serve no class, which are linked.
+    private nint _next;
+    private nint _end;
     private int _slabBytes = FirstSlabBytes;
     private bool _disposed;
 
@@ -76,23 +77,20 @@ internal sealed unsafe class NativeArena : IDisposable
         }
 
         int sizeClass = SizeClasses.Of(bytes);
-        nint block = _free[sizeClass];
-        if (block != 0)
+        ArenaPage page = _open[sizeClass];
+        if (page.IsNull)
         {
-            nint next = *(nint*)block;
-            _free[sizeClass] = next;
-            CacheLines.Fetch(next, SizeClasses.BytesOf(sizeClass)); // Whoever is next writes to it, wherever it may lie.
-            return block;
+            page = TakePage();
+            page.Begin(sizeClass);
+            Open(page);
         }
 
-        int size = SizeClasses.BytesOf(sizeClass);
-        if (_end - _next < size)
+        nint block = page.Take();
+        if (page.IsFull)
         {
-            AddSlab(size);
+            Close(page);
         }
 
-        block = (nint)_next;
-        _next += size;
         return block;
     }
 
@@ -107,19 +105,82 @@ internal sealed unsafe class NativeArena : IDisposable
             return;
         }
 
-        int sizeClass = SizeClasses.Of(bytes);
-        *(nint*)block = _free[sizeClass];
-        _free[sizeClass] = block;
+        var page = ArenaPage.Of(block);
+        Invariant.Check(page.SizeClass == SizeClasses.Of(bytes), $"a block of {bytes} bytes is given back to a page of others");
+        bool wasFull = page.IsFull;
+        page.GiveBack(block);
+        if (wasFull)
+        {
+            Open(page);
+        }
+
+        bool isOnlyOne = page.Next.IsNull && page.Previous.IsNull;
+        if (page.Used == 0 && !isOnlyOne)
+        {
+            Close(page);
+            page.Next = _empty;
+            _empty = page;
+        }
     }
 
-    /// <summary>What is left of the slab before goes to waste: less than one block.</summary>
-    private void AddSlab(int atLeast)
+    /// <summary>The page, which has room, is the first that blocks of its class are taken from.</summary>
+    private void Open(ArenaPage page)
     {
-        NativeBlock slab = Reserve(Math.Max(_slabBytes, atLeast));
-        _slabs.Add(slab);
-        _next = (byte*)slab.Address;
-        _end = _next + slab.Bytes;
-        _slabBytes = Math.Min(_slabBytes * 2, LargestSlabBytes);
+        ArenaPage next = _open[page.SizeClass];
+        page.Previous = default;
+        page.Next = next;
+        if (!next.IsNull)
+        {
+            next.Previous = page;
+        }
+
+        _open[page.SizeClass] = page;
+    }
+
+    /// <summary>Nothing is taken from the page any more: it has no room, or no block in use.</summary>
+    private void Close(ArenaPage page)
+    {
+        ArenaPage previous = page.Previous;
+        ArenaPage next = page.Next;
+        if (previous.IsNull)
+        {
+            _open[page.SizeClass] = next;
+        }
+        else
+        {
+            previous.Next = next;
+        }
+
+        if (!next.IsNull)
+        {
+            next.Previous = previous;
+        }
+
+        page.Next = default;
+        page.Previous = default;
+    }
+
+    private ArenaPage TakePage()
+    {
+        if (!_empty.IsNull)
+        {
+            ArenaPage page = _empty;
+            _empty = page.Next;
+            return page;
+        }
+
+        if (_end == _next)
+        {
+            NativeBlock slab = Reserve(_slabBytes);
+            _slabs.Add(slab);
+            _next = slab.Address;
+            _end = _next + slab.Bytes;
+            _slabBytes = Math.Min(_slabBytes * 2, LargestSlabBytes);
+        }
+
+        var fresh = new ArenaPage(_next);
+        _next += ArenaPage.Bytes;
+        return fresh;
     }
 
     private NativeBlock Reserve(int bytes)

@@ -18,7 +18,8 @@ internal sealed unsafe partial class NativeBlock : SafeHandleZeroOrMinusOneIsInv
     {
         Bytes = bytes;
         bool isLarge = (nuint)bytes >= LargePageBytes;
-        SetHandle((nint)NativeMemory.AlignedAlloc((nuint)bytes, isLarge ? LargePageBytes : Alignment));
+        nuint small = bytes % ArenaPage.Bytes == 0 ? ArenaPage.Bytes : Alignment;
+        SetHandle((nint)NativeMemory.AlignedAlloc((nuint)bytes, isLarge ? LargePageBytes : small));
         if (isLarge && OperatingSystem.IsLinux())
         {
             _ = Advise(handle, (nuint)bytes, AdviseHugePage); // Where it is refused, small pages do.

@@ -1,12 +1,12 @@
 namespace MetaStore.Engine.Memory;
 
 /// <summary>
-/// The sizes in which an arena hands out blocks. Steps of 16 bytes to 1 KiB, of 64 to 4 KiB, of 512 to 32 KiB: what a block is larger than asked for is at most
+/// The sizes in which an arena hands out blocks. Steps of 16 bytes to 1 KiB, of 64 to 4 KiB, of 512 to 16 KiB: what a block is larger than asked for is at most
 /// 15 bytes for small ones and a ninth for large ones. Beyond that a block is an allocation of its own.
 /// </summary>
 internal static class SizeClasses
 {
-    public const int LargestBytes = 32 << 10;
+    public const int LargestBytes = 16 << 10;
 
     private const int SmallStep = 16;
     private const int SmallMax = 1 << 10;

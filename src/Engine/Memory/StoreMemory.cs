@@ -5,6 +5,8 @@ namespace MetaStore.Engine.Memory;
 /// </summary>
 internal sealed class StoreMemory : IDisposable
 {
+    private const int FreedAtOnce = 4096;
+
     private readonly NativeArena _arena = new();
     private readonly EpochDomain _epochs = new();
     private readonly Queue<(long Epoch, nint Address, int Bytes)> _retired = new();
@@ -33,9 +35,13 @@ internal sealed class StoreMemory : IDisposable
     /// <summary>A block that nobody will find any more who looks at the next published view.</summary>
     public void Retire(nint address, int bytes) => _unreachableSoon.Add((address, bytes));
 
-    /// <summary>The view that leads to none of the retired blocks is published: frees those that no reader can hold.</summary>
+    /// <summary>
+    /// The view that leads to none of the retired blocks is published: frees those that no reader can hold. Twice as many as were retired since the last time, and some more: what a
+    /// long reader held back is not freed in one go when it leaves, and yet all is freed in the end.
+    /// </summary>
     public void Published()
     {
+        int most = FreedAtOnce + (2 * _unreachableSoon.Count);
         if (_unreachableSoon.Count > 0)
         {
             long epoch = _epochs.Advance();
@@ -47,29 +53,35 @@ internal sealed class StoreMemory : IDisposable
             _unreachableSoon.Clear();
         }
 
-        Reclaim();
+        Reclaim(most);
     }
 
-    /// <summary>Frees what has lost its last reader.</summary>
-    public void Reclaim()
-    {
-        if (_retired.Count == 0)
-        {
-            return;
-        }
-
-        long safe = _epochs.SafeThrough();
-        while (_retired.TryPeek(out (long Epoch, nint Address, int Bytes) oldest) && oldest.Epoch <= safe)
-        {
-            _retired.Dequeue();
-            _arena.Free(oldest.Address, oldest.Bytes);
-        }
-    }
+    /// <summary>Frees some of what has lost its last reader; true where there was something, so that there may be more.</summary>
+    public bool Reclaim() => Reclaim(FreedAtOnce);
 
     /// <summary>Everything at once. Nobody reads or writes any more.</summary>
     public void Dispose() => _arena.Dispose();
 
     internal void Leave(int slot) => _epochs.Leave(slot);
+
+    private bool Reclaim(int most)
+    {
+        if (_retired.Count == 0)
+        {
+            return false;
+        }
+
+        long safe = _epochs.SafeThrough();
+        int left = most;
+        while (left > 0 && _retired.TryPeek(out (long Epoch, nint Address, int Bytes) oldest) && oldest.Epoch <= safe)
+        {
+            _retired.Dequeue();
+            _arena.Free(oldest.Address, oldest.Bytes);
+            left--;
+        }
+
+        return left < most;
+    }
 }
 
 /// <summary>

@@ -72,6 +72,9 @@ internal readonly unsafe struct VersionRecord(nint address) : IEquatable<Version
         return new VersionRecord(address);
     }
 
+    /// <summary>Has the head fetched, and where the value begins.</summary>
+    public void Fetch() => CacheLines.Fetch(Address);
+
     /// <summary>Only while the chain is being built: nobody has seen this version.</summary>
     public void SetPrevious(VersionRecord previous) => *(nint*)At = previous.Address;
 

@@ -15,9 +15,16 @@ internal sealed class EventLog(StoreMemory memory)
     private const int SmallestRing = 16;
 
     private Directory _directory = new(0, 0, new EventSegment[SmallestRing]);
+    private long _firstAppended;
 
     /// <summary>Segments there are.</summary>
     public long Segments => Volatile.Read(ref _directory).Count;
+
+    /// <summary>Writer only: no revision before it is in the log; <see cref="long.MaxValue"/> where none is.</summary>
+    public long FirstRevision => _directory.Count == 0 ? long.MaxValue : Math.Max(_firstAppended, _directory.First * EventSegment.Revisions);
+
+    /// <summary>Writer only: changes that were ever added.</summary>
+    public long Appended { get; private set; }
 
     /// <summary>Writer only: adds a change of a revision that is the last one's or follows it.</summary>
     public void Append(long revision, KeyRecord record, VersionRecord version)
@@ -30,6 +37,8 @@ internal sealed class EventLog(StoreMemory memory)
         }
 
         directory.At(directory.First + directory.Count - 1).Append(memory, revision, new LoggedEvent(record, version));
+        _firstAppended = Appended == 0 ? revision : _firstAppended;
+        Appended++;
     }
 
     /// <summary>What a published revision changed. Empty where that is forgotten, which a reader prevents by its hold.</summary>

@@ -1,4 +1,3 @@
-using MetaStore.Engine.Index;
 using MetaStore.Engine.Memory;
 
 namespace MetaStore.Engine.Mvcc;
@@ -6,47 +5,40 @@ namespace MetaStore.Engine.Mvcc;
 /// <summary>
 /// Gives back the memory of compacted history, a bounded slice at a time, so that no write waits for a compaction. What is
 /// readable was decided when the compaction was published; how far the cutting has come can be seen by nobody.
+/// <para>
+/// It follows the log of events: each change up to the compacted revision lets go of the one version that it took the place of, so that the work is
+/// that of the changes, however many keys there are and however often one of them was written.
+/// </para>
 /// </summary>
 internal sealed class HistoryCutter(MvccStore store)
 {
-    private readonly List<KeyRecord> _gone = [];
+    private const int FetchAhead = 8;
+
     private long _done;
     private long _target;
-    private byte[]? _cursor;
+    private long _revision;
+    private int _event;
 
     /// <summary>Whether there is history to cut, for all that is known now.</summary>
-    public bool HasWork => _cursor is not null || store.Horizon() > _done;
+    public bool HasWork => _target > _done || store.Horizon() > _done;
 
-    /// <summary>Cuts at most <paramref name="keys"/> keys' history; false where nothing is left to do for now.</summary>
-    public bool RunSlice(int keys)
+    /// <summary>Cuts what at most <paramref name="events"/> changes took the place of; false where nothing is left to do for now.</summary>
+    public bool RunSlice(int events)
     {
-        if (_cursor is null)
+        if (_target <= _done && !TryBegin())
         {
-            long horizon = store.Horizon();
-            if (horizon <= _done)
-            {
-                return false;
-            }
-
-            store.Events.Trim(horizon);
-            _target = horizon;
-            _cursor = [0];
+            return false;
         }
 
-        var visitor = new Cutter(store, _target, keys, _gone);
-        KeyRange rest = KeyRange.From(_cursor, new byte[] { 0 });
-        store.View.Index.Scan(rest, ref visitor);
-        foreach (KeyRecord record in _gone)
+        while (events > 0 && _revision <= _target)
         {
-            store.Forget(record);
+            events -= CutRevision(events);
         }
 
-        _gone.Clear();
+        store.Events.Trim(Math.Min(_revision, _target));
         StoreView view = store.View;
         store.Publish(view.AppliedIndex, view.AppliedTerm); // What was cut goes back when nobody can be looking at it any more.
-
-        _cursor = visitor.Next;
-        if (_cursor is null)
+        if (_revision > _target)
         {
             _done = _target;
         }
@@ -54,27 +46,40 @@ internal sealed class HistoryCutter(MvccStore store)
         return true;
     }
 
-    private struct Cutter(MvccStore store, long horizon, int keys, List<KeyRecord> gone) : IRecordVisitor
+    /// <summary>The revision at which the last pass ended is looked at again: what it did itself had to be kept.</summary>
+    private bool TryBegin()
     {
-        private int _left = keys;
-
-        /// <summary>Where the next slice begins; null at the end.</summary>
-        public byte[]? Next { get; private set; }
-
-        public bool Visit(KeyRecord record)
+        long horizon = store.Horizon();
+        if (horizon <= _done)
         {
-            if (_left-- == 0)
-            {
-                Next = record.Key.ToArray();
-                return false;
-            }
-
-            if (store.CutHistory(record, horizon))
-            {
-                gone.Add(record);
-            }
-
-            return true;
+            return false;
         }
+
+        _target = horizon;
+        _revision = Math.Max(KnownBugs.DeletionAtCompactedRevisionForgotten ? _done + 1 : _done, store.Events.FirstRevision);
+        _event = 0;
+        return true;
+    }
+
+    /// <summary>Returns how many changes it looked at; at least one, for a revision of which none is known.</summary>
+    private int CutRevision(int most)
+    {
+        ReadOnlySpan<LoggedEvent> changes = store.Events.Read(_revision);
+        int first = _event;
+        int end = Math.Min(changes.Length, first + most);
+        for (int i = first; i < end; i++)
+        {
+            if (i + FetchAhead < end)
+            {
+                changes[i + FetchAhead].Version.Fetch();
+            }
+
+            store.CutBefore(changes[i], _target);
+        }
+
+        bool isOver = end == changes.Length;
+        _event = isOver ? 0 : end;
+        _revision += isOver ? 1 : 0;
+        return Math.Max(1, end - first);
     }
 }

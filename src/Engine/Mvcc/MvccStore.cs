@@ -37,6 +37,7 @@ internal sealed class MvccStore
         Sessions = view.Sessions;
         Leases = new LeaseTableBuilder(view.Leases);
         IsHollow = view.IsHollow;
+        Cutter = new HistoryCutter(this);
     }
 
     private MvccStore(StoreMemory memory, StoreView view)
@@ -75,6 +76,9 @@ internal sealed class MvccStore
 
     /// <summary>What each revision changed.</summary>
     public EventLog Events { get; }
+
+    /// <summary>Writer only: gives back what was compacted.</summary>
+    public HistoryCutter Cutter { get; }
 
     /// <summary>How much history those who read <see cref="Events"/> still need.</summary>
     public HistoryHold Hold { get; private set; } = new();
@@ -212,11 +216,6 @@ internal sealed class MvccStore
             Leases = Leases.Publish(),
             IsHollow = IsHollow,
         });
-        if (CompactRevision > last.CompactRevision)
-        {
-            Events.Trim(Horizon());
-        }
-
         Memory.Published();
     }
 
@@ -245,33 +244,26 @@ internal sealed class MvccStore
     });
 
     /// <summary>
-    /// Cuts what no readable revision of the record needs, given that everything from <paramref name="horizon"/> on must stay
-    /// readable, and can be watched: what the revision itself did is kept, removals and all. Says whether the key itself can go.
+    /// Lets go of what the change took the place of, given that everything from <paramref name="horizon"/> on must stay readable, and can be watched: what the revision
+    /// itself did is kept, removals and all. To be called for each change up to there, in order: then there is one version before it at most. A key whose last change was a removal goes
+    /// with it; no readable revision sees it.
     /// </summary>
-    public bool CutHistory(KeyRecord record, long horizon)
+    public void CutBefore(in LoggedEvent change, long horizon)
     {
-        VersionRecord head = record.Head;
-        VersionRecord version = head;
-        while (!version.IsNull && (version.ModRevision > horizon || version.Previous is { IsNull: false } before && before.ModRevision == horizon))
+        VersionRecord version = change.Version;
+        Invariant.Check(version.ModRevision <= horizon, $"what revision {version.ModRevision} took the place of is cut, and {horizon} must stay readable");
+        if (version.ModRevision == horizon && version.Previous is { IsNull: false } before && before.ModRevision == horizon)
         {
-            version = version.Previous;
-        }
-
-        if (version.IsNull)
-        {
-            return false;
+            return;
         }
 
         version.CutPrevious(Memory);
         bool isOver = version.ModRevision < horizon || KnownBugs.DeletionAtCompactedRevisionForgotten;
-        return isOver && version.IsTombstone && version.Equals(head);
-    }
-
-    /// <summary>Removes a key that <see cref="CutHistory"/> found to be gone for good. Invisible to every readable revision.</summary>
-    public void Forget(KeyRecord record)
-    {
-        _index.Remove(record.Key);
-        record.Retire(Memory);
+        if (isOver && version.IsTombstone && version.Equals(change.Record.Head))
+        {
+            _index.Remove(change.Record.Key);
+            change.Record.Retire(Memory);
+        }
     }
 
     private void Digest(ReadOnlySpan<byte> key, in VersionHead head, ReadOnlySpan<byte> value)

@@ -29,7 +29,8 @@ internal readonly record struct ApplyItem(Entry Entry, PendingOperation[]? Waite
 internal sealed class Applier : ILoop
 {
     private const int OperationsPerPublish = 4096;
-    private const int CutKeysPerSlice = 1024;
+    private const int CutPerSlice = 1024;
+    private const int CutPerSliceMax = 65_536;
 
     /// <summary>Items that another thread may apply in this one's place.</summary>
     private const int BriefItemsMax = 2;
@@ -54,7 +55,7 @@ internal sealed class Applier : ILoop
     private ulong _prepared;
     private int _longItems;
     private volatile bool _hasBacklog;
-    private HistoryCutter _cutter;
+    private long _appendedAtCut;
     private Action? _applied;
     private Action? _published;
     private Action<MvccStore>? _snapshotDue;
@@ -73,7 +74,6 @@ internal sealed class Applier : ILoop
         _nodeId = nodeId;
         _time = time;
         _requests = new SessionApplier(stores.Current, new RequestApplier(stores.Current, clusterId, nodeId, Counts));
-        _cutter = new HistoryCutter(stores.Current);
     }
 
     public string Name => "apply";
@@ -142,7 +142,7 @@ internal sealed class Applier : ILoop
 
         // Before the entries, and in a run of its own where there are none: who applies in this loop's place looks first whether there is a backlog, and has none of it.
         bool worked = false;
-        bool hasCut = _hasBacklog && _cutter.RunSlice(CutKeysPerSlice);
+        bool hasCut = _hasBacklog && GiveBack();
         long start = 0;
         int operations = 0;
         Entry last = default;
@@ -183,8 +183,21 @@ internal sealed class Applier : ILoop
             _snapshotDue!(_stores.Current);
         }
 
-        _hasBacklog = _cutter.HasWork || _stores.Current.Memory.Retired > BriefBlocksMax;
-        return worked || hasCut || _cutter.HasWork;
+        bool isToCut = _stores.Current.Cutter.HasWork;
+        _hasBacklog = isToCut || _stores.Current.Memory.Retired > BriefBlocksMax;
+        return worked || hasCut || isToCut;
+    }
+
+    /// <summary>
+    /// Cuts twice as much as was applied since the last time, so that the cutting overtakes the writing, and no run takes much longer than what it applied. False where nobody can say what else
+    /// there is to do.
+    /// </summary>
+    private bool GiveBack()
+    {
+        MvccStore store = _stores.Current;
+        long applied = store.Events.Appended - _appendedAtCut;
+        _appendedAtCut = store.Events.Appended;
+        return store.Cutter.RunSlice((int)Math.Clamp(2 * applied, CutPerSlice, CutPerSliceMax)) || store.Memory.Reclaim();
     }
 
     private int Prepare(in ApplyItem item)
@@ -306,7 +319,7 @@ internal sealed class Applier : ILoop
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
         _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId, Counts));
-        _cutter = new HistoryCutter(store);
+        _appendedAtCut = 0;
         _snapshotPolicy.Installed();
         _published!();
         _applied!();

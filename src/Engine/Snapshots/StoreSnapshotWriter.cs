@@ -34,12 +34,19 @@ internal sealed class StoreSnapshotWriter : IDisposable
     public const byte EndsWithLastKeyFlag = 1;
     public const uint EndOfKeys = uint.MaxValue;
 
+    private const int CountedPerSlice = 64 << 10;
+
     private readonly MvccStore _store;
     private readonly ViewPins.PinnedView _pin;
     private readonly SnapshotSink _sink;
     private readonly ArrayBufferWriter<byte> _buffer = new(64 << 10);
     private byte[]? _cursor = [0];
-    private (long Revision, uint Sub)? _lastOfKey; // Which version was written last, of a key that is begun.
+
+    // A key that is begun, and how far it has come. Its record and its readable versions stay where they are outside of a read section as well, as long as the view is pinned.
+    private KeyRecord _record;
+    private ReadableVersions _versions;
+    private uint _counted;
+    private uint? _versionsToWrite; // Null: they are being counted.
     private IEnumerator<ulong>? _tables;
     private ulong _keys;
 
@@ -121,55 +128,62 @@ internal sealed class StoreSnapshotWriter : IDisposable
     /// <summary>Writes a key, or what is left of it; false where the slice is full before its end.</summary>
     private bool TryAdd(KeyRecord record, int bytes)
     {
-        var versions = new ReadableVersions(record, View.Revision, View.CompactRevision);
-        if (_lastOfKey is null && !TryBegin(record, versions))
+        if (_record.IsNull)
         {
-            return true;
+            _record = record;
+            _versions = ReadableOf(record);
+            _versionsToWrite = null;
         }
 
-        foreach (VersionRecord version in versions)
+        Invariant.Check(_record.Equals(record), "a key that is half written is gone");
+        if (_versionsToWrite is null && !TryBegin())
         {
-            if (!IsBefore(version, _lastOfKey!.Value))
-            {
-                continue; // Written in a slice before.
-            }
+            return false;
+        }
 
+        for (; _versionsToWrite > 0; _versionsToWrite--)
+        {
             if (_buffer.WrittenCount >= bytes)
             {
                 return false;
             }
 
-            Add(version);
-            _lastOfKey = (version.ModRevision, version.Sub);
+            bool isThere = _versions.MoveNext();
+            Invariant.Check(isThere, $"{_versionsToWrite} versions that were counted are gone");
+            Add(_versions.Current);
         }
 
-        _lastOfKey = null;
+        _record = default;
         return true;
     }
 
-    private bool TryBegin(KeyRecord record, ReadableVersions versions)
+    /// <summary>Counts the versions, which the format has before them, and writes what stands before the first; false where there are so many that the next slice counts on.</summary>
+    private bool TryBegin()
     {
-        uint count = 0;
-        foreach (VersionRecord unused in versions)
+        for (int looked = 0; _versions.MoveNext(); looked++)
         {
-            count++;
+            _counted++;
+            if (looked == CountedPerSlice)
+            {
+                return false;
+            }
         }
 
-        if (count == 0)
+        if (_counted > 0)
         {
-            return false;
+            _keys++;
+            UInt32((uint)_record.Key.Length);
+            UInt32(_counted);
+            _buffer.Write(_record.Key);
         }
 
-        _keys++;
-        UInt32((uint)record.Key.Length);
-        UInt32(count);
-        _buffer.Write(record.Key);
-        _lastOfKey = (long.MaxValue, 0);
+        _versions = ReadableOf(_record);
+        _versionsToWrite = _counted;
+        _counted = 0;
         return true;
     }
 
-    private static bool IsBefore(VersionRecord version, (long Revision, uint Sub) last) =>
-        version.ModRevision < last.Revision || (version.ModRevision == last.Revision && version.Sub < last.Sub);
+    private ReadableVersions ReadableOf(KeyRecord record) => new(record, View.Revision, View.CompactRevision);
 
     private void Add(VersionRecord version)
     {

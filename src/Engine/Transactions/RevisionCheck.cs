@@ -1,3 +1,5 @@
+using MetaStore.Engine.Mvcc;
+
 namespace MetaStore.Engine.Transactions;
 
 /// <summary>Whether a revision can be read. By replicated state only: never by how much history this node happens to hold still.</summary>
@@ -17,5 +19,18 @@ internal static class RevisionCheck
         }
 
         return revision < compacted ? MetaStoreError.Compacted : default;
+    }
+
+    /// <summary>The revision to read at where that one is asked for; 0 is the view's own.</summary>
+    /// <exception cref="MetaStoreException">It is compacted, or still to come.</exception>
+    public static long Resolve(long asked, StoreView view)
+    {
+        MetaStoreError error = Check(asked, view.Revision, view.CompactRevision);
+        if (error != default)
+        {
+            throw StoreErrors.ToException(error);
+        }
+
+        return asked > 0 ? asked : view.Revision;
     }
 }

@@ -12,14 +12,27 @@ namespace MetaStore.Engine.Transactions;
 /// revision is looked at again, since a compaction that came in between may have cut what the walk needed. Then it is done once more, on a view that is
 /// pinned: who asks for the current state gets it, however many compactions there are.
 /// </summary>
-internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term)
+internal sealed class StoreReader
 {
-    private const int SliceKeys = 1024;
+    private readonly StoreHolder _stores;
+    private readonly ulong _clusterId;
+    private readonly ulong _nodeId;
+    private readonly Func<ulong> _term;
+    private readonly StoreVisits _visits;
+
+    public StoreReader(StoreHolder stores, ulong clusterId, ulong nodeId, Func<ulong> term, VisitSizes? visitSizes = null)
+    {
+        _stores = stores;
+        _clusterId = clusterId;
+        _nodeId = nodeId;
+        _term = term;
+        _visits = new StoreVisits(stores, CheckHoldsData, visitSizes ?? VisitSizes.Usual);
+    }
 
     /// <summary>See <see cref="RangeReader.Read"/> for what <paramref name="bytesMax"/> and <paramref name="counts"/> mean.</summary>
     public RangeResponse Range(RangeRequest request, TimeSpan? staleness, long bytesMax = long.MaxValue, bool counts = true)
     {
-        MvccStore store = stores.Current;
+        MvccStore store = _stores.Current;
         RangeResponse response;
         long oldest;
         using (store.Memory.Enter())
@@ -29,7 +42,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
 
         if (!IsStillReadable(oldest))
         {
-            store = stores.Current;
+            store = _stores.Current;
             using ReadSection section = store.Memory.Enter();
             using ViewPins.PinnedView pin = store.Pins.Pin(store);
             response = Range(pin.View, request, bytesMax, counts, out _);
@@ -48,7 +61,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     /// <summary>Runs a transaction that <see cref="IsReadOnly"/> on one view.</summary>
     public TxnResponse Txn(TxnRequest txn)
     {
-        MvccStore store = stores.Current;
+        MvccStore store = _stores.Current;
         using (store.Memory.Enter())
         {
             TxnResponse response = Txn(store.View, txn, out long oldest);
@@ -58,73 +71,22 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
             }
         }
 
-        store = stores.Current;
+        store = _stores.Current;
         using ReadSection section = store.Memory.Enter();
         using ViewPins.PinnedView pin = store.Pins.Pin(store);
         return Txn(pin.View, txn, out _);
     }
 
-    /// <summary>Shows a range at a revision, or now where that is 0, to the visitor, in the store's own memory. Says which revision it was.</summary>
+    /// <summary>Shows a range at a revision, or now where that is 0, to the visitor. Says which revision it was.</summary>
     public Revision Visit<TVisitor>(in KeyRange range, long revision, ref TVisitor visitor)
-        where TVisitor : struct, IKeyValueVisitor
-    {
-        MvccStore store = stores.Current;
-        if (range.IsSingle && TryVisitOne(store, range, ref revision, ref visitor))
-        {
-            return new Revision(revision);
-        }
-
-        // What was shown cannot be taken back: no compaction may come in between.
-        ViewPins.Held held = store.Pins.Hold(store);
-        try
-        {
-            CheckHoldsData(held.View);
-            revision = Resolve(revision, held.View);
-            VisitInSlices(store, held, range, revision, ref visitor);
-            return new Revision(revision);
-        }
-        finally
-        {
-            store.Pins.Release(held);
-        }
-    }
-
-    /// <summary>Memory that goes out of use meanwhile waits for the end of a slice, not of the visit.</summary>
-    private static void VisitInSlices<TVisitor>(MvccStore store, ViewPins.Held held, KeyRange rest, long revision, ref TVisitor visitor)
-        where TVisitor : struct, IKeyValueVisitor
-    {
-        while (true)
-        {
-            var walk = new Walk<TVisitor>(held, revision) { Visitor = visitor };
-            using (store.Memory.Enter())
-            {
-                // Today's index: it has all keys that can be read at the revision, since history is held back, and others, which cannot.
-                store.View.Index.Scan(rest, ref walk);
-            }
-
-            visitor = walk.Visitor;
-            if (held.IsExpired && !walk.IsLeft)
-            {
-                throw new CompactedException(
-                    $"the visit of revision {revision} took longer than a visit may, and what it had still to see was compacted meanwhile; visit smaller ranges, or leave the visitor sooner",
-                    new Revision(store.View.CompactRevision));
-            }
-
-            if (walk.Next is null)
-            {
-                return;
-            }
-
-            rest = KeyRange.From(walk.Next, rest.IsUnbounded ? new byte[] { 0 } : rest.End);
-        }
-    }
+        where TVisitor : struct, IKeyValueVisitor => _visits.Visit(range, revision, ref visitor);
 
     public HashResponse Hash(HashRequest request, CancellationToken cancellationToken)
     {
-        MvccStore store = stores.Current;
+        MvccStore store = _stores.Current;
         using ViewPins.PinnedView pin = store.Pins.Pin(store);
         CheckHoldsData(pin.View);
-        long revision = Resolve(request.Revision.Value, pin.View);
+        long revision = RevisionCheck.Resolve(request.Revision.Value, pin.View);
         return new HashResponse
         {
             Header = Header(pin.View),
@@ -139,7 +101,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     public StoreResponse Lease(LeaseAskRequest question, LeaseFacts facts)
     {
         const long MillisecondsPerSecond = 1000;
-        StoreView view = stores.Current.View;
+        StoreView view = _stores.Current.View;
         CheckHoldsData(view);
         if (question.Question == LeaseQuestion.KeepAlive)
         {
@@ -164,7 +126,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     /// <exception cref="MetaStoreException">This member is a witness; it may not have known when it was asked.</exception>
     public LeasesResponse Leases()
     {
-        StoreView view = stores.Current.View;
+        StoreView view = _stores.Current.View;
         CheckHoldsData(view);
         return new LeasesResponse { Header = Header(view), Ids = [.. view.Leases.Ids] };
     }
@@ -176,20 +138,20 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
     /// <exception cref="MetaStoreException">This member is a witness.</exception>
     public void CheckHoldsData(StoreView view)
     {
-        if (view.IsHollow || view.Membership.IsWitness(new NodeId(nodeId)))
+        if (view.IsHollow || view.Membership.IsWitness(new NodeId(_nodeId)))
         {
             IEnumerable<string> others = MemberTable.From(view.Membership).Members.Where(member => !member.IsWitness).SelectMany(member => member.ClientUrls);
             throw new MetaStoreException(
-                MetaStoreError.WitnessMember, $"member {nodeId:x} is a witness: it votes, and holds no data to read or write; ask another member: {string.Join(", ", others)}");
+                MetaStoreError.WitnessMember, $"member {_nodeId:x} is a witness: it votes, and holds no data to read or write; ask another member: {string.Join(", ", others)}");
         }
     }
 
-    public ResponseHeader Header(StoreView view) => new(clusterId, nodeId, new Revision(view.Revision), term());
+    public ResponseHeader Header(StoreView view) => new(_clusterId, _nodeId, new Revision(view.Revision), _term());
 
     private RangeResponse Range(StoreView view, RangeRequest request, long bytesMax, bool counts, out long revision)
     {
         CheckHoldsData(view);
-        revision = Resolve(request.Revision.Value, view);
+        revision = RevisionCheck.Resolve(request.Revision.Value, view);
         return RangeReader.Read(view.Index, view.Revision, revision, request, bytesMax, counts) with { Header = Header(view) };
     }
 
@@ -207,7 +169,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         for (int i = 0; i < branch.Count; i++)
         {
             var range = (RangeRequest)branch[i];
-            long revision = Resolve(range.Revision.Value, view);
+            long revision = RevisionCheck.Resolve(range.Revision.Value, view);
             oldest = Math.Min(oldest, revision);
             RangeResponse response = RangeReader.ReadWhole(view.Index, view.Revision, revision, range, ref bytesLeft)
                 ?? throw new MetaStoreException(
@@ -218,73 +180,7 @@ internal sealed class StoreReader(StoreHolder stores, ulong clusterId, ulong nod
         return new TxnResponse { Header = Header(view), Succeeded = succeeded, Responses = responses };
     }
 
-    /// <summary>False where a compaction came in between, and nothing was shown.</summary>
-    private bool TryVisitOne<TVisitor>(MvccStore store, in KeyRange range, ref long revision, ref TVisitor visitor)
-        where TVisitor : struct, IKeyValueVisitor
-    {
-        using ReadSection section = store.Memory.Enter();
-        StoreView view = store.View;
-        CheckHoldsData(view);
-        long resolved = Resolve(revision, view);
-        KeyRecord record = view.Index.Find(range.Start.Span);
-        VersionRecord version = record.ReadAt(resolved);
-        if (!IsStillReadable(resolved))
-        {
-            return false;
-        }
-
-        revision = resolved;
-        if (!version.IsNull)
-        {
-            visitor.Visit(new KeyValueView(record.Key, version));
-        }
-
-        return true;
-    }
-
-    private static long Resolve(long asked, StoreView view)
-    {
-        MetaStoreError error = RevisionCheck.Check(asked, view.Revision, view.CompactRevision);
-        if (error != default)
-        {
-            throw StoreErrors.ToException(error);
-        }
-
-        return asked > 0 ? asked : view.Revision;
-    }
-
-    private bool IsStillReadable(long revision) => revision >= stores.Current.View.CompactRevision;
-
-    private struct Walk<TVisitor>(ViewPins.Held held, long revision) : IRecordVisitor
-        where TVisitor : struct, IKeyValueVisitor
-    {
-        public TVisitor Visitor;
-        private int _left = SliceKeys;
-
-        /// <summary>Where the next slice begins; null at the end.</summary>
-        public byte[]? Next { get; private set; }
-
-        /// <summary>The visitor has seen enough.</summary>
-        public bool IsLeft { get; private set; }
-
-        public bool Visit(KeyRecord record)
-        {
-            if (_left-- == 0)
-            {
-                Next = record.Key.ToArray();
-                return false;
-            }
-
-            VersionRecord version = record.ReadAt(revision);
-            if (held.IsExpired)
-            {
-                return false; // What is not found may have been there. Nothing is shown behind a gap.
-            }
-
-            IsLeft = !version.IsNull && !Visitor.Visit(new KeyValueView(record.Key, version));
-            return !IsLeft;
-        }
-    }
+    private bool IsStillReadable(long revision) => revision >= _stores.Current.View.CompactRevision;
 }
 
 /// <summary>The store in use. It is exchanged as a whole when a snapshot of the leader is installed.</summary>

@@ -27,6 +27,9 @@ internal sealed class WatchHub : ILoop
     private const int CatchUpBytes = 128 << 10;
     private const int TurnsPerRun = 16;
 
+    /// <summary>Beyond all bounds, one who waits is given so many bytes and what is left of the revision with which they end.</summary>
+    public const int LittleBytes = 4 << 10;
+
     private readonly ConcurrentQueue<Command> _inbox = new();
     private readonly ConcurrentQueue<ProgressQuestion> _questions = new();
     private readonly Dictionary<long, Watcher> _watchers = [];
@@ -84,7 +87,7 @@ internal sealed class WatchHub : ILoop
         {
             Next = request.StartRevision.Value == 0 ? view.Revision + 1 : request.StartRevision.Value,
         };
-        watcher.TryTell([new WatchResponse { Header = Header(view.Revision), IsCreated = true }], 0);
+        watcher.Tell([new WatchResponse { Header = Header(view.Revision), IsCreated = true }], 0, isLeast: true);
         Post(new Command(CommandKind.Add, watcher));
         watcher.Obey(first, second);
         return watcher;
@@ -126,6 +129,9 @@ internal sealed class WatchHub : ILoop
         Interlocked.Add(ref _queuedBytes, -bytes);
         return false;
     }
+
+    /// <summary>Counts what is given beyond all bounds.</summary>
+    public void Reserve(int bytes) => Interlocked.Add(ref _queuedBytes, bytes);
 
     public void Release(int bytes) => Interlocked.Add(ref _queuedBytes, -bytes);
 
@@ -294,9 +300,10 @@ internal sealed class WatchHub : ILoop
         _matched = last;
         foreach (Watcher watcher in _touched)
         {
-            if (!TryTell(watcher, watcher.Pending, watcher.PendingBytes, last))
+            Told told = Tell(watcher, watcher.Pending, watcher.PendingBytes, last, isLeast: false);
+            if (told != Told.All)
             {
-                FallBehind(watcher);
+                FallBehind(watcher, waits: told == Told.NothingWaits);
             }
 
             watcher.Pending = [];
@@ -361,11 +368,15 @@ internal sealed class WatchHub : ILoop
         return bytes;
     }
 
-    private void FallBehind(Watcher watcher)
+    private void FallBehind(Watcher watcher, bool waits)
     {
         watcher.Next = watcher.PendingFirst;
         watcher.IsSynced = false;
         _index.Remove(watcher);
+        if (waits)
+        {
+            _behind.Enqueue(watcher);
+        }
     }
 
     /// <summary>A turn of one that is behind: some more revisions from the log, or the end of being behind.</summary>
@@ -397,14 +408,27 @@ internal sealed class WatchHub : ILoop
         _store.Hold.Revision = HoldOfIndex();
     }
 
-    /// <summary>Tells it of a slice of revisions; false where it has no room, and will ask again.</summary>
+    /// <summary>Tells it of a slice of revisions, of a small one where memory is short; false where it has no room, and will ask again.</summary>
     private bool ReadOn(Watcher watcher)
     {
-        List<WatchEvent> told = [];
+        long bytesMax = _parts.Options.TotalBytesMax;
+        bool isShort = QueuedBytes > bytesMax - Math.Min(CatchUpBytes, bytesMax / 2);
+        Told told = isShort ? Told.NothingWaits : ReadOn(watcher, CatchUpBytes, isLeast: false);
+        if (told == Told.NothingWaits)
+        {
+            told = ReadOn(watcher, LittleBytes, isLeast: true);
+        }
+
+        return told == Told.All;
+    }
+
+    private Told ReadOn(Watcher watcher, int bytesMax, bool isLeast)
+    {
+        List<WatchEvent> events = [];
         int bytes = 0;
         int looked = 0;
         long revision = watcher.Next;
-        for (; revision <= _matched && looked < SliceEvents && bytes < CatchUpBytes; revision++)
+        for (; revision <= _matched && looked < SliceEvents && bytes < bytesMax; revision++)
         {
             foreach (ref readonly LoggedEvent logged in Read(revision))
             {
@@ -413,19 +437,15 @@ internal sealed class WatchHub : ILoop
                 if (watcher.Filter.Range.Contains(logged.Record.Key) && shared.Passes(watcher.Filter))
                 {
                     WatchEvent e = shared.For(watcher.Filter);
-                    told.Add(e);
+                    events.Add(e);
                     bytes += Watcher.BytesOf(e);
                 }
             }
         }
 
-        if (told.Count > 0 && !TryTell(watcher, told, bytes, revision - 1))
-        {
-            return false;
-        }
-
-        watcher.Next = revision;
-        return true;
+        Told told = events.Count == 0 ? Told.All : Tell(watcher, events, bytes, revision - 1, isLeast);
+        watcher.Next = told == Told.All ? revision : watcher.Next;
+        return told;
     }
 
     /// <summary>It is up to date: from here on the index knows it.</summary>
@@ -451,7 +471,7 @@ internal sealed class WatchHub : ILoop
 
     private long HoldOfIndex() => _index.Count == 0 ? long.MaxValue : _matched;
 
-    private bool TryTell(Watcher watcher, List<WatchEvent> events, int bytes, long upTo)
+    private Told Tell(Watcher watcher, List<WatchEvent> events, int bytes, long upTo, bool isLeast)
     {
         _responses.Clear();
         ResponseHeader header = Header(upTo);
@@ -472,7 +492,7 @@ internal sealed class WatchHub : ILoop
 
         _responses.Add(new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] });
         watcher.WasTold = true;
-        return watcher.TryTell(CollectionsMarshal.AsSpan(_responses), Watcher.BytesOf(bytes));
+        return watcher.Tell(CollectionsMarshal.AsSpan(_responses), Watcher.BytesOf(bytes), isLeast);
     }
 
     /// <summary>Ends those who want to be told by a node that hears of what happens, once this one has been cut off for long.</summary>
@@ -536,7 +556,7 @@ internal sealed class WatchHub : ILoop
             if ((watcher.IsSynced && watcher.Next <= _matched + 1 && !watcher.WasTold) || KnownBugs.ProgressOvertakesEvents)
             {
                 long upTo = KnownBugs.ProgressOvertakesEvents ? _store.View.Revision : _matched;
-                watcher.TryTell([new WatchResponse { Header = Header(upTo), IsProgress = true }], Watcher.BytesOf(0));
+                watcher.Tell([new WatchResponse { Header = Header(upTo), IsProgress = true }], Watcher.BytesOf(0), isLeast: true);
             }
 
             watcher.WasTold = false;

@@ -7,7 +7,7 @@ namespace MetaStore.Engine.Watches;
 /// <summary>
 /// One watch: a bounded queue between the watch loop, which puts in, and whoever enumerates it, one at a time. The loop never waits: what does not fit is refused,
 /// and the watcher asks for it again once there is room (<see cref="WatchHub.Demand"/>). Somebody who waits is always given something, whatever the bounds, so those who
-/// take nothing cannot starve those who do.
+/// take nothing cannot starve those who do: where there is no room, a little (<see cref="WatchHub.LittleBytes"/>). It counts until the next is asked for, as all that was taken does.
 /// <para>
 /// With a listener it is not enumerated but taken from: <see cref="TryTake"/>, and the listener is told when there is something again.
 /// </para>
@@ -28,6 +28,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     private readonly CancellationTokenRegistration[] _cancellations = new CancellationTokenRegistration[2];
     private ManualResetValueTaskSourceCore<bool> _core; // Mutable struct: never readonly.
     private int _queuedBytes;
+    private int _takenBytes; // Of what was taken last, which is being looked at, or written to somebody.
     private bool _isWaiting;
     private bool _wantsRoom;
     private bool _isOver;
@@ -90,33 +91,45 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         _cancellations[1] = second.UnsafeRegister(static (watcher, token) => ((Watcher)watcher!).Cancel(token), this);
     }
 
-    /// <summary>Puts in what belongs together, all of it or nothing; false where it does not fit. Then it asks again.</summary>
-    public bool TryTell(ReadOnlySpan<WatchResponse> responses, int bytes)
+    /// <summary>Puts in what belongs together, all of it or nothing.</summary>
+    /// <param name="responses">What belongs together.</param>
+    /// <param name="bytes">What it takes.</param>
+    /// <param name="isLeast">There is no less than that to give to somebody who waits.</param>
+    public Told Tell(ReadOnlySpan<WatchResponse> responses, int bytes, bool isLeast)
     {
         bool wake;
         lock (_gate)
         {
             if (_isOver || _end is not null)
             {
-                return true; // Nobody will ever look.
+                return Told.All; // Nobody will ever look.
             }
 
-            if (!_isWaiting && !(_queuedBytes + bytes <= _queueBytesMax && _hub.TryReserve(bytes)))
+            bool hasRoom = (_isWaiting || _queuedBytes + bytes <= _queueBytesMax) && _hub.TryReserve(bytes);
+            if (!hasRoom && !_isWaiting)
             {
                 _wantsRoom = true;
-                return false;
+                return Told.NothingAsksAgain;
+            }
+
+            if (!hasRoom && !isLeast && bytes > WatchHub.LittleBytes)
+            {
+                return Told.NothingWaits;
+            }
+
+            if (!hasRoom)
+            {
+                _hub.Reserve(bytes);
             }
 
             wake = _isWaiting;
-            if (wake)
+            _isWaiting = false;
+            if (wake && _ready is null)
             {
-                _isWaiting = false;
+                Current = responses[0];
+                responses = responses[1..];
+                Take(bytes);
                 bytes = 0;
-                if (_ready is null)
-                {
-                    Current = responses[0];
-                    responses = responses[1..];
-                }
             }
 
             // The bytes stand with the first of them: they were taken in together.
@@ -137,7 +150,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             _ready!();
         }
 
-        return true;
+        return Told.All;
     }
 
     /// <summary>What a batch of events takes.</summary>
@@ -176,11 +189,12 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         bool demand;
         lock (_gate)
         {
+            Take(0);
             if (_queue.TryDequeue(out (WatchResponse Response, int Bytes) head))
             {
                 response = head.Response;
                 _queuedBytes -= head.Bytes;
-                _hub.Release(head.Bytes);
+                Take(head.Bytes);
             }
             else if (_end is not null)
             {
@@ -212,11 +226,12 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         bool demand;
         lock (_gate)
         {
+            Take(0);
             if (_queue.TryDequeue(out (WatchResponse Response, int Bytes) head))
             {
                 Current = head.Response;
                 _queuedBytes -= head.Bytes;
-                _hub.Release(head.Bytes);
+                Take(head.Bytes);
                 next = new ValueTask<bool>(true);
             }
             else if (_end is not null)
@@ -261,9 +276,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             }
 
             _isOver = true;
-            _hub.Release(_queuedBytes);
-            _queuedBytes = 0;
-            _queue.Clear();
+            Clear();
         }
 
         _hub.Leave(this);
@@ -287,17 +300,43 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _core.OnCompleted(continuation, state, token, flags);
 
+    /// <summary>What was taken before counts no more, and this does. Within the gate.</summary>
+    private void Take(int bytes)
+    {
+        _hub.Release(_takenBytes);
+        _takenBytes = bytes;
+    }
+
+    /// <summary>Within the gate.</summary>
+    private void Clear()
+    {
+        Take(0);
+        _hub.Release(_queuedBytes);
+        _queuedBytes = 0;
+        _queue.Clear();
+    }
+
     private void Cancel(CancellationToken token)
     {
         lock (_gate)
         {
-            // Whoever has cancelled wants no more, not even what is there.
-            _hub.Release(_queuedBytes);
-            _queuedBytes = 0;
-            _queue.Clear();
+            Clear(); // Whoever has cancelled wants no more, not even what is there.
         }
 
         End(new OperationCanceledException(token));
         _hub.Leave(this);
     }
+}
+
+/// <summary>What came of telling a watcher.</summary>
+internal enum Told
+{
+    /// <summary>It has it.</summary>
+    All,
+
+    /// <summary>There is no room, and it asks again once there is.</summary>
+    NothingAsksAgain,
+
+    /// <summary>There is no room, and it waits: less of it is to be given.</summary>
+    NothingWaits,
 }

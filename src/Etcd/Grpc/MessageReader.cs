@@ -34,8 +34,8 @@ internal sealed class MessageReader(PipeReader body, MessageParser parser, int b
             }
             catch (Exception e) when (e is InvalidProtocolBufferException or IndexOutOfRangeException or ArgumentException or OverflowException)
             {
-                // The parser ends in the last three where a length of about 2^31 lies inside another.
-                throw new RpcException(StatusCode.Internal, $"grpc: error unmarshalling request: {e.Message}");
+                // The parser ends in the last three where a length of about 2^31 lies inside another. In which, and with what text, depends on the pieces that the bytes came in.
+                throw new RpcException(StatusCode.Internal, "grpc: error unmarshalling request: the bytes are not the message that the method takes");
             }
             finally
             {

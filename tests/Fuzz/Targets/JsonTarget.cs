@@ -16,6 +16,7 @@ namespace MetaStore.Fuzz.Targets;
 internal sealed class JsonTarget : FuzzTarget
 {
     private const int MessageBytesMax = 1 << 20;
+    private const int BytesOfAMessage = 16;
     private const int AllocationFactor = 256;
 
     public static readonly IReadOnlyList<byte[]> JsonWords =
@@ -54,7 +55,9 @@ internal sealed class JsonTarget : FuzzTarget
         ReadOnlyMemory<byte> body = reader.Rest;
         if (kind < 2)
         {
-            string whole = AllocationBudget.Hold(body.Length, AllocationFactor, () => ReadJson(method, body, 0, isMany: kind == 1));
+            // Each message of a stream is one of its own, which goes before the next is read.
+            int messages = kind == 1 ? body.Span.Count((byte)'{') : 0;
+            string whole = AllocationBudget.Hold(body.Length + (messages * BytesOfAMessage), AllocationFactor, () => ReadJson(method, body, 0, isMany: kind == 1));
             FuzzFailure.UnlessEqual(whole, ReadJson(method, body, cut, isMany: kind == 1), "the same JSON in pieces is read otherwise");
             return $"{method.Path} {whole}";
         }

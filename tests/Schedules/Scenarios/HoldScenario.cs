@@ -35,14 +35,12 @@ internal sealed class HoldScenario(HoldOrder order) : Scenario
 
     private readonly StoreModel _model = new(CompactAt - 3, [("a", "1")], [("a", "2")], [("a", "3")], [("a", null)]);
     private MvccStore _store = null!;
-    private HistoryCutter _cutter = null!;
 
     public override IReadOnlyList<string> Threads { get; } = ["apply", "watch"];
 
     public override void Begin()
     {
         _store = _model.NewStore();
-        _cutter = new HistoryCutter(_store);
         _model.WriteThrough(_store, Watched);
         StoreModel.Publish(_store);
     }
@@ -65,7 +63,7 @@ internal sealed class HoldScenario(HoldOrder order) : Scenario
 
     public override void End()
     {
-        while (_cutter.RunSlice(1))
+        while (_store.Cutter.RunSlice(EventSegment.Revisions))
         {
             // What was held back goes now.
         }
@@ -89,7 +87,7 @@ internal sealed class HoldScenario(HoldOrder order) : Scenario
             _store.Events.Trim(asked);
         }
 
-        while (_cutter.RunSlice(1))
+        while (_store.Cutter.RunSlice(EventSegment.Revisions))
         {
             // A slice after the other, as the apply loop does between batches.
         }

@@ -16,9 +16,9 @@ internal interface IStoreReading
     Revision Visit(in KeyRange range, long revision, ref TextVisitor visitor);
 }
 
-internal sealed class RealReading(StoreHolder stores) : IStoreReading
+internal sealed class RealReading(StoreHolder stores, VisitSizes? sizes = null) : IStoreReading
 {
-    private readonly StoreReader _reader = new(stores, 1, 1, () => 1);
+    private readonly StoreReader _reader = new(stores, 1, 1, () => 1, sizes);
 
     public RangeResponse Range(RangeRequest request) => _reader.Range(request, null);
 
@@ -50,11 +50,8 @@ internal interface IStoreWriting
 
 internal sealed class RealWriting : IStoreWriting
 {
-    private HistoryCutter? _cutter;
-
     public void Write(StoreModel model, MvccStore store, long through, long compactAt)
     {
-        _cutter ??= new HistoryCutter(store);
         model.WriteThrough(store, through);
         if (compactAt > 0)
         {
@@ -64,7 +61,7 @@ internal sealed class RealWriting : IStoreWriting
         StoreModel.Publish(store);
     }
 
-    public bool Cut(MvccStore store) => _cutter!.RunSlice(2);
+    public bool Cut(MvccStore store) => store.Cutter.RunSlice(2);
 }
 
 /// <summary>What a reader does.</summary>

@@ -24,7 +24,10 @@ internal enum ReadingBug
     /// <summary>The second look is at the view that was read, not at the one that is published now.</summary>
     LooksAtItsOwnView,
 
-    /// <summary>A visitor is shown a view that nothing holds back.</summary>
+    /// <summary>A visitor is shown what was read in one go, without a look whether a compaction came in between.</summary>
+    ShowsWithoutASecondLook,
+
+    /// <summary>A visitor is shown slice after slice, and nothing is held back for it.</summary>
     VisitsWithoutHold,
 
     /// <summary>That nothing is missing is believed without looking whether the visit has expired.</summary>
@@ -32,7 +35,7 @@ internal enum ReadingBug
 }
 
 /// <summary>A frozen copy of the paths of <see cref="StoreReader"/> through ranges, with a bug.</summary>
-internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreReading
+internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug, VisitSizes sizes) : IStoreReading
 {
     public RangeResponse Range(RangeRequest request)
     {
@@ -61,16 +64,27 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
     public Revision Visit(in KeyRange range, long revision, ref TextVisitor visitor)
     {
         MvccStore store = stores.Current;
-        using ReadSection section = store.Memory.Enter();
+        var slice = new Slice(sizes.UnheldKeys);
+        long read;
+        using (store.Memory.Enter())
+        {
+            StoreView view = store.View;
+            read = Resolve(revision, view);
+            slice.Fill(view, range, read);
+        }
+
+        if (slice.Next is null && (bug == ReadingBug.ShowsWithoutASecondLook || read >= stores.Current.View.CompactRevision))
+        {
+            slice.ShowTo(ref visitor);
+            return new Revision(read);
+        }
+
         ViewPins.Held? held = bug == ReadingBug.VisitsWithoutHold ? null : store.Pins.Hold(store);
-        StoreView view = held?.View ?? store.View;
         try
         {
-            revision = Resolve(revision, view);
-            var walk = new Walk(held, revision, visitor);
-            store.View.Index.Scan(range, ref walk);
-            bool isCutOff = held is not null && bug != ReadingBug.DoesNotLookAtTheEnd ? held.IsExpired : walk.IsCutOff;
-            return isCutOff ? throw new CompactedException("expired", new Revision(store.View.CompactRevision)) : new Revision(revision);
+            read = Resolve(revision, held?.View ?? store.View);
+            VisitInSlices(store, held, range, read, ref visitor);
+            return new Revision(read);
         }
         finally
         {
@@ -78,6 +92,31 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
             {
                 store.Pins.Release(held);
             }
+        }
+    }
+
+    private void VisitInSlices(MvccStore store, ViewPins.Held? held, KeyRange rest, long revision, ref TextVisitor visitor)
+    {
+        while (true)
+        {
+            var slice = new Slice(sizes.SliceKeys);
+            using (store.Memory.Enter())
+            {
+                slice.Fill(store.View, rest, revision);
+            }
+
+            if (held is not null && bug != ReadingBug.DoesNotLookAtTheEnd && held.IsExpired)
+            {
+                throw new CompactedException("expired", new Revision(store.View.CompactRevision));
+            }
+
+            slice.ShowTo(ref visitor);
+            if (slice.Next is null)
+            {
+                return;
+            }
+
+            rest = KeyRange.From(slice.Next, rest.IsUnbounded ? new byte[] { 0 } : rest.End);
         }
     }
 
@@ -94,15 +133,56 @@ internal sealed class BuggyReading(StoreHolder stores, ReadingBug bug) : IStoreR
         return error == default ? asked > 0 ? asked : view.Revision : throw StoreErrors.ToException(error);
     }
 
-    private struct Walk(ViewPins.Held? held, long revision, TextVisitor visitor) : IRecordVisitor
+    /// <summary>Copies of keys and values.</summary>
+    private sealed class Slice(int keysMax)
     {
-        public bool IsCutOff { get; private set; }
+        private readonly List<(byte[] Key, byte[] Value)> _items = [];
+        private int _left = keysMax;
 
-        public bool Visit(KeyRecord record)
+        public byte[]? Next { get; private set; }
+
+        public void Fill(StoreView view, in KeyRange range, long revision)
+        {
+            if (range.IsSingle)
+            {
+                Add(view.Index.Find(range.Start.Span), revision);
+                return;
+            }
+
+            var copier = new Copier(this, revision);
+            view.Index.Scan(range, ref copier);
+        }
+
+        public void ShowTo(ref TextVisitor visitor)
+        {
+            foreach ((byte[] key, byte[] value) in _items)
+            {
+                visitor.Visit(new KeyValueView(key, value, 0, 0, 0, 0));
+            }
+        }
+
+        private void Add(KeyRecord record, long revision)
         {
             VersionRecord version = record.ReadAt(revision);
-            IsCutOff = held?.IsExpired ?? false;
-            return !IsCutOff && (version.IsNull || visitor.Visit(new KeyValueView(record.Key, version)));
+            if (!version.IsNull)
+            {
+                _items.Add((record.Key.ToArray(), version.Value.ToArray()));
+            }
+        }
+
+        private readonly struct Copier(Slice slice, long revision) : IRecordVisitor
+        {
+            public bool Visit(KeyRecord record)
+            {
+                if (slice._left-- > 0)
+                {
+                    slice.Add(record, revision);
+                    return true;
+                }
+
+                slice.Next = record.Key.ToArray();
+                return false;
+            }
         }
     }
 }

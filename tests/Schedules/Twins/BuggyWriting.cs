@@ -1,4 +1,3 @@
-using MetaStore.Engine.Index;
 using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Schedules.Scenarios;
@@ -71,23 +70,14 @@ internal sealed class BuggyWriting(WritingBug bug) : IStoreWriting
 
     private void CutAt(MvccStore store, long horizon)
     {
-        _cutThrough = horizon;
-        var gone = new List<KeyRecord>();
-        var visitor = new Cutter(store, horizon, gone);
-        store.Unpublished.Scan(KeyRange.From(new byte[] { 0 }, new byte[] { 0 }), ref visitor);
-        gone.ForEach(store.Forget);
-    }
-
-    private readonly struct Cutter(MvccStore store, long horizon, List<KeyRecord> gone) : IRecordVisitor
-    {
-        public bool Visit(KeyRecord record)
+        for (long revision = Math.Max(_cutThrough, store.Events.FirstRevision); revision <= horizon; revision++)
         {
-            if (store.CutHistory(record, horizon))
+            foreach (ref readonly LoggedEvent change in store.Events.Read(revision))
             {
-                gone.Add(record);
+                store.CutBefore(change, horizon);
             }
-
-            return true;
         }
+
+        _cutThrough = horizon;
     }
 }
