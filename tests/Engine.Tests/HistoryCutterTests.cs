@@ -99,10 +99,10 @@ public class HistoryCutterTests
 
     /// <summary>Whatever is put, removed, compacted and cut in between, in slices of any size: what is left is what the compacted revision and those behind it need, and no more.</summary>
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public void NothingIsLeft_ButWhatCanBeReadOrWatched(int seed)
+    [InlineData(1, 20)]
+    [InlineData(2, 20)]
+    [InlineData(3, 3000)]
+    public void NothingIsLeft_ButWhatCanBeReadOrWatched(int seed, int keys)
     {
         var random = new Random(seed);
         var history = new List<(long Revision, string Key, bool IsPut)>();
@@ -110,7 +110,7 @@ public class HistoryCutterTests
         {
             for (int i = random.Next(200); i > 0; i--)
             {
-                history.AddRange(ChangeSomething(random));
+                history.AddRange(ChangeSomething(random, keys));
             }
 
             _store.Publish(++_applied, 1);
@@ -126,19 +126,20 @@ public class HistoryCutterTests
         }
 
         CutAll(7);
-        long compacted = _store.CompactRevision;
-        IEnumerable<(long Revision, string Key, bool IsPut)> needed = history.GroupBy(change => change.Key).SelectMany(changes => Needed([.. changes], compacted));
-        Assert.Equal(needed.Count(), Versions());
+        (long Revision, string Key, bool IsPut)[][] byKey = [.. history.GroupBy(change => change.Key).Select(changes => changes.ToArray())];
+        int needed = byKey.Sum(changes => Needed(changes, _store.CompactRevision));
+        int replaced = byKey.Count(changes => BeginsWithAReplacedRemoval(changes, _store.CompactRevision));
+        Assert.InRange(Versions(), needed, needed + replaced);
         IndexShape.Check(_store);
     }
 
-    private IEnumerable<(long, string, bool)> ChangeSomething(Random random)
+    private IEnumerable<(long, string, bool)> ChangeSomething(Random random, int keys)
     {
         long revision = _store.Revision + 1;
         var changes = new List<(long, string, bool)>();
         for (int i = random.Next(5) == 0 ? 3 : 1; i > 0; i--)
         {
-            string key = random.Next(20).ToString(CultureInfo.InvariantCulture);
+            string key = random.Next(keys).ToString(CultureInfo.InvariantCulture);
             KeyRecord record = _store.Unpublished.Find(Encoding.ASCII.GetBytes(key));
             bool isPut = record.IsNull || record.Head.IsTombstone || random.Next(2) == 0;
             if (isPut)
@@ -158,13 +159,24 @@ public class HistoryCutterTests
     }
 
     /// <summary>Of a key's changes, in order: all from the compacted revision on, and the one before where it can be read there.</summary>
-    private static IEnumerable<(long Revision, string Key, bool IsPut)> Needed((long Revision, string Key, bool IsPut)[] changes, long compacted)
+    private static int Needed((long Revision, string Key, bool IsPut)[] changes, long compacted)
+    {
+        int first = FirstFrom(changes, compacted);
+        bool isRead = first > 0 && (first == changes.Length || changes[first].Revision > compacted) && changes[first - 1].IsPut;
+        return changes.Length - first + (isRead ? 1 : 0);
+    }
+
+    /// <summary>A removal goes with its key, or with the change that takes its place, where that comes before it is cut.</summary>
+    private static bool BeginsWithAReplacedRemoval((long Revision, string Key, bool IsPut)[] changes, long compacted)
+    {
+        int first = FirstFrom(changes, compacted);
+        return first > 0 && first < changes.Length && changes[first].Revision > compacted && !changes[first - 1].IsPut;
+    }
+
+    private static int FirstFrom((long Revision, string Key, bool IsPut)[] changes, long compacted)
     {
         int first = Array.FindIndex(changes, change => change.Revision >= compacted);
-        first = first < 0 ? changes.Length : first;
-        bool isRead = first > 0 && (first == changes.Length || changes[first].Revision > compacted);
-        bool isKept = isRead && (changes[first - 1].IsPut || first < changes.Length); // A removal goes with its key, or with the change that takes its place.
-        return changes.Skip(isKept ? first - 1 : first);
+        return first < 0 ? changes.Length : first;
     }
 
     private void Put(string key)
