@@ -22,6 +22,9 @@ internal sealed class HistoryCutter(MvccStore store)
     /// <summary>Whether there is history to cut, for all that is known now.</summary>
     public bool HasWork => _target > _done || store.Horizon() > _done;
 
+    /// <summary>Whether there is compacted history that is not cut; where there is no work either, somebody holds it back.</summary>
+    public bool IsBehind => store.CompactRevision > _done;
+
     /// <summary>Cuts what at most <paramref name="events"/> changes took the place of; false where nothing is left to do for now.</summary>
     public bool RunSlice(int events)
     {

@@ -49,7 +49,8 @@ internal sealed class ViewPins
         {
             foreach (Held held in _held)
             {
-                if (!held.TryExpire(_time, _patience))
+                // One that holds nothing back need not be told that it does so no more.
+                if (held.View.CompactRevision < compactRevision && !held.TryExpire(_time, _patience))
                 {
                     compactRevision = Math.Min(compactRevision, held.View.CompactRevision);
                 }

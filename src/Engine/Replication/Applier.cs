@@ -30,7 +30,7 @@ internal sealed class Applier : ILoop
 {
     private const int OperationsPerPublish = 4096;
     private const int CutPerSlice = 1024;
-    private const int CutPerSliceMax = 65_536;
+    private static readonly TimeSpan s_leftoverPeriod = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Items that another thread may apply in this one's place.</summary>
     private const int BriefItemsMax = 2;
@@ -78,7 +78,8 @@ internal sealed class Applier : ILoop
 
     public string Name => "apply";
 
-    public long NextWake => long.MaxValue;
+    /// <summary>Whoever holds something back, a reader or a pin, says nothing when he leaves: it is looked at again.</summary>
+    public long NextWake { get; private set; } = long.MaxValue;
 
     public bool IsBrief => Volatile.Read(ref _longItems) == 0 && !_hasBacklog && _inbox.Count <= BriefItemsMax;
 
@@ -142,7 +143,7 @@ internal sealed class Applier : ILoop
 
         // Before the entries, and in a run of its own where there are none: who applies in this loop's place looks first whether there is a backlog, and has none of it.
         bool worked = false;
-        bool hasCut = _hasBacklog && GiveBack();
+        bool hasCut = (_hasBacklog || IsDue) && GiveBack();
         long start = 0;
         int operations = 0;
         Entry last = default;
@@ -183,21 +184,39 @@ internal sealed class Applier : ILoop
             _snapshotDue!(_stores.Current);
         }
 
-        bool isToCut = _stores.Current.Cutter.HasWork;
-        _hasBacklog = isToCut || _stores.Current.Memory.Retired > BriefBlocksMax;
+        MvccStore store = _stores.Current;
+        bool isToCut = store.Cutter.HasWork;
+        LookAgain(!isToCut && (store.Memory.Retired > 0 || store.Cutter.IsBehind));
+        _hasBacklog = isToCut || store.Memory.Retired > BriefBlocksMax;
+        _appendedAtCut = isToCut ? _appendedAtCut : store.Events.Appended;
         return worked || hasCut || isToCut;
     }
 
+    private bool IsDue => NextWake != long.MaxValue && NextWake <= _time.GetTimestamp();
+
+    /// <summary>Plans the next look, where none is planned: a loop that other threads step is woken for each look it did not know of, so a plan is not changed once it is made.</summary>
+    private void LookAgain(bool isHeldBack)
+    {
+        if (IsDue)
+        {
+            NextWake = long.MaxValue;
+        }
+
+        if (isHeldBack && NextWake == long.MaxValue)
+        {
+            NextWake = _time.GetTimestamp() + (long)(s_leftoverPeriod.TotalSeconds * _time.TimestampFrequency);
+        }
+    }
+
     /// <summary>
-    /// Cuts twice as much as was applied since the last time, so that the cutting overtakes the writing, and no run takes much longer than what it applied. False where nobody can say what else
-    /// there is to do.
+    /// Cuts twice as much as was applied since the last run, so that the cutting overtakes the writing, and takes no longer than a few times what was applied. False where there is nothing to do for now.
     /// </summary>
     private bool GiveBack()
     {
         MvccStore store = _stores.Current;
         long applied = store.Events.Appended - _appendedAtCut;
         _appendedAtCut = store.Events.Appended;
-        return store.Cutter.RunSlice((int)Math.Clamp(2 * applied, CutPerSlice, CutPerSliceMax)) || store.Memory.Reclaim();
+        return store.Cutter.RunSlice((int)Math.Clamp(2 * applied, CutPerSlice, int.MaxValue)) || store.Memory.Reclaim();
     }
 
     private int Prepare(in ApplyItem item)
@@ -319,7 +338,7 @@ internal sealed class Applier : ILoop
         _stores.Current = store;
         _prepared = store.View.AppliedIndex;
         _requests = new SessionApplier(store, new RequestApplier(store, _clusterId, _nodeId, Counts));
-        _appendedAtCut = 0;
+        _appendedAtCut = store.Events.Appended;
         _snapshotPolicy.Installed();
         _published!();
         _applied!();

@@ -23,7 +23,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
 
     private readonly byte[] _number = new byte[sizeof(ulong)];
     private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
-    private readonly List<LoggedEvent> _changes = [];
+    private readonly List<RestoredEvent> _changes = [];
     private readonly StoreMemory _memory = new();
     private long _oldestChange = long.MaxValue;
     private long _offset;
@@ -86,7 +86,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Attach(key, head.LeaseId);
             for (VersionRecord version = head; !version.IsNull && version.ModRevision >= compactRevision; version = version.Previous)
             {
-                _changes.Add(new LoggedEvent(record, version));
+                _changes.Add(new RestoredEvent(version.ModRevision, version.Sub, record, version));
                 _oldestChange = Math.Min(_oldestChange, version.ModRevision);
             }
 

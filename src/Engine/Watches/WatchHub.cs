@@ -26,9 +26,7 @@ internal sealed class WatchHub : ILoop
     /// <summary>What is read at once for one watcher that is behind: as much as it may hold for as long as nobody takes it.</summary>
     private const int CatchUpBytes = 128 << 10;
     private const int TurnsPerRun = 16;
-
-    /// <summary>Beyond all bounds, one who waits is given so many bytes and what is left of the revision with which they end.</summary>
-    public const int LittleBytes = 4 << 10;
+    private const int ShareBytesMin = 4 << 10;
 
     private readonly ConcurrentQueue<Command> _inbox = new();
     private readonly ConcurrentQueue<ProgressQuestion> _questions = new();
@@ -38,7 +36,7 @@ internal sealed class WatchHub : ILoop
     private readonly SortedSet<(long Due, long Id)> _progress = []; // of watches that are there: one that goes takes its place with it
     private readonly List<Watcher> _found = [];
     private readonly List<Watcher> _touched = [];
-    private readonly List<WatchResponse> _responses = [];
+    private readonly List<(WatchResponse Response, long Bytes)> _responses = [];
     private readonly WatchParts _parts;
     private MvccStore _store;
     private long _matched;
@@ -74,7 +72,13 @@ internal sealed class WatchHub : ILoop
     /// <summary>Watches that somebody holds; 0 at rest.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Bytes of events that wait for those they are for.</summary>
+    /// <summary>
+    /// What one that catches up is given in any case, where it waits: its share of what all may have, 4 KiB at least, and what is left of the revision with which it ends. So all together have at most twice
+    /// what they may have, as long as that is 4 KiB for each.
+    /// </summary>
+    public long ShareBytes => Math.Clamp(_parts.Options.TotalBytesMax / Math.Max(1, Count), ShareBytesMin, CatchUpBytes);
+
+    /// <summary>Bytes of events that wait for those they are for, or are in their hands. An event counts for each.</summary>
     public long QueuedBytes => Interlocked.Read(ref _queuedBytes);
 
     /// <summary>Begins a watch. Any thread. Its first response waits in it already.</summary>
@@ -87,7 +91,7 @@ internal sealed class WatchHub : ILoop
         {
             Next = request.StartRevision.Value == 0 ? view.Revision + 1 : request.StartRevision.Value,
         };
-        watcher.Tell([new WatchResponse { Header = Header(view.Revision), IsCreated = true }], 0, isLeast: true);
+        watcher.Tell([(new WatchResponse { Header = Header(view.Revision), IsCreated = true }, 0)], isLeast: true);
         Post(new Command(CommandKind.Add, watcher));
         watcher.Obey(first, second);
         return watcher;
@@ -119,7 +123,7 @@ internal sealed class WatchHub : ILoop
 
     public void Wake() => _parts.Signal.Set();
 
-    public bool TryReserve(int bytes)
+    public bool TryReserve(long bytes)
     {
         if (Interlocked.Add(ref _queuedBytes, bytes) <= _parts.Options.TotalBytesMax || bytes == 0)
         {
@@ -131,9 +135,9 @@ internal sealed class WatchHub : ILoop
     }
 
     /// <summary>Counts what is given beyond all bounds.</summary>
-    public void Reserve(int bytes) => Interlocked.Add(ref _queuedBytes, bytes);
+    public void Reserve(long bytes) => Interlocked.Add(ref _queuedBytes, bytes);
 
-    public void Release(int bytes) => Interlocked.Add(ref _queuedBytes, -bytes);
+    public void Release(long bytes) => Interlocked.Add(ref _queuedBytes, -bytes);
 
     public bool RunOnce()
     {
@@ -281,7 +285,7 @@ internal sealed class WatchHub : ILoop
         }
 
         int events = 0;
-        int bytes = 0;
+        long bytes = 0;
         long last = Math.Min(view.Revision, _matched + SliceRevisions);
         for (long revision = _matched + 1; revision <= last; revision++)
         {
@@ -300,10 +304,10 @@ internal sealed class WatchHub : ILoop
         _matched = last;
         foreach (Watcher watcher in _touched)
         {
-            Told told = Tell(watcher, watcher.Pending, watcher.PendingBytes, last, isLeast: false);
-            if (told != Told.All)
+            // One that waits gets it in any case: it is there already, for all whom it is for.
+            if (Tell(watcher, watcher.Pending, watcher.PendingBytes, last, isLeast: true) != Told.All)
             {
-                FallBehind(watcher, waits: told == Told.NothingWaits);
+                FallBehind(watcher);
             }
 
             watcher.Pending = [];
@@ -339,7 +343,7 @@ internal sealed class WatchHub : ILoop
     }
 
     /// <summary>Notes the event with all it is for. Returns the bytes that this made.</summary>
-    private int Match(in LoggedEvent logged, long revision)
+    private long Match(in LoggedEvent logged, long revision)
     {
         _found.Clear();
         _index.Find(logged.Record.Key, _found);
@@ -368,15 +372,11 @@ internal sealed class WatchHub : ILoop
         return bytes;
     }
 
-    private void FallBehind(Watcher watcher, bool waits)
+    private void FallBehind(Watcher watcher)
     {
         watcher.Next = watcher.PendingFirst;
         watcher.IsSynced = false;
         _index.Remove(watcher);
-        if (waits)
-        {
-            _behind.Enqueue(watcher);
-        }
     }
 
     /// <summary>A turn of one that is behind: some more revisions from the log, or the end of being behind.</summary>
@@ -416,16 +416,16 @@ internal sealed class WatchHub : ILoop
         Told told = isShort ? Told.NothingWaits : ReadOn(watcher, CatchUpBytes, isLeast: false);
         if (told == Told.NothingWaits)
         {
-            told = ReadOn(watcher, LittleBytes, isLeast: true);
+            told = ReadOn(watcher, ShareBytes, isLeast: true);
         }
 
         return told == Told.All;
     }
 
-    private Told ReadOn(Watcher watcher, int bytesMax, bool isLeast)
+    private Told ReadOn(Watcher watcher, long bytesMax, bool isLeast)
     {
         List<WatchEvent> events = [];
-        int bytes = 0;
+        long bytes = 0;
         int looked = 0;
         long revision = watcher.Next;
         for (; revision <= _matched && looked < SliceEvents && bytes < bytesMax; revision++)
@@ -471,28 +471,30 @@ internal sealed class WatchHub : ILoop
 
     private long HoldOfIndex() => _index.Count == 0 ? long.MaxValue : _matched;
 
-    private Told Tell(Watcher watcher, List<WatchEvent> events, int bytes, long upTo, bool isLeast)
+    private Told Tell(Watcher watcher, List<WatchEvent> events, long bytes, long upTo, bool isLeast)
     {
         _responses.Clear();
         ResponseHeader header = Header(upTo);
         int first = 0;
         if (watcher.Request.Fragment && bytes > _parts.Options.FragmentBytes)
         {
-            int size = 0;
+            long size = 0;
             for (int i = 0; i < events.Count; i++)
             {
                 size += Watcher.BytesOf(events[i]);
                 if (size > _parts.Options.FragmentBytes && i > first)
                 {
-                    _responses.Add(new WatchResponse { Header = header, Fragment = true, Events = events[first..i] });
+                    long own = Watcher.BytesOf(size - Watcher.BytesOf(events[i]));
+                    _responses.Add((new WatchResponse { Header = header, Fragment = true, Events = events[first..i] }, own));
+                    bytes -= size - Watcher.BytesOf(events[i]);
                     (first, size) = (i, Watcher.BytesOf(events[i]));
                 }
             }
         }
 
-        _responses.Add(new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] });
+        _responses.Add((new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] }, Watcher.BytesOf(bytes)));
         watcher.WasTold = true;
-        return watcher.Tell(CollectionsMarshal.AsSpan(_responses), Watcher.BytesOf(bytes), isLeast);
+        return watcher.Tell(CollectionsMarshal.AsSpan(_responses), isLeast);
     }
 
     /// <summary>Ends those who want to be told by a node that hears of what happens, once this one has been cut off for long.</summary>
@@ -556,7 +558,7 @@ internal sealed class WatchHub : ILoop
             if ((watcher.IsSynced && watcher.Next <= _matched + 1 && !watcher.WasTold) || KnownBugs.ProgressOvertakesEvents)
             {
                 long upTo = KnownBugs.ProgressOvertakesEvents ? _store.View.Revision : _matched;
-                watcher.Tell([new WatchResponse { Header = Header(upTo), IsProgress = true }], Watcher.BytesOf(0), isLeast: true);
+                watcher.Tell([(new WatchResponse { Header = Header(upTo), IsProgress = true }, Watcher.BytesOf(0L))], isLeast: true);
             }
 
             watcher.WasTold = false;

@@ -7,7 +7,7 @@ namespace MetaStore.Engine.Watches;
 /// <summary>
 /// One watch: a bounded queue between the watch loop, which puts in, and whoever enumerates it, one at a time. The loop never waits: what does not fit is refused,
 /// and the watcher asks for it again once there is room (<see cref="WatchHub.Demand"/>). Somebody who waits is always given something, whatever the bounds, so those who
-/// take nothing cannot starve those who do: where there is no room, a little (<see cref="WatchHub.LittleBytes"/>). It counts until the next is asked for, as all that was taken does.
+/// take nothing cannot starve those who do: of what it catches up with its share (<see cref="WatchHub.ShareBytes"/>), where there is no room for more. It counts until the next is asked for, as all that was taken does.
 /// <para>
 /// With a listener it is not enumerated but taken from: <see cref="TryTake"/>, and the listener is told when there is something again.
 /// </para>
@@ -21,14 +21,14 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     private const int EventBytes = 160;
 
     private readonly Lock _gate = new();
-    private readonly Queue<(WatchResponse Response, int Bytes)> _queue = new();
+    private readonly Queue<(WatchResponse Response, long Bytes)> _queue = new();
     private readonly WatchHub _hub;
     private readonly int _queueBytesMax;
     private readonly Action? _ready;
     private readonly CancellationTokenRegistration[] _cancellations = new CancellationTokenRegistration[2];
     private ManualResetValueTaskSourceCore<bool> _core; // Mutable struct: never readonly.
-    private int _queuedBytes;
-    private int _takenBytes; // Of what was taken last, which is being looked at, or written to somebody.
+    private long _queuedBytes;
+    private long _takenBytes; // Of what was taken last, which is being looked at, or written to somebody.
     private bool _isWaiting;
     private bool _wantsRoom;
     private bool _isOver;
@@ -75,7 +75,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     /// <summary>Events of the slice under way.</summary>
     public List<WatchEvent> Pending { get; set; } = [];
 
-    public int PendingBytes { get; set; }
+    public long PendingBytes { get; set; }
 
     /// <summary>The revision of the first of them.</summary>
     public long PendingFirst { get; set; }
@@ -92,11 +92,16 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     }
 
     /// <summary>Puts in what belongs together, all of it or nothing.</summary>
-    /// <param name="responses">What belongs together.</param>
-    /// <param name="bytes">What it takes.</param>
+    /// <param name="responses">What belongs together, and what each takes.</param>
     /// <param name="isLeast">There is no less than that to give to somebody who waits.</param>
-    public Told Tell(ReadOnlySpan<WatchResponse> responses, int bytes, bool isLeast)
+    public Told Tell(ReadOnlySpan<(WatchResponse Response, long Bytes)> responses, bool isLeast)
     {
+        long bytes = 0;
+        foreach ((WatchResponse _, long own) in responses)
+        {
+            bytes += own;
+        }
+
         bool wake;
         lock (_gate)
         {
@@ -112,7 +117,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
                 return Told.NothingAsksAgain;
             }
 
-            if (!hasRoom && !isLeast && bytes > WatchHub.LittleBytes)
+            if (!hasRoom && !isLeast)
             {
                 return Told.NothingWaits;
             }
@@ -126,18 +131,15 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             _isWaiting = false;
             if (wake && _ready is null)
             {
-                Current = responses[0];
+                Current = responses[0].Response;
+                Take(responses[0].Bytes);
                 responses = responses[1..];
-                Take(bytes);
-                bytes = 0;
             }
 
-            // The bytes stand with the first of them: they were taken in together.
-            foreach (WatchResponse response in responses)
+            foreach ((WatchResponse Response, long Bytes) response in responses)
             {
-                _queue.Enqueue((response, bytes));
-                _queuedBytes += bytes;
-                bytes = 0;
+                _queue.Enqueue(response);
+                _queuedBytes += response.Bytes;
             }
         }
 
@@ -154,7 +156,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     }
 
     /// <summary>What a batch of events takes.</summary>
-    public static int BytesOf(int eventBytes) => ResponseBytes + eventBytes;
+    public static long BytesOf(long eventBytes) => ResponseBytes + eventBytes;
 
     /// <summary>Nothing more will come but this, behind what is in the queue. Any thread; the first counts.</summary>
     public void End(Exception error)
@@ -190,7 +192,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         lock (_gate)
         {
             Take(0);
-            if (_queue.TryDequeue(out (WatchResponse Response, int Bytes) head))
+            if (_queue.TryDequeue(out (WatchResponse Response, long Bytes) head))
             {
                 response = head.Response;
                 _queuedBytes -= head.Bytes;
@@ -227,7 +229,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         lock (_gate)
         {
             Take(0);
-            if (_queue.TryDequeue(out (WatchResponse Response, int Bytes) head))
+            if (_queue.TryDequeue(out (WatchResponse Response, long Bytes) head))
             {
                 Current = head.Response;
                 _queuedBytes -= head.Bytes;
@@ -301,7 +303,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         _core.OnCompleted(continuation, state, token, flags);
 
     /// <summary>What was taken before counts no more, and this does. Within the gate.</summary>
-    private void Take(int bytes)
+    private void Take(long bytes)
     {
         _hub.Release(_takenBytes);
         _takenBytes = bytes;
