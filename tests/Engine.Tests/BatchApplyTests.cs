@@ -35,16 +35,18 @@ public sealed class BatchApplyTests
     ]);
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(4)]
-    public void TestBatchApplyCorrectnessVsSingle(int seed)
+    [InlineData(1, 6, 60, 50)]
+    [InlineData(2, 6, 60, 50)]
+    [InlineData(3, 6, 60, 50)]
+    [InlineData(4, 6, 60, 50)]
+    [InlineData(5, 600, 4000, 4)]
+    [InlineData(6, 60, 4000, 4)]
+    public void TestBatchApplyCorrectnessVsSingle(int seed, int keys, int lengthMax, int lists)
     {
         var random = new Random(seed);
-        for (int list = 0; list < 50; list++)
+        for (int list = 0; list < lists; list++)
         {
-            AssertSame([.. Enumerable.Range(0, random.Next(1, 60)).Select(_ => Draw(random))]);
+            AssertSame([.. Enumerable.Range(0, random.Next(1, lengthMax)).Select(_ => Draw(random, keys))]);
         }
     }
 
@@ -97,11 +99,12 @@ public sealed class BatchApplyTests
         IndexShape.Check(batched.Store);
     }
 
-    private static StoreRequest Draw(Random random)
+    private static StoreRequest Draw(Random random, int keys)
     {
-        string key = $"k{random.Next(6)}";
-        return random.Next(10) switch
+        string key = $"k{random.Next(keys)}";
+        return random.Next(11) switch
         {
+            10 => new CompactRequest(new Revision(random.Next(1, 300))),
             < 5 => Put(key, $"{random.Next(100)}") with { ReturnPrevious = random.Next(2) == 0, LeaseId = random.Next(8) == 0 ? 7 : 0 },
             5 => Put(key, string.Empty) with { IgnoreValue = true },
             6 or 7 => Delete(key, random.Next(2) == 0 ? string.Empty : "k9"),
@@ -151,7 +154,7 @@ public sealed class BatchApplyTests
         public string[] Events()
         {
             var events = new List<string>();
-            for (long revision = 2; revision <= Store.View.Revision; revision++)
+            for (long revision = Math.Max(2, Store.View.CompactRevision); revision <= Store.View.Revision; revision++)
             {
                 foreach (LoggedEvent e in Store.Events.Read(revision))
                 {

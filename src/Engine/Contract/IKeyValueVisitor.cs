@@ -32,7 +32,7 @@ public readonly ref struct KeyValueView
     public long LeaseId { get; }
 }
 
-/// <summary>Receives keys of a range in order, without allocations: see <c>MetaStoreNode.Visit</c>.</summary>
+/// <summary>Receives keys of a range in order, without an allocation for each: see <c>MetaStoreNode.Visit</c>.</summary>
 public interface IKeyValueVisitor
 {
     /// <summary>

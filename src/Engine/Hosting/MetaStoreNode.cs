@@ -165,7 +165,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     }
 
     /// <summary>
-    /// Shows what this member has of a range, in key order: the quickest way to read, without an allocation. Like a serializable read it asks nobody, and may be behind
+    /// Shows what this member has of a range, in key order: the quickest way to read, without an allocation for each key. Like a serializable read it asks nobody, and may be behind
     /// other members.
     /// </summary>
     /// <param name="key">The key, or the first one of the range.</param>

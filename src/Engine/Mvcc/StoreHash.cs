@@ -12,62 +12,85 @@ namespace MetaStore.Engine.Mvcc;
 /// </summary>
 internal static class StoreHash
 {
-    private const int KeysPerSection = 4096;
+    private const int StepsPerSection = 4096;
 
     /// <summary>Of a store whose history is held back by a pin from <paramref name="compacted"/> on.</summary>
     /// <exception cref="OperationCanceledException">Nobody wants it any more.</exception>
     public static uint Compute(MvccStore store, long revision, long compacted, CancellationToken cancellationToken = default)
     {
-        uint crc = uint.MaxValue;
-        byte[]? cursor = [0];
-        while (cursor is not null)
+        var place = new Place();
+        while (place.Key is not null)
         {
             cancellationToken.ThrowIfCancellationRequested();
 
             // A section at a time: what is retired meanwhile need not wait for the whole walk.
             using ReadSection section = store.Memory.Enter();
-            var visitor = new Hasher(crc, revision, compacted);
-            store.View.Index.Scan(KeyRange.From(cursor, new byte[] { 0 }), ref visitor);
-            crc = visitor.Crc;
-            cursor = visitor.Next;
+            var visitor = new Hasher(place, revision, compacted);
+            store.View.Index.Scan(KeyRange.From(place.Key, new byte[] { 0 }), ref visitor);
+            place = visitor.Place;
         }
 
-        return ~crc;
+        return ~place.Crc;
     }
 
-    private struct Hasher(uint seed, long revision, long compacted) : IRecordVisitor
+    /// <summary>Where the next section begins. Versions that are held back by a pin stay where they are between two sections as well.</summary>
+    private record struct Place()
     {
-        private int _left = KeysPerSection;
+        /// <summary>The first key that was not hashed to its end; null at the end of all.</summary>
+        public byte[]? Key { get; set; } = [0];
 
-        public uint Crc { get; private set; } = seed;
+        /// <summary>Whether it was begun.</summary>
+        public bool IsBegun { get; set; }
 
-        /// <summary>The first key that was not hashed; null at the end.</summary>
-        public byte[]? Next { get; private set; }
+        /// <summary>What is left of it.</summary>
+        public ReadableVersions Versions { get; set; }
+
+        public uint Crc { get; set; } = uint.MaxValue;
+    }
+
+    private struct Hasher(Place begin, long revision, long compacted) : IRecordVisitor
+    {
+        private readonly Place _begin = begin;
+        private bool _isContinued = begin.IsBegun;
+        private int _left = StepsPerSection;
+
+        /// <summary>Where the next section begins.</summary>
+        public Place Place { get; private set; } = new() { Key = null, Crc = begin.Crc };
 
         public bool Visit(KeyRecord record)
         {
-            if (_left-- == 0)
-            {
-                Next = record.Key.ToArray();
-                return false;
-            }
+            ReadableVersions versions = _isContinued ? _begin.Versions : new ReadableVersions(record, revision, compacted);
+            _isContinued = false;
+            uint crc = Place.Crc;
+            bool isOver = --_left >= 0 && TryAdd(record.Key, ref versions, ref crc);
+            Place = isOver ? new Place { Key = null, Crc = crc } : new Place { Key = record.Key.ToArray(), IsBegun = true, Versions = versions, Crc = crc };
+            return isOver;
+        }
 
-            foreach (VersionRecord version in new ReadableVersions(record, revision, compacted))
+        /// <summary>False where there are more of them than this section has left.</summary>
+        private bool TryAdd(ReadOnlySpan<byte> key, ref ReadableVersions versions, ref uint crc)
+        {
+            while (versions.MoveNext())
             {
-                Add(record.Key);
-                Crc = BitOperations.Crc32C(Crc, (ulong)version.ModRevision);
-                Crc = BitOperations.Crc32C(Crc, (ulong)version.CreateRevision);
-                Crc = BitOperations.Crc32C(Crc, (ulong)version.Version);
-                Crc = BitOperations.Crc32C(Crc, (ulong)version.LeaseId);
-                Add(version.Value);
+                VersionRecord version = versions.Current;
+                crc = Add(crc, key);
+                crc = BitOperations.Crc32C(crc, (ulong)version.ModRevision);
+                crc = BitOperations.Crc32C(crc, (ulong)version.CreateRevision);
+                crc = BitOperations.Crc32C(crc, (ulong)version.Version);
+                crc = BitOperations.Crc32C(crc, (ulong)version.LeaseId);
+                crc = Add(crc, version.Value);
+                if (--_left < 0)
+                {
+                    return false;
+                }
             }
 
             return true;
         }
 
-        private void Add(ReadOnlySpan<byte> bytes)
+        private static uint Add(uint crc, ReadOnlySpan<byte> bytes)
         {
-            uint crc = BitOperations.Crc32C(Crc, (uint)bytes.Length);
+            crc = BitOperations.Crc32C(crc, (uint)bytes.Length);
             while (bytes.Length >= sizeof(ulong))
             {
                 crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
@@ -79,7 +102,7 @@ internal static class StoreHash
                 crc = BitOperations.Crc32C(crc, value);
             }
 
-            Crc = crc;
+            return crc;
         }
     }
 }
