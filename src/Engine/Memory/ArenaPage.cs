@@ -12,7 +12,7 @@ namespace MetaStore.Engine.Memory;
 internal readonly unsafe struct ArenaPage(nint address) : IEquatable<ArenaPage>
 {
     /// <summary>Bytes of a page, and what its address is a multiple of.</summary>
-    public const int Bytes = 64 << 10;
+    public const int Bytes = 256 << 10;
 
     private const int HeaderBytes = 64; // A cache line; blocks begin at multiples of 16.
 

@@ -1,15 +1,15 @@
 namespace MetaStore.Engine.Memory;
 
 /// <summary>
-/// The sizes in which an arena hands out blocks. Steps of 16 bytes to 1 KiB, of 64 to 4 KiB, of 512 to 16 KiB: what a block is larger than asked for is at most
-/// 15 bytes for small ones and a ninth for large ones; of a page, which holds blocks of one class, up to a quarter is left over for the largest. Beyond that a block is an allocation of its own.
+/// The sizes in which an arena hands out blocks. Steps of 16 bytes to 2 KiB, of 64 to 4 KiB, of 512 to 16 KiB: what a block is larger than asked for is at most
+/// 15 bytes for small ones and a ninth for large ones. Beyond that a block is an allocation of its own.
 /// </summary>
 internal static class SizeClasses
 {
     public const int LargestBytes = 16 << 10;
 
     private const int SmallStep = 16;
-    private const int SmallMax = 1 << 10;
+    private const int SmallMax = 2 << 10;
     private const int MiddleStep = 64;
     private const int MiddleMax = 4 << 10;
     private const int LargeStep = 512;
