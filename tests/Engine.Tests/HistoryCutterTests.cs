@@ -97,6 +97,67 @@ public class HistoryCutterTests
         IndexShape.Check(_store);
     }
 
+    /// <summary>
+    /// A hash is computed section by section, and between two of them the keys that are gone at the compacted revision are cut, which its pin does not hold back: also the one that the hash came to last, and what it was
+    /// before is used again.
+    /// </summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4095)]
+    [InlineData(4096)]
+    [InlineData(4097)]
+    public void AHash_IsTheSame_WhateverIsCutMeanwhile(int liveBefore)
+    {
+        const int Dead = 10_000;
+        for (int i = 0; i < liveBefore + Dead + 5000; i++)
+        {
+            Put($"{i:D6}");
+        }
+
+        for (int i = liveBefore; i < liveBefore + Dead; i++)
+        {
+            _store.Delete(_store.Revision + 1, _store.Unpublished.Find(Encoding.ASCII.GetBytes($"{i:D6}")));
+            _store.CommitRevision(_store.Revision + 1);
+        }
+
+        Put("last");
+        Compact(_store.Revision);
+        long revision = _store.Revision;
+        uint whole = StoreHash.Compute(_store, revision, revision);
+        int sections = 0;
+        uint cutMeanwhile = StoreHash.Compute(_store, revision, revision, () =>
+        {
+            if (++sections > 1)
+            {
+                CutAll(1000);
+                Put("later");
+                _store.Publish(++_applied, 1);
+            }
+        });
+        Assert.True(sections > 2, $"the hash took {sections} sections");
+        Assert.Equal(whole, cutMeanwhile);
+        Assert.Equal(whole, StoreHash.Compute(_store, revision, revision));
+    }
+
+    /// <summary>A key of more versions than a section hashes is hashed to its end.</summary>
+    [Fact]
+    public void AHash_GoesOnWithinAKey()
+    {
+        for (int i = 0; i < 20_000; i++)
+        {
+            Put("hot");
+        }
+
+        Put("z");
+        _store.Publish(++_applied, 1);
+        int sections = 0;
+        uint hash = StoreHash.Compute(_store, _store.Revision, 0, () => sections++);
+        Assert.InRange(sections, 5, 8);
+        Compact(_store.Revision);
+        Assert.Equal(hash, StoreHash.Compute(_store, _store.Revision, 0));
+        Assert.NotEqual(hash, StoreHash.Compute(_store, _store.Revision, _store.Revision));
+    }
+
     /// <summary>Whatever is put, removed, compacted and cut in between, in slices of any size: what is left is what the compacted revision and those behind it need, and no more.</summary>
     [Theory]
     [InlineData(1, 20)]

@@ -209,6 +209,33 @@ public sealed class LeaseTests
         Assert.Equal(1, Count(node));
     }
 
+    /// <summary>Applying stands still for longer than a time to live, as by a removal of millions of keys. Renewals that come meanwhile are answered when it goes on, and the lease lives.</summary>
+    [Fact]
+    public void RenewalsThatComeInTime_Count_HoweverLongApplyingTakes()
+    {
+        using var node = new SteppedNode();
+        node.Wait(node.Core.GrantLeaseAsync(new LeaseGrantRequest(6, 7)));
+        node.Run(Put("k", 7));
+        ValueTask<PutResponse> slow = ((IMetaStore)node.Core).PutAsync(Put("slow", 0));
+        ValueTask<LeaseKeepAliveResponse> renewal = default;
+        for (int tenths = 0; tenths < 300; tenths++)
+        {
+            if (tenths % 20 == 0)
+            {
+                renewal = node.Core.KeepLeaseAliveAsync(7);
+            }
+
+            node.Time.Advance(TimeSpan.FromMilliseconds(100));
+            node.Settle(except: "apply");
+        }
+
+        Assert.False(slow.IsCompleted);
+        node.Wait(slow);
+        Assert.Equal("kslow", Keys(node));
+        Assert.Equal(6, node.Wait(renewal).Ttl);
+        Assert.Single(node.Wait(node.Core.LeasesAsync()).Ids);
+    }
+
     [Fact]
     public void WhatRunsOut_IsRevoked_ThoughTheQueueIsFull()
     {

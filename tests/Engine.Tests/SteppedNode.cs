@@ -52,13 +52,16 @@ internal sealed class SteppedNode : SteppedStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public override void Settle()
+    public override void Settle() => Settle(except: null);
+
+    /// <summary>As <see cref="Settle()"/>, while one of them stands still.</summary>
+    public void Settle(string? except)
     {
         bool worked = true;
         while (worked)
         {
             worked = false;
-            foreach (ILoop loop in Core.Loops)
+            foreach (ILoop loop in Core.Loops.Where(loop => loop.Name != except))
             {
                 worked |= loop.RunOnce();
             }

@@ -2,7 +2,8 @@ namespace MetaStore.Engine;
 
 /// <summary>
 /// Grants a lease: keys that are put with it live no longer than it does. It ends when it is revoked, or when nobody has kept it alive
-/// (<see cref="IMetaStore.KeepLeaseAliveAsync"/>) for its time to live, and takes its keys with it, in key order and in one revision.
+/// (<see cref="IMetaStore.KeepLeaseAliveAsync"/>) for its time to live, and takes its keys with it, in key order and in one revision. Never earlier; later by what clocks may be wrong, and, where the leader changes meanwhile, by
+/// the time without one and what a new leader does not know of: after three changes at the worst of moments it is 1.7 times the time to live, of five seconds or more, and the time without a leader.
 /// </summary>
 /// <param name="Ttl">
 /// Its time to live, in seconds; at most <see cref="TtlMax"/>. Raised to one and a half election timeouts where it is less, for within less nobody could

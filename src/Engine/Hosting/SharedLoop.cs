@@ -69,6 +69,7 @@ internal sealed class SharedLoop : ILoop
                 seat.Loop.RunOnce();
             }
 
+            _timers.Clear(); // Nothing is due any more.
             return false;
         }
 

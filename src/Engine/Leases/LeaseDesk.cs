@@ -117,6 +117,16 @@ internal sealed class LeaseDesk
     {
         if (_inRound is not null && read.Context == _round)
         {
+            // They have come in time, however long it takes until what they are answered by is applied.
+            long now = _clock.Read();
+            foreach (LeaseAsk ask in _inRound)
+            {
+                if (ask.Question == LeaseQuestion.KeepAlive)
+                {
+                    _lessor.Defer(ask.Id, now);
+                }
+            }
+
             _confirmed.Enqueue((read.Index.Value, _inRound));
             _inRound = null;
         }

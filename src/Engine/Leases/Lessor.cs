@@ -149,6 +149,19 @@ internal sealed class Lessor(double clockDriftMax)
         return Renewal.Waits;
     }
 
+    /// <summary>
+    /// A renewal has come in time, and is answered once the state holds whatever was acknowledged before: until then the lease, if it is there, does not run out for want of it.
+    /// </summary>
+    public void Defer(long id, long now)
+    {
+        if (_held.TryGetValue(id, out Held? held) && held.State != LeaseState.Revoking)
+        {
+            held.State = LeaseState.Alive;
+            held.Deadline = now + Stretched(held.Ttl);
+            Wait(held);
+        }
+    }
+
     /// <summary>What a lease was granted and has left, in milliseconds; null: there is no such lease.</summary>
     public (long Granted, long Remaining)? Find(long id, long now) =>
         _held.TryGetValue(id, out Held? held) ? (held.Ttl, Remaining(held, now)) : null;

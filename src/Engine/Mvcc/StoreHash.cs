@@ -16,12 +16,16 @@ internal static class StoreHash
 
     /// <summary>Of a store whose history is held back by a pin from <paramref name="compacted"/> on.</summary>
     /// <exception cref="OperationCanceledException">Nobody wants it any more.</exception>
-    public static uint Compute(MvccStore store, long revision, long compacted, CancellationToken cancellationToken = default)
+    public static uint Compute(MvccStore store, long revision, long compacted, CancellationToken cancellationToken = default) =>
+        Compute(store, revision, compacted, cancellationToken.ThrowIfCancellationRequested);
+
+    /// <summary>As the other; <paramref name="between"/> is called before each section, outside of the store's memory.</summary>
+    public static uint Compute(MvccStore store, long revision, long compacted, Action between)
     {
         var place = new Place();
         while (place.Key is not null)
         {
-            cancellationToken.ThrowIfCancellationRequested();
+            between();
 
             // A section at a time: what is retired meanwhile need not wait for the whole walk.
             using ReadSection section = store.Memory.Enter();
@@ -59,11 +63,15 @@ internal static class StoreHash
 
         public bool Visit(KeyRecord record)
         {
+            Invariant.Check(!_isContinued || record.Key.SequenceEqual(_begin.Key), "a key that is half hashed is gone");
             ReadableVersions versions = _isContinued ? _begin.Versions : new ReadableVersions(record, revision, compacted);
             _isContinued = false;
             uint crc = Place.Crc;
-            bool isOver = --_left >= 0 && TryAdd(record.Key, ref versions, ref crc);
-            Place = isOver ? new Place { Key = null, Crc = crc } : new Place { Key = record.Key.ToArray(), IsBegun = true, Versions = versions, Crc = crc };
+            bool isBegun = --_left >= 0;
+            bool isOver = isBegun && TryAdd(record.Key, ref versions, ref crc);
+
+            // Only a key with something readable is half done, and that one stays where it is. One of which nothing was readable may be gone by then, and its versions with it.
+            Place = isOver ? new Place { Key = null, Crc = crc } : new Place { Key = record.Key.ToArray(), IsBegun = isBegun, Versions = isBegun ? versions : default, Crc = crc };
             return isOver;
         }
 

@@ -73,6 +73,7 @@ internal sealed class Applier : ILoop
         _clusterId = clusterId;
         _nodeId = nodeId;
         _time = time;
+        _appendedAtCut = stores.Current.Events.Appended;
         _requests = new SessionApplier(stores.Current, new RequestApplier(stores.Current, clusterId, nodeId, Counts));
     }
 
@@ -138,6 +139,7 @@ internal sealed class Applier : ILoop
         if (_failure.IsFailed)
         {
             Abandon();
+            NextWake = long.MaxValue;
             return false;
         }
 

@@ -67,7 +67,7 @@ internal sealed class WatchHub : ILoop
 
     public string Name => "watch";
 
-    public long NextWake => Math.Min(_leaderCheck, _progress.Count > 0 ? _progress.Min.Due : long.MaxValue);
+    public long NextWake => _parts.Failure.IsFailed ? long.MaxValue : Math.Min(_leaderCheck, _progress.Count > 0 ? _progress.Min.Due : long.MaxValue);
 
     /// <summary>Watches that somebody holds; 0 at rest.</summary>
     public int Count => Volatile.Read(ref _count);

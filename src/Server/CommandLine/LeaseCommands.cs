@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using MetaStore.Engine;
 using MetaStore.Net;
 using MetaStore.Server.Client;
@@ -9,6 +10,8 @@ namespace MetaStore.Server.CommandLine;
 /// <summary>lease grant, revoke, keep-alive, timetolive and list.</summary>
 internal static class LeaseCommands
 {
+    private static readonly TimeSpan s_untilTriedAgain = TimeSpan.FromMilliseconds(500);
+
     public static Command Lease(ClientFlags flags) => new("lease", "leases, which take their keys with them when they end")
     {
         Grant(flags), Revoke(flags), KeepAlive(flags), TimeToLive(flags), List(flags),
@@ -73,9 +76,22 @@ internal static class LeaseCommands
     private static async Task<int> KeepAliveAsync(ClientFlags flags, ParseResult result, long id, bool once, CancellationToken cancel)
     {
         await using MetaStoreClient client = flags.Connect(result);
+        long goodUntil = 0;
         while (true)
         {
-            LeaseKeepAliveResponse renewed = await client.KeepLeaseAliveAsync(id, cancel);
+            long sentAt = Stopwatch.GetTimestamp();
+            LeaseKeepAliveResponse renewed;
+            try
+            {
+                renewed = await client.KeepLeaseAliveAsync(id, cancel);
+            }
+            catch (MetaStoreException e) when (e.Error != MetaStoreError.LeaseNotFound && !once && sentAt < goodUntil)
+            {
+                await Task.Delay(s_untilTriedAgain, cancel); // The lease has time left: the cluster may be without a leader for a moment.
+                continue;
+            }
+
+            goodUntil = sentAt + (renewed.Ttl * Stopwatch.Frequency);
             IAnswerPrinter printer = AnswerPrinter.Create(flags.Format(result));
             printer.LeaseKeptAlive(renewed);
             await flags.Io.Output.WriteAsync(printer.Finish(), cancel);
