@@ -33,6 +33,36 @@ internal static class Measure
         return best;
     }
 
+    /// <summary>Nanoseconds of one operation of two kinds, a round of one and a round of the other, so that both have what the machine does in that time.</summary>
+    public static (double First, double Second) InTurn(int operations, Action prepare, Action first, Action second)
+    {
+        double firstBest = double.MaxValue;
+        double secondBest = double.MaxValue;
+        long begin = Stopwatch.GetTimestamp();
+        for (int rounds = 0; rounds < Rounds;)
+        {
+            bool isWarm = Stopwatch.GetElapsedTime(begin) > s_warmUp;
+            double ofFirst = Time(prepare, first) / operations;
+            double ofSecond = Time(prepare, second) / operations;
+            if (isWarm)
+            {
+                firstBest = Math.Min(firstBest, ofFirst);
+                secondBest = Math.Min(secondBest, ofSecond);
+                rounds++;
+            }
+        }
+
+        return (firstBest, secondBest);
+    }
+
+    private static double Time(Action prepare, Action run)
+    {
+        prepare();
+        long start = Stopwatch.GetTimestamp();
+        run();
+        return Stopwatch.GetElapsedTime(start).TotalNanoseconds;
+    }
+
     /// <summary>Bytes that one operation allocates on the managed heap, by the calling thread.</summary>
     public static double AllocatedBytes(int operations, Action run)
     {

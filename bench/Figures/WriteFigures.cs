@@ -14,10 +14,9 @@ internal static class WriteFigures
         byte[][] keys = TestStore.MakeKeys(Keys);
         var store = new TestStore();
         store.Fill(keys);
-        double one = Measure.Nanoseconds(Puts, store.Compact, () => Apply(store, keys, 1));
         foreach (int size in new[] { 1, 10, 100, 10_000 })
         {
-            double many = Measure.Nanoseconds(Puts, store.Compact, () => Apply(store, keys, size));
+            (double one, double many) = Measure.InTurn(Puts, store.Compact, () => Apply(store, keys, 1), () => Apply(store, keys, size));
             yield return new Figure($"put_existing_batch_{size}_over_single", many, "ns", one);
         }
 

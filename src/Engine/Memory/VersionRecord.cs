@@ -44,6 +44,9 @@ internal readonly unsafe struct VersionRecord(nint address) : IEquatable<Version
 
     public bool IsTombstone => Version == 0;
 
+    /// <summary>All of it but its value and what was before it.</summary>
+    public VersionHead Head => new(ModRevision, Sub, CreateRevision, Version, LeaseId);
+
     private nint At
     {
         get

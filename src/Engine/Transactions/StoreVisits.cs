@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using MetaStore.Engine.Index;
+using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 
 namespace MetaStore.Engine.Transactions;
@@ -17,11 +19,18 @@ internal readonly record struct VisitSizes(int UnheldKeys, int SliceKeys)
 /// </summary>
 internal sealed class StoreVisits(StoreHolder stores, Action<StoreView> checkHoldsData, VisitSizes sizes)
 {
+    private const int SmallBytes = 512;
+
     /// <summary>Shows the range at the revision, or now where that is 0. Says which revision it was.</summary>
     public Revision Visit<TVisitor>(in KeyRange range, long revision, ref TVisitor visitor)
         where TVisitor : struct, IKeyValueVisitor
     {
         MvccStore store = stores.Current;
+        if (range.IsSingle && TryVisitSmall(store, range.Start.Span, ref revision, ref visitor))
+        {
+            return new Revision(revision);
+        }
+
         using VisitedItems items = VisitedItems.Take();
         if (TryReadWhole(store, range, revision, items, out long read))
         {
@@ -42,6 +51,49 @@ internal sealed class StoreVisits(StoreHolder stores, Action<StoreView> checkHol
         {
             store.Pins.Release(held);
         }
+    }
+
+    /// <summary>False where a compaction came in between, or the value is large; nothing was shown then.</summary>
+    [SkipLocalsInit] // What is not written is not looked at.
+    private bool TryVisitSmall<TVisitor>(MvccStore store, ReadOnlySpan<byte> key, ref long revision, ref TVisitor visitor)
+        where TVisitor : struct, IKeyValueVisitor
+    {
+        Span<byte> value = stackalloc byte[SmallBytes];
+        bool isThere;
+        long read;
+        VersionHead head = default;
+        using (store.Memory.Enter())
+        {
+            StoreView view = store.View;
+            checkHoldsData(view);
+            read = RevisionCheck.Resolve(revision, view);
+            VersionRecord version = view.Index.Find(key).ReadAt(read);
+            isThere = !version.IsNull;
+            if (isThere)
+            {
+                ReadOnlySpan<byte> stored = version.Value;
+                if (!stored.TryCopyTo(value))
+                {
+                    return false;
+                }
+
+                value = value[..stored.Length];
+                head = version.Head;
+            }
+        }
+
+        if (read < stores.Current.View.CompactRevision)
+        {
+            return false;
+        }
+
+        revision = read;
+        if (isThere)
+        {
+            visitor.Visit(new KeyValueView(key, value, head.CreateRevision, head.ModRevision, head.Version, head.LeaseId));
+        }
+
+        return true;
     }
 
     /// <summary>False where a compaction came in between, or there is more of it.</summary>

@@ -38,7 +38,7 @@ internal sealed class VisitedItems : IDisposable
         _count = 0;
         if (range.IsSingle)
         {
-            TryAdd(index.Find(range.Start.Span), revision);
+            TryAdd(index.Find(range.Start.Span), revision); // A large value, or one that was compacted the first time.
             return null;
         }
 
