@@ -64,6 +64,12 @@ internal sealed class SharedLoop : ILoop
     {
         if (_failure.IsFailed)
         {
+            // The marks first: whoever brings something while a loop runs for the last time wakes it once more.
+            while (_ready.TryDequeue(out Seat? queued))
+            {
+                queued.TakeSignal();
+            }
+
             foreach (Seat seat in _seats)
             {
                 seat.Loop.RunOnce();

@@ -117,16 +117,7 @@ internal sealed class LeaseDesk
     {
         if (_inRound is not null && read.Context == _round)
         {
-            // They have come in time, however long it takes until what they are answered by is applied.
-            long now = _clock.Read();
-            foreach (LeaseAsk ask in _inRound)
-            {
-                if (ask.Question == LeaseQuestion.KeepAlive)
-                {
-                    _lessor.Defer(ask.Id, now);
-                }
-            }
-
+            Defer(_inRound, _clock.Read());
             _confirmed.Enqueue((read.Index.Value, _inRound));
             _inRound = null;
         }
@@ -257,6 +248,22 @@ internal sealed class LeaseDesk
         if (leads && _lessor.Term != raft.Term.Value && knowsAll)
         {
             _lessor.Promote(raft.Term.Value, view, now);
+            foreach ((ulong _, List<LeaseAsk> asks) in _confirmed)
+            {
+                Defer(asks, now);
+            }
+        }
+    }
+
+    /// <summary>Renewals that have come in time, however long it takes until what they are answered by is applied.</summary>
+    private void Defer(List<LeaseAsk> asks, long now)
+    {
+        foreach (LeaseAsk ask in asks)
+        {
+            if (ask.Question == LeaseQuestion.KeepAlive)
+            {
+                _lessor.Defer(ask.Id, now);
+            }
         }
     }
 

@@ -85,7 +85,7 @@ internal static class LeaseCommands
             {
                 renewed = await client.KeepLeaseAliveAsync(id, cancel);
             }
-            catch (MetaStoreException e) when (e.Error != MetaStoreError.LeaseNotFound && !once && sentAt < goodUntil)
+            catch (MetaStoreException e) when (e.IsTransient && !once && sentAt < goodUntil)
             {
                 await Task.Delay(s_untilTriedAgain, cancel); // The lease has time left: the cluster may be without a leader for a moment.
                 continue;
