@@ -25,8 +25,8 @@ public sealed class WatchServiceTests
         await PutAsync(node, "b", "1");
         Assert.Equal("7 @2 b=1(c2 m2 v1)", await NextAsync(stream));
         await PutAsync(node, "c", "1");
+        Assert.Equal("1 @3 c=1(c3 m3 v1)", await NextAsync(stream)); // Before there is more, which would come with it.
         await node.CallAsync<Messages.DeleteRangeResponse>(Say.Delete, new Messages.DeleteRangeRequest { Key = Say.Bytes("c") });
-        Assert.Equal("1 @3 c=1(c3 m3 v1)", await NextAsync(stream));
         Assert.Equal("1 @4 -c=(c0 m4 v0)", await NextAsync(stream));
         stream.Send(Cancel(99), Cancel(7), Cancel(7));
         Assert.Equal("7 @4 canceled", await NextAsync(stream));
