@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
 using MetaStore.Wal;
@@ -16,6 +17,7 @@ internal static class SnapshotFigures
         store.Fill(TestStore.MakeKeys(Keys));
         Directory.CreateDirectory(directory);
         var disk = new NativeDisk();
+        using var parts = new ForkJoinThreads(ForkJoinThreads.DefaultWidth);
         var files = new SnapshotStore(disk, directory, new WalIdentity(1, 1));
         byte[] membership = MembershipCodec.Encode(Membership.Empty);
         double writing = double.MaxValue, reading = double.MaxValue;
@@ -28,7 +30,7 @@ internal static class SnapshotFigures
             writing = Math.Min(writing, Stopwatch.GetElapsedTime(start).TotalSeconds);
             start = Stopwatch.GetTimestamp();
             using SnapshotReader reader = files.OpenRead(1, info);
-            Engine.Mvcc.MvccStore read = new StoreSnapshotReader(reader.Read, Membership.Empty).Read();
+            Engine.Mvcc.MvccStore read = new StoreSnapshotReader(reader.Read, Membership.Empty, parts).Read();
             reading = Math.Min(reading, Stopwatch.GetElapsedTime(start).TotalSeconds);
             if (read.View.Index.LiveCount != Keys)
             {

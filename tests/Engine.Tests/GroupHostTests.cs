@@ -207,6 +207,7 @@ public sealed class GroupHostTests
         Transport = new Nowhere(),
         Time = _time,
         Signals = _ => new NoSignal(),
+        Parts = new InlineForkJoin(2),
         RunContinuationsAsynchronously = false,
     };
 

@@ -82,6 +82,51 @@ public sealed class MemoryTests
         Assert.InRange(most, Total, 3L * Total); // Twice what is asked for, for the smallest, since the checks are on. All of them together would take nine times as much.
     }
 
+    /// <summary>What an arena takes over it holds as if it had handed it out itself: the other one's pages, those it never began, and large blocks.</summary>
+    [Fact]
+    public void An_arena_takes_over_what_another_one_holds()
+    {
+        var random = new Random(3);
+        using var arena = new NativeArena();
+        var blocks = new List<(nint Address, int Bytes, byte Mark)>();
+        for (int round = 0; round < 4; round++)
+        {
+            using var other = new NativeArena();
+            for (int i = 0; i < 3000; i++)
+            {
+                int bytes = random.Next(50) == 0 ? random.Next(1, 100_000) : random.Next(1, 600);
+                NativeArena from = i % 2 == 0 ? arena : other;
+                nint address = from.Allocate(bytes);
+                if (i % 3 == 0)
+                {
+                    from.Free(address, bytes);
+                    continue;
+                }
+
+                Fill(address, bytes, (byte)i);
+                blocks.Add((address, bytes, (byte)i));
+            }
+
+            long reserved = arena.ReservedBytes + other.ReservedBytes;
+            arena.Adopt(other);
+            Assert.Equal((blocks.Count, blocks.Sum(block => (long)block.Bytes)), (arena.LiveBlocks, arena.LiveBytes));
+            Assert.Equal(reserved, arena.ReservedBytes);
+            Assert.Throws<InvariantException>(() => other.Allocate(1));
+        }
+
+        Assert.All(blocks, block => Assert.True(Holds(block.Address, block.Bytes, block.Mark)));
+        foreach ((nint address, int bytes, _) in blocks)
+        {
+            arena.Free(address, bytes);
+        }
+
+        Assert.Equal((0, 0), (arena.LiveBlocks, arena.LiveBytes));
+        long before = arena.ReservedBytes;
+        nint[] again = [.. Enumerable.Range(0, 5000).Select(_ => arena.Allocate(300))];
+        Assert.Equal(before, arena.ReservedBytes); // Pages of whichever arena serve them.
+        Array.ForEach(again, address => arena.Free(address, 300));
+    }
+
     [Fact]
     public void A_block_that_is_used_after_it_was_freed_is_found()
     {

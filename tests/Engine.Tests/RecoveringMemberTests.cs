@@ -21,12 +21,12 @@ public sealed class RecoveringMemberTests
             disk.Delete($"/data/wal/{file}");
         }
 
-        Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group]));
+        Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One));
         string refused = Assert.Throws<RepairRefusedException>(() => MemberRepair.Examine(disk, Directory, isDiverged: false)).Message;
         Assert.Contains("--has-peers", refused, StringComparison.Ordinal); // For all that it can tell, there is nobody else.
         MemberRepair.Examine(disk, Directory, isDiverged: false, hasPeers: true).Execute(s_small);
 
-        using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One);
         Assert.True(storage.IsRecovering);
         Assert.False(storage.IsNew);
         RaftRestart restart = storage.Groups[0].Restart!;
@@ -43,18 +43,18 @@ public sealed class RecoveringMemberTests
         MemberRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
         for (int start = 0; start < 3; start++)
         {
-            using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+            using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One);
             Assert.True(storage.IsRecovering);
             Assert.Equal(new Term(7), storage.Groups[0].Restart!.HardState.Term);
         }
 
-        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]))
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One))
         {
             storage.Log.Write([new LogWrite { GroupId = s_group.Value, WriteId = 1, EndsRecovery = true }]);
         }
 
         disk.Crash(CrashPolicy.LoseAll);
-        using NodeStorage sound = NodeStorage.Open(disk, Settings(3), [s_group]);
+        using NodeStorage sound = NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One);
         Assert.False(sound.IsRecovering);
     }
 
@@ -64,19 +64,19 @@ public sealed class RecoveringMemberTests
         FaultyDisk disk = Founded(members: 3);
         GroupId[] groups = [s_group, new GroupId(s_group.Value + 1)];
         MemberRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
-        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), groups))
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), groups, InlineForkJoin.One))
         {
             storage.Log.Write([new LogWrite { GroupId = groups[0].Value, WriteId = 1, EndsRecovery = true }]);
         }
 
-        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), groups))
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(3), groups, InlineForkJoin.One))
         {
             Assert.True(storage.IsRecovering);
             storage.Log.Write([new LogWrite { GroupId = groups[0].Value, WriteId = 1, EndsRecovery = true }]);
             storage.Log.Write([new LogWrite { GroupId = groups[1].Value, WriteId = 1, EndsRecovery = true }]);
         }
 
-        using NodeStorage sound = NodeStorage.Open(disk, Settings(3), groups);
+        using NodeStorage sound = NodeStorage.Open(disk, Settings(3), groups, InlineForkJoin.One);
         Assert.False(sound.IsRecovering);
     }
 
@@ -89,7 +89,7 @@ public sealed class RecoveringMemberTests
         // Where the repair could not tell who belongs to the cluster, the start does, and writes nothing.
         var repair = DirectoryRepair.Examine(disk, Directory, isDiverged: true);
         repair.Execute(s_small);
-        Assert.Contains("only one of its cluster", Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group])).Message);
+        Assert.Contains("only one of its cluster", Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group], InlineForkJoin.One)).Message);
         Assert.Empty(disk.ListFiles("/data/wal"));
 
         // So what was moved aside can be put back.
@@ -99,7 +99,7 @@ public sealed class RecoveringMemberTests
         }
 
         Assert.True(MemberRepair.TryRelease(MemberRepair.Examine(disk, Directory, isDiverged: false)));
-        using NodeStorage storage = NodeStorage.Open(disk, Settings(1), [s_group]);
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(1), [s_group], InlineForkJoin.One);
         Assert.False(storage.IsRecovering);
         Assert.Equal(new Term(7), storage.Groups[0].Restart!.HardState.Term);
     }
@@ -111,7 +111,7 @@ public sealed class RecoveringMemberTests
         const string Segment = "/data/wal/0000000000000001.wal";
         FaultyDisk disk = Founded(members: 1);
         byte[] before = disk.ReadAllBytes(Segment);
-        using (NodeStorage storage = NodeStorage.Open(disk, Settings(1), [s_group]))
+        using (NodeStorage storage = NodeStorage.Open(disk, Settings(1), [s_group], InlineForkJoin.One))
         {
             foreach (ulong index in new ulong[] { 2, 3 })
             {
@@ -124,7 +124,7 @@ public sealed class RecoveringMemberTests
         Assert.Contains("--has-peers", Assert.Throws<RepairRefusedException>(() => MemberRepair.Examine(disk, Directory, isDiverged: false)).Message);
         MemberRepair.Examine(disk, Directory, isDiverged: false, hasPeers: true).Execute(s_small);
 
-        string refused = Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group])).Message;
+        string refused = Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(1), [s_group], InlineForkJoin.One)).Message;
         Assert.Contains("the only voter", refused, StringComparison.Ordinal);
         Assert.Contains("--initial-cluster-state existing", refused, StringComparison.Ordinal);
 
@@ -152,9 +152,9 @@ public sealed class RecoveringMemberTests
     {
         FaultyDisk disk = Founded(members: 3);
         MemberRepair.Examine(disk, Directory, isDiverged: true).Execute(s_small);
-        NodeStorage.Open(disk, Settings(3), [s_group]).Dispose();
+        NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One).Dispose();
         Assert.False(MemberRepair.TryRelease(MemberRepair.Examine(disk, Directory, isDiverged: false)));
-        using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One);
         Assert.True(storage.IsRecovering);
     }
 
@@ -167,7 +167,7 @@ public sealed class RecoveringMemberTests
             var disk = new FaultyDisk(new Random((int)at)) { Faults = new DiskFaults { PowerOffAtOperation = at } };
             try
             {
-                NodeStorage.Open(disk, Settings(3), [s_group]).Dispose();
+                NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One).Dispose();
                 Assert.InRange(at, 15, 100);
                 return;
             }
@@ -177,7 +177,7 @@ public sealed class RecoveringMemberTests
                 disk.Crash(CrashPolicy.KeepRandom);
             }
 
-            using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group]);
+            using NodeStorage storage = NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One);
             Assert.False(storage.IsRecovering);
             Assert.Equal(EntryKind.Membership, Assert.Single(storage.Groups[0].Restart!.Entries).Kind);
         }
@@ -199,7 +199,7 @@ public sealed class RecoveringMemberTests
             writer.Complete();
         }
 
-        CorruptionException refused = Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group]));
+        CorruptionException refused = Assert.Throws<CorruptionException>(() => NodeStorage.Open(disk, Settings(3), [s_group], InlineForkJoin.One));
         Assert.Contains(snapshots.PathOf(s_group.Value, info), refused.Message, StringComparison.Ordinal);
     }
 
@@ -222,7 +222,7 @@ public sealed class RecoveringMemberTests
     private static FaultyDisk Founded(int members)
     {
         var disk = new FaultyDisk(new Random(1));
-        using NodeStorage storage = NodeStorage.Open(disk, Settings(members), [s_group]);
+        using NodeStorage storage = NodeStorage.Open(disk, Settings(members), [s_group], InlineForkJoin.One);
         storage.Log.Write([new LogWrite { GroupId = s_group.Value, WriteId = 1, HardState = new LogHardState(7, 2, 1) }]);
         return disk;
     }

@@ -243,8 +243,9 @@ public sealed class SessionLimitsTests
     private static MvccStore Read(byte[] payload)
     {
         var stream = new MemoryStream(payload);
-        MvccStore store = new StoreSnapshotReader(buffer => stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false), Membership.Empty).Read();
-        Assert.Equal(payload.Length, stream.Position);
+        var reader = new StoreSnapshotReader(buffer => stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false), Membership.Empty);
+        MvccStore store = reader.Read();
+        Assert.Equal(payload.Length, reader.BytesRead);
         return store;
     }
 

@@ -1,3 +1,4 @@
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
@@ -249,7 +250,7 @@ public sealed class SnapshotTransferTests
         {
             Id = new NodeId(id);
             _own = new SnapshotStore(new FaultyDisk(new Random((int)id)), "/peer", new WalIdentity(7, id));
-            _assembly = new SnapshotAssembly(_own, Group);
+            _assembly = new SnapshotAssembly(_own, Group, new InlineForkJoin(2));
         }
 
         public NodeId Id { get; }

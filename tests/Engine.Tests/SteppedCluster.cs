@@ -162,6 +162,7 @@ internal sealed class SteppedCluster : SteppedStore, IDisposable
             Disk = _disks[node],
             Transport = new Wire(this),
             Time = Time,
+            Parts = new InlineForkJoin(2),
             Signals = loop => new CountedSignal(() => _signals[(node, loop)] = SignalsOf(node, loop) + 1),
             RunContinuationsAsynchronously = false,
         });

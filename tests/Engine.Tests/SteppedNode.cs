@@ -109,6 +109,7 @@ internal sealed class SteppedNode : SteppedStore, IDisposable
                 Disk = Disk,
                 Transport = new Nowhere(),
                 Time = Time,
+                Parts = new InlineForkJoin(2),
                 Signals = loop => new CountedSignal(() => Signals[loop] = Signals.GetValueOrDefault(loop) + 1),
                 RunContinuationsAsynchronously = false,
             });

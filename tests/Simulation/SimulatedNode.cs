@@ -376,6 +376,7 @@ internal sealed class SimulatedNode
             Transport = new Outlet(this),
             Time = time,
             Signals = SeatOf,
+            Parts = new InlineForkJoin(2),
             RunContinuationsAsynchronously = false,
         };
 

@@ -78,7 +78,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Rules = new MemberRules(_settings.LearnersMax, random.Next),
         };
         Node = new Replica(raft, parts);
-        Snapshot = new SnapshotLoop(node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report, Apply.DemandSnapshot);
+        Snapshot = new SnapshotLoop(
+            node.Storage.Snapshots, Group.Value, _settings.Snapshots, _snapshotPolicy, node.Failure, time, signals.Snapshot, Node.Report, Apply.DemandSnapshot, node.Seams.Parts);
         parts.Snapshots = Snapshot;
         Watch = new WatchHub(new WatchParts
         {

@@ -31,7 +31,7 @@ internal sealed class GroupHost : ILoopHost
             throw new ArgumentException($"A node has at least one group, none twice, and none is 0; these are {string.Join(", ", groups)}.", nameof(groups));
         }
 
-        _shared = new NodeShared(settings, seams, NodeStorage.Open(seams.Disk, settings, groups));
+        _shared = new NodeShared(settings, seams, NodeStorage.Open(seams.Disk, settings, groups, seams.Parts));
         _node = NewLoop("node");
         _apply = NewLoop("apply");
         _snapshot = NewLoop("snapshot");

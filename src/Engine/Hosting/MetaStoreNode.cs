@@ -18,6 +18,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     private readonly NodeCore _core;
     private readonly long _openedAt;
     private readonly NodeThreads _threads;
+    private readonly ForkJoinThreads _parts = new(ForkJoinThreads.DefaultWidth);
     private readonly MeasuredDisk _disk;
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly NodeSettings _settings;
@@ -31,14 +32,7 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         TimeProvider time = BootClock.Instance;
         _threads = new NodeThreads(time);
         _disk = new MeasuredDisk(new NativeDisk(), time);
-        _core = new NodeCore(settings, new NodeSeams
-        {
-            Disk = _disk,
-            Transport = transport,
-            Time = time,
-            Signals = _threads.SignalOf,
-            RunContinuationsAsynchronously = true,
-        });
+        _core = OpenCore(settings, time);
         if (_core.RecoveryNote is not null)
         {
             logger.LogWarning("recovery: {Note}", _core.RecoveryNote);
@@ -318,6 +312,28 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
         }
 
         _core.Dispose();
+        _parts.Dispose();
+    }
+
+    private NodeCore OpenCore(NodeSettings settings, TimeProvider time)
+    {
+        try
+        {
+            return new NodeCore(settings, new NodeSeams
+            {
+                Disk = _disk,
+                Transport = _transport,
+                Time = time,
+                Signals = _threads.SignalOf,
+                Parts = _parts,
+                RunContinuationsAsynchronously = true,
+            });
+        }
+        catch
+        {
+            _parts.Dispose();
+            throw;
+        }
     }
 
     private void OnFailed(ILogger logger)

@@ -18,7 +18,7 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
     public NodeCore(NodeSettings settings, NodeSeams seams)
     {
         settings.Validate();
-        _shared = new NodeShared(settings, seams, NodeStorage.Open(seams.Disk, settings, [Group]));
+        _shared = new NodeShared(settings, seams, NodeStorage.Open(seams.Disk, settings, [Group], seams.Parts));
         var signals = new GroupSignals(seams.Signals("node"), seams.Signals("apply"), seams.Signals("snapshot"), seams.Signals("watch"));
         _group = new GroupCore(_shared, _shared.Storage.Groups[0], new SplitMix64(settings.Seed), signals, seams.Transport, sleep: null);
         Log = new LogLoop(_shared.Storage.Log, Node, seams.Signals("log"));

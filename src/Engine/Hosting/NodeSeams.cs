@@ -14,6 +14,9 @@ internal sealed class NodeSeams
     /// <summary>A signal for the loop of that name (node, log, apply, snapshot, watch).</summary>
     public required Func<string, ILoopSignal> Signals { get; init; }
 
+    /// <summary>Who helps with work that is large.</summary>
+    public IForkJoin Parts { get; init; } = InlineForkJoin.One;
+
     /// <summary>False in the simulator, where there is one thread.</summary>
     public required bool RunContinuationsAsynchronously { get; init; }
 }

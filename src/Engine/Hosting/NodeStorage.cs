@@ -1,6 +1,5 @@
 using MetaStore.Engine.Members;
 using MetaStore.Engine.Mvcc;
-using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
 using MetaStore.Wal;
 
@@ -51,7 +50,7 @@ internal sealed class NodeStorage : IDisposable
     /// <exception cref="CorruptionException">Stored bytes are damaged, or log, snapshots and groups do not fit together.</exception>
     /// <exception cref="WalIdentityException">The directory belongs to another cluster or node.</exception>
     /// <exception cref="DiskException">The disk failed, or the directory is in use.</exception>
-    public static NodeStorage Open(IDisk disk, NodeSettings settings, IReadOnlyList<GroupId> groups)
+    public static NodeStorage Open(IDisk disk, NodeSettings settings, IReadOnlyList<GroupId> groups, IForkJoin parts)
     {
         disk.CreateDirectory(settings.DataDirectory);
         var identity = new WalIdentity(settings.ClusterId, settings.NodeId.Value);
@@ -68,22 +67,8 @@ internal sealed class NodeStorage : IDisposable
 
         bool isNamed = DirectoryIdentity.TryRead(disk, settings.DataDirectory) is not null;
         var newest = new Dictionary<uint, SnapshotInfo>();
-        WriteAheadLog log = WriteAheadLog.Open(
-            disk,
-            settings.DataDirectory,
-            identity,
-            settings.Wal,
-            recovered =>
-            {
-                // With the directory's lock held: nobody else removes a snapshot now.
-                RefuseUnknownGroups(settings.DataDirectory, recovered, groups);
-                FindSnapshots(snapshots, groups, newest);
-                foreach (GroupId group in groups)
-                {
-                    RefuseLostSnapshot(settings.DataDirectory, recovered, newest.GetValueOrDefault(group.Value), group);
-                }
-            },
-            out WalRecovery recovery);
+        var early = new EarlyLoad(snapshots, groups, parts);
+        (WriteAheadLog log, WalRecovery recovery) = OpenLog(disk, settings, snapshots, groups, newest, early);
         try
         {
             snapshots.DeleteTemporary();
@@ -103,7 +88,7 @@ internal sealed class NodeStorage : IDisposable
 
             var silence = new EarlierSilence(disk, settings);
             GroupStorage[] storages = [.. groups.Select(group => Recover(
-                snapshots, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), !isNamed && fresh.Contains(group), isRecovering, silence.Ticks))];
+                early, group, known.GetValueOrDefault(group.Value), newest.GetValueOrDefault(group.Value), !isNamed && fresh.Contains(group), isRecovering, silence.Ticks))];
             Array.ForEach(storages, storage => RefuseLoneVoter(settings, storage.Restart));
             MarkSnapshots(log, groups, known, newest);
             if (isRecovering)
@@ -123,6 +108,30 @@ internal sealed class NodeStorage : IDisposable
     }
 
     public void Dispose() => Log.Dispose();
+
+    private static (WriteAheadLog Log, WalRecovery Recovery) OpenLog(
+        IDisk disk, NodeSettings settings, SnapshotStore snapshots, IReadOnlyList<GroupId> groups, Dictionary<uint, SnapshotInfo> newest, EarlyLoad early)
+    {
+        WriteAheadLog? log = null;
+        WalRecovery? recovery = null;
+        early.Beside(() => log = WriteAheadLog.Open(
+            disk,
+            settings.DataDirectory,
+            new WalIdentity(settings.ClusterId, settings.NodeId.Value),
+            settings.Wal,
+            recovered =>
+            {
+                // With the directory's lock held: nobody else removes a snapshot now.
+                RefuseUnknownGroups(settings.DataDirectory, recovered, groups);
+                FindSnapshots(snapshots, groups, newest);
+                foreach (GroupId group in groups)
+                {
+                    RefuseLostSnapshot(settings.DataDirectory, recovered, newest.GetValueOrDefault(group.Value), group);
+                }
+            },
+            out recovery));
+        return (log!, recovery!);
+    }
 
     /// <summary>Before anything is written: what is put back from a copy must find the directory as it is.</summary>
     private static void RefuseNobodyToAsk(IDisk disk, NodeSettings settings, SnapshotStore snapshots, IReadOnlyList<GroupId> groups)
@@ -177,9 +186,9 @@ internal sealed class NodeStorage : IDisposable
     private static bool IsEmpty(RecoveredGroup? recovered) => recovered is null || recovered.Entries.Count == 0;
 
     private static GroupStorage Recover(
-        SnapshotStore snapshots, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew, bool isRecovering, int silenceTicks)
+        EarlyLoad early, GroupId group, RecoveredGroup? recovered, SnapshotInfo? newest, bool isNew, bool isRecovering, int silenceTicks)
     {
-        MvccStore store = newest is null ? new MvccStore() : Load(snapshots, group, newest);
+        MvccStore store = newest is null ? new MvccStore() : early.Take(group, newest);
         return new GroupStorage(group, store, Restarted(recovered, newest, store.View.Membership, isRecovering, silenceTicks), isNew);
     }
 
@@ -232,22 +241,6 @@ internal sealed class NodeStorage : IDisposable
     {
         Entry? newest = restart.Entries.Where(entry => entry.Kind == EntryKind.Membership).Select(entry => (Entry?)entry).LastOrDefault();
         return newest is { } entry ? MembershipCodec.Decode(entry.Data) : restart.Snapshot?.Membership;
-    }
-
-    private static MvccStore Load(SnapshotStore snapshots, GroupId group, SnapshotInfo info)
-    {
-        using SnapshotReader reader = snapshots.OpenRead(group.Value, info);
-        try
-        {
-            MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration)).Read();
-            return KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index
-                ? store
-                : throw new SnapshotFormatException($"it holds applied index {store.View.AppliedIndex}, and is named {info.Index}");
-        }
-        catch (Exception error) when (error is SnapshotFormatException or MessageFormatException)
-        {
-            throw new CorruptionException(snapshots.PathOf(group.Value, info), 0, error.Message, error);
-        }
     }
 
     /// <summary>

@@ -32,6 +32,17 @@ internal sealed unsafe class BlockGuard
         return address;
     }
 
+    /// <summary>Takes over what another arena's guard keeps back.</summary>
+    public void Adopt(BlockGuard other)
+    {
+        foreach ((nint block, int bytes) in other._freed)
+        {
+            _freed.Enqueue((block, bytes));
+        }
+
+        other._freed.Clear();
+    }
+
     public void End(nint address, int bytes)
     {
         Check(address);

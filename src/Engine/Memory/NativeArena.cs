@@ -57,6 +57,45 @@ internal sealed class NativeArena : IDisposable
         }
     }
 
+    /// <summary>Takes over all blocks and pages of another arena, which is not to be used any more.</summary>
+    public void Adopt(NativeArena other)
+    {
+        Invariant.Check(!_disposed && !other._disposed && other != this, "an arena that is no other one, or none any more, is taken over");
+        for (; other._next < other._end; other._next += ArenaPage.Bytes)
+        {
+            PutBy(new ArenaPage(other._next)); // Never begun.
+        }
+
+        for (int sizeClass = 0; sizeClass < other._open.Length; sizeClass++)
+        {
+            while (other._open[sizeClass] is { IsNull: false } page)
+            {
+                other.Close(page);
+                Open(page);
+            }
+        }
+
+        while (other._empty is { IsNull: false } page)
+        {
+            other._empty = page.Next;
+            PutBy(page);
+        }
+
+        _slabs.AddRange(other._slabs);
+        other._slabs.Clear();
+        foreach ((nint address, NativeBlock block) in other._large)
+        {
+            _large.Add(address, block);
+        }
+
+        other._large.Clear();
+        _guard?.Adopt(other._guard!);
+        LiveBytes += other.LiveBytes;
+        LiveBlocks += other.LiveBlocks;
+        ReservedBytes += other.ReservedBytes;
+        other._disposed = true;
+    }
+
     public void Dispose()
     {
         _disposed = true;
@@ -118,9 +157,15 @@ internal sealed class NativeArena : IDisposable
         if (page.Used == 0 && !isOnlyOne)
         {
             Close(page);
-            page.Next = _empty;
-            _empty = page;
+            PutBy(page);
         }
+    }
+
+    /// <summary>The page has no block in use, and is linked nowhere: it serves whichever class is next to want one.</summary>
+    private void PutBy(ArenaPage page)
+    {
+        page.Next = _empty;
+        _empty = page;
     }
 
     /// <summary>The page, which has room, is the first that blocks of its class are taken from.</summary>

@@ -59,6 +59,15 @@ internal sealed class StoreMemory : IDisposable
     /// <summary>Frees some of what has lost its last reader; true where there was something, so that there may be more.</summary>
     public bool Reclaim() => Reclaim(FreedAtOnce);
 
+    /// <summary>
+    /// Takes over all blocks of another memory, which is not to be used any more. Who fills a store that nobody has seen yet may give each thread a memory of its own, and join them in the end.
+    /// </summary>
+    public void Adopt(StoreMemory other)
+    {
+        Invariant.Check(other.Retired == 0, $"{other.Retired} blocks that wait for their readers cannot change hands");
+        _arena.Adopt(other._arena);
+    }
+
     /// <summary>Everything at once. Nobody reads or writes any more.</summary>
     public void Dispose() => _arena.Dispose();
 

@@ -15,25 +15,23 @@ internal sealed class SavedFile : IDisposable
     private const uint BoltMagic = 0xED0CDAED;
     private const int BoltMagicOffset = 16;
 
+    private readonly IDisk _disk;
     private readonly string _path;
     private readonly SnapshotReader? _chunks;
     private readonly IDiskFile? _plain;
     private readonly long _plainBytes;
-    private readonly IncrementalHash _sum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private readonly byte[] _buffer = new byte[BufferBytes];
     private long _plainAt;
-    private int _at;
-    private int _summed;
-    private int _end;
 
-    private SavedFile(string path, SnapshotReader chunks)
+    private SavedFile(IDisk disk, string path, SnapshotReader chunks)
     {
+        _disk = disk;
         _path = path;
         _chunks = chunks;
     }
 
-    private SavedFile(string path, IDiskFile plain, long plainBytes)
+    private SavedFile(IDisk disk, string path, IDiskFile plain, long plainBytes)
     {
+        _disk = disk;
         _path = path;
         _plain = plain;
         _plainBytes = plainBytes;
@@ -53,7 +51,7 @@ internal sealed class SavedFile : IDisposable
     {
         if (SnapshotFile.IsOne(disk, path))
         {
-            return new SavedFile(path, SnapshotFile.OpenRead(disk, path));
+            return new SavedFile(disk, path, SnapshotFile.OpenRead(disk, path));
         }
 
         IDiskFile file = disk.Open(path, readOnly: true);
@@ -66,7 +64,7 @@ internal sealed class SavedFile : IDisposable
                 CheckSum(file, hasSum);
             }
 
-            return new SavedFile(path, file, file.Length - (hasSum ? SHA256.HashSizeInBytes : 0));
+            return new SavedFile(disk, path, file, file.Length - (hasSum ? SHA256.HashSizeInBytes : 0));
         }
         catch
         {
@@ -75,64 +73,50 @@ internal sealed class SavedFile : IDisposable
         }
     }
 
-    /// <summary>Fills the buffer with the next bytes of the content; fewer only at its end.</summary>
+    /// <summary>Fills the buffer with the next bytes of the content, and of what stands behind it; fewer only at the end.</summary>
     public int Read(Span<byte> buffer)
     {
-        int done = 0;
-        while (done < buffer.Length && (_at < _end || Refill()))
+        if (_chunks is not null)
         {
-            int taken = Math.Min(buffer.Length - done, _end - _at);
-            _buffer.AsSpan(_at, taken).CopyTo(buffer[done..]);
-            _at += taken;
-            done += taken;
+            return _chunks.Read(buffer);
         }
 
-        return done;
+        int read = _plain!.Read(buffer[..(int)Math.Min(buffer.Length, _plainBytes - _plainAt)], _plainAt);
+        _plainAt += read;
+        return read;
     }
 
-    /// <summary>The content has been read, to its end: nothing may follow it but the zeros of a plain file. Its SHA-256, the same for the same content in either form.</summary>
+    /// <summary>
+    /// The content has been read, so many bytes: nothing may follow it but the zeros of a plain file. Its SHA-256, the same for the same content in either form. Reads the file once more, since a
+    /// reader may have read ahead.
+    /// </summary>
     /// <exception cref="CorruptionException">Something follows it, or the file is damaged behind it.</exception>
-    public byte[] End()
+    public byte[] End(long contentBytes)
     {
-        _sum.AppendData(_buffer.AsSpan(_summed, _at - _summed));
-        byte[] sum = _sum.GetHashAndReset();
+        using SavedFile again = Open(_disk, _path, checksSum: false);
+        using var sum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[BufferBytes];
+        long left = contentBytes;
         long behind = 0;
-        do
+        for (int read = again.Read(buffer); read > 0; read = again.Read(buffer))
         {
-            behind += _end - _at;
-            if (_buffer.AsSpan(_at, _end - _at).ContainsAnyExcept((byte)0) || behind >= (IsPlain ? Block : 1))
+            int taken = (int)Math.Min(read, left);
+            sum.AppendData(buffer.AsSpan(0, taken));
+            left -= taken;
+            behind += read - taken;
+            if (buffer.AsSpan(taken, read - taken).ContainsAnyExcept((byte)0) || behind >= (IsPlain ? Block : 1))
             {
                 throw new CorruptionException(_path, 0, "something stands behind the end of the content");
             }
-
-            (_at, _summed) = (_end, _end);
         }
-        while (Refill());
-        return sum;
+
+        return left == 0 ? sum.GetHashAndReset() : throw new CorruptionException(_path, contentBytes - left, "the file became shorter while it was read");
     }
 
     public void Dispose()
     {
         _chunks?.Dispose();
         _plain?.Dispose();
-        _sum.Dispose();
-    }
-
-    private bool Refill()
-    {
-        _sum.AppendData(_buffer.AsSpan(_summed, _at - _summed));
-        if (_chunks is not null)
-        {
-            _end = _chunks.Read(_buffer);
-        }
-        else
-        {
-            _end = _plain!.Read(_buffer.AsSpan(0, (int)Math.Min(BufferBytes, _plainBytes - _plainAt)), _plainAt);
-            _plainAt += _end;
-        }
-
-        (_at, _summed) = (0, 0);
-        return _end > 0;
     }
 
     private static void RefuseOthers(IDiskFile file)

@@ -50,8 +50,9 @@ public sealed record SavedSnapshot
         using SavedFile file = SavedFile.Open(disk, path, checksSum);
         try
         {
-            MvccStore store = new StoreSnapshotReader(file.Read, Membership.Empty).Read(change);
-            sum = file.End();
+            var reader = new StoreSnapshotReader(file.Read, Membership.Empty);
+            MvccStore store = reader.Read(change);
+            sum = file.End(reader.BytesRead);
             return store.View.IsHollow ? throw new SnapshotFormatException("it was taken from a witness, which holds no data") : store;
         }
         catch (SnapshotFormatException error)

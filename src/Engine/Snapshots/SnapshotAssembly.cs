@@ -1,3 +1,4 @@
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Raft;
 using MetaStore.Wal;
@@ -8,7 +9,7 @@ namespace MetaStore.Engine.Snapshots;
 /// Puts a leader's snapshot together. The file becomes visible only when it is whole, verified and durable; then it is loaded. A
 /// newer snapshot, or another leader's, starts over; a piece that does not follow is answered with what is held.
 /// </summary>
-internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDisposable
+internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId, IForkJoin parts) : IDisposable
 {
     private SnapshotReceiver? _receiver;
     private SnapshotInfo? _info;
@@ -106,7 +107,7 @@ internal sealed class SnapshotAssembly(SnapshotStore files, uint groupId) : IDis
             isPublished = true;
             Dispose();
             using SnapshotReader reader = files.OpenRead(groupId, info);
-            MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration)).Read();
+            MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration), parts).Read();
             Invariant.Check(
                 KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index,
                 $"a snapshot named {info.Index} holds applied index {store.View.AppliedIndex}");

@@ -57,7 +57,8 @@ internal sealed class SnapshotLoop : ILoop
         TimeProvider time,
         ILoopSignal signal,
         Action<SnapshotEvent> report,
-        Action demand)
+        Action demand,
+        IForkJoin parts)
     {
         _files = files;
         _groupId = groupId;
@@ -66,7 +67,7 @@ internal sealed class SnapshotLoop : ILoop
         _failure = failure;
         _signal = signal;
         _report = report;
-        _assembly = new SnapshotAssembly(files, groupId);
+        _assembly = new SnapshotAssembly(files, groupId, parts);
         _transfers = new SnapshotTransfers(files, groupId, options, time, report, demand);
     }
 

@@ -1,5 +1,5 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
 using MetaStore.Engine.Memory;
@@ -9,24 +9,17 @@ using MetaStore.Raft;
 
 namespace MetaStore.Engine.Snapshots;
 
-/// <summary>Fills the buffer from the payload; fewer bytes only at its end.</summary>
-internal delegate int SnapshotSource(Span<byte> buffer);
-
 /// <summary>
 /// Builds a store from the payload that <see cref="StoreSnapshotWriter"/> wrote. The bytes have passed the file's checksums; what
 /// is checked here is their shape and order, so that a snapshot of a faulty writer is refused as well.
 /// </summary>
-internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership)
+internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership, IForkJoin? parts = null)
 {
-    /// <summary>Memory for so much is taken before the bytes are there.</summary>
-    private const int TrustedBytes = 1 << 20;
-
-    private readonly byte[] _number = new byte[sizeof(ulong)];
-    private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
-    private readonly List<RestoredEvent> _changes = [];
+    private readonly SnapshotInput _input = new(source);
     private readonly StoreMemory _memory = new();
-    private long _oldestChange = long.MaxValue;
-    private long _offset;
+
+    /// <summary>Bytes of the payload that the store was made of. The source may have been asked for more.</summary>
+    public long BytesRead => _input.Offset;
 
     /// <param name="change">Makes of the view that was read the one that the store is to have, of the same keys; null: as it was read.</param>
     /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
@@ -43,13 +36,14 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         ulong digest = UInt64();
         Require(compactRevision <= revision, $"compact revision {compactRevision} lies behind revision {revision}");
         var index = new KeyIndexBuilder(_memory);
-        long newest = ReadKeys(index, revision, compactRevision);
-        RequireChangesUpTo(revision);
+        var keys = new SnapshotKeyLoader(_input, parts ?? InlineForkJoin.One, _memory, index);
+        keys.Load(revision, compactRevision);
+        RequireChangesUpTo(revision, keys);
         var events = new EventLog(_memory);
-        events.Restore(_changes);
+        events.Restore(keys.Changes);
         if (KnownBugs.RevisionLostByCompaction)
         {
-            revision = Math.Max(newest, Revision.First.Value);
+            revision = Math.Max(keys.Newest, Revision.First.Value);
         }
 
         var view = new StoreView
@@ -62,94 +56,18 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Digest = digest,
             Membership = membership,
             Sessions = ReadSessions(appliedIndex),
-            Leases = ReadLeases(),
+            Leases = ReadLeases(keys.Attached),
             IsHollow = flags != 0,
         };
         return new MvccStore(_memory, index, events, change?.Invoke(view) ?? view);
     }
 
-    private long ReadKeys(KeyIndexBuilder index, long revision, long compactRevision)
-    {
-        ulong keys = 0;
-        long newest = 0;
-        byte[] last = [];
-        for (uint keyLength = UInt32(); keyLength != StoreSnapshotWriter.EndOfKeys; keyLength = UInt32())
-        {
-            uint versions = UInt32();
-            byte[] key = Bytes(keyLength);
-            Require(last.AsSpan().SequenceCompareTo(key) < 0, "keys are out of order");
-            Require(versions > 0, "a key has no version");
-            VersionRecord head = ReadVersions(versions, revision);
-            newest = Math.Max(newest, head.ModRevision);
-            var record = KeyRecord.Create(_memory, key, head);
-            index.Insert(record);
-            Attach(key, head.LeaseId);
-            for (VersionRecord version = head; !version.IsNull && version.ModRevision >= compactRevision; version = version.Previous)
-            {
-                _changes.Add(new RestoredEvent(version.ModRevision, version.Sub, record, version));
-                _oldestChange = Math.Min(_oldestChange, version.ModRevision);
-            }
-
-            last = key;
-            keys++;
-        }
-
-        ulong expected = UInt64();
-        Require(keys == expected, $"{keys} keys where {expected} are announced");
-        return newest;
-    }
-
     /// <summary>
     /// Each revision behind the compacted one has changed something. The log of events has a place for each revision, so a few changes that lie far apart would have it take memory without end.
     /// </summary>
-    private void RequireChangesUpTo(long revision) => Require(
-        _changes.Count == 0 || (revision - _oldestChange) / EventSegment.Revisions <= _changes.Count,
-        $"{_changes.Count} changes from revision {_oldestChange} to {revision}, each of which has changed something");
-
-    /// <summary>Newest first, as they are written: each is put behind the one before.</summary>
-    private VersionRecord ReadVersions(uint count, long revision)
-    {
-        VersionRecord head = default;
-        VersionRecord last = default;
-        long above = revision;
-        for (uint i = 0; i < count; i++)
-        {
-            long mod = Int64();
-            Require(mod > 0 && mod <= above, $"version at revision {mod} follows one at {above}");
-            above = mod;
-            VersionRecord version = ReadVersion(mod);
-            if (last.IsNull)
-            {
-                head = version;
-            }
-            else
-            {
-                last.SetPrevious(version);
-            }
-
-            last = version;
-        }
-
-        return head;
-    }
-
-    private VersionRecord ReadVersion(long mod)
-    {
-        var head = new VersionHead(mod, UInt32(), Int64(), Int64(), Int64());
-        uint length = UInt32();
-        if (length > TrustedBytes)
-        {
-            // A wrong length ends in an error, not in a huge allocation.
-            byte[] bytes = Bytes(length);
-            var large = VersionRecord.Create(_memory, head, bytes.Length, default, out Span<byte> copy);
-            bytes.CopyTo(copy);
-            return large;
-        }
-
-        var version = VersionRecord.Create(_memory, head, (int)length, default, out Span<byte> value);
-        Fill(value);
-        return version;
-    }
+    private void RequireChangesUpTo(long revision, SnapshotKeyLoader keys) => Require(
+        keys.Changes.Count == 0 || (revision - keys.OldestChange) / EventSegment.Revisions <= keys.Changes.Count,
+        $"{keys.Changes.Count} changes from revision {keys.OldestChange} to {revision}, each of which has changed something");
 
     private SessionTable ReadSessions(ulong appliedIndex)
     {
@@ -199,23 +117,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         return Session.Restore(id, lastUsed, floor, keptBytesMax, answers.ToImmutable());
     }
 
-    /// <summary>What the newest version of a key says is what counts; tombstones have no lease.</summary>
-    private void Attach(byte[] key, long lease)
-    {
-        if (lease == 0)
-        {
-            return;
-        }
-
-        if (!_attached.TryGetValue(lease, out ImmutableSortedSet<byte[]>.Builder? keys))
-        {
-            _attached.Add(lease, keys = Lease.NoKeys.ToBuilder());
-        }
-
-        keys.Add(key);
-    }
-
-    private LeaseTable ReadLeases()
+    private LeaseTable ReadLeases(Dictionary<long, ImmutableSortedSet<byte[]>.Builder> attached)
     {
         ulong lastDrawn = UInt64();
         var leases = ImmutableSortedDictionary.CreateBuilder<long, Lease>();
@@ -230,76 +132,25 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
             Require(remaining >= 0 && remaining <= ttl, $"lease {id:x} has {remaining} ms of {ttl} left");
             byte flags = Byte();
             Require((flags & ~StoreSnapshotWriter.EndsWithLastKeyFlag) == 0, $"flags {flags:x} of a lease mean nothing in format {StoreSnapshotWriter.Format}");
-            ImmutableSortedSet<byte[]> keys = _attached.Remove(id, out ImmutableSortedSet<byte[]>.Builder? attached) ? attached.ToImmutable() : Lease.NoKeys;
+            ImmutableSortedSet<byte[]> keys = attached.Remove(id, out ImmutableSortedSet<byte[]>.Builder? its) ? its.ToImmutable() : Lease.NoKeys;
             leases.Add(id, new Lease(id, ttl, remaining, flags != 0, keys));
         }
 
-        Require(_attached.Count == 0, $"keys belong to lease {_attached.Keys.FirstOrDefault():x}, which is not there");
+        Require(attached.Count == 0, $"keys belong to lease {attached.Keys.FirstOrDefault():x}, which is not there");
         return new LeaseTable(leases.ToImmutable(), lastDrawn);
     }
 
-    private byte Byte()
-    {
-        Fill(_number.AsSpan(0, 1));
-        return _number[0];
-    }
+    private byte Byte() => _input.Byte();
 
-    private ushort UInt16()
-    {
-        Fill(_number.AsSpan(0, sizeof(ushort)));
-        return BinaryPrimitives.ReadUInt16LittleEndian(_number);
-    }
+    private ushort UInt16() => _input.UInt16();
 
-    private uint UInt32()
-    {
-        Fill(_number.AsSpan(0, sizeof(uint)));
-        return BinaryPrimitives.ReadUInt32LittleEndian(_number);
-    }
+    private uint UInt32() => _input.UInt32();
 
-    private ulong UInt64()
-    {
-        Fill(_number);
-        return BinaryPrimitives.ReadUInt64LittleEndian(_number);
-    }
+    private ulong UInt64() => _input.UInt64();
 
-    private long Int64() => unchecked((long)UInt64());
+    private long Int64() => _input.Int64();
 
-    private byte[] Bytes(uint length)
-    {
-        Require(length <= Array.MaxLength, $"length {length} is beyond reason");
+    private byte[] Bytes(uint length) => _input.Bytes(length);
 
-        // Grown as the bytes arrive: a wrong length ends in an error, not in a huge allocation.
-        const int Step = 1 << 20;
-        var bytes = new byte[Math.Min(length, Step)];
-        int filled = 0;
-        while (true)
-        {
-            Fill(bytes.AsSpan(filled));
-            filled = bytes.Length;
-            if (filled == length)
-            {
-                return bytes;
-            }
-
-            Array.Resize(ref bytes, (int)Math.Min(length, 2L * filled));
-        }
-    }
-
-    private void Fill(Span<byte> buffer)
-    {
-        int read = buffer.IsEmpty ? 0 : source(buffer);
-        Require(read == buffer.Length, "the payload ends too early");
-        _offset += read;
-    }
-
-    private void Require(bool condition, string cause)
-    {
-        if (!condition)
-        {
-            throw new SnapshotFormatException($"{cause} (payload offset {_offset})");
-        }
-    }
+    private void Require(bool condition, string cause) => _input.Require(condition, cause);
 }
-
-/// <summary>A snapshot's payload is not what this program writes.</summary>
-internal sealed class SnapshotFormatException(string message) : Exception(message);

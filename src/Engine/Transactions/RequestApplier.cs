@@ -238,6 +238,11 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             _depth++;
             for (int i = 0; i < branch.Count; i++)
             {
+                if (branch is StoreRequest[] requests && branch.Count > 1 && i % IndexLookahead.Width == 0)
+                {
+                    owner.Expect(requests.AsSpan(i, Math.Min(IndexLookahead.Width, requests.Length - i)));
+                }
+
                 if (KnownBugs.TxnAppliedInPart && branch[i] is PutRequest put && owner.CheckPut(put) != default)
                 {
                     break;

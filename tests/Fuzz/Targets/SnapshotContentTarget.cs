@@ -55,7 +55,7 @@ internal sealed class SnapshotContentTarget : FuzzTarget
     private static (MvccStore Store, int Consumed) Read(ReadOnlyMemory<byte> payload)
     {
         int at = 0;
-        MvccStore store = new StoreSnapshotReader(
+        var reader = new StoreSnapshotReader(
             buffer =>
             {
                 int length = Math.Min(buffer.Length, payload.Length - at);
@@ -63,8 +63,9 @@ internal sealed class SnapshotContentTarget : FuzzTarget
                 at += length;
                 return length;
             },
-            Membership.Empty).Read();
-        return (store, at);
+            Membership.Empty);
+        MvccStore store = reader.Read();
+        return (store, (int)reader.BytesRead);
     }
 
     private static byte[] Write(MvccStore store)

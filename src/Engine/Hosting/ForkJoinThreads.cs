@@ -1,0 +1,129 @@
+using System.Runtime.ExceptionServices;
+
+namespace MetaStore.Engine.Hosting;
+
+/// <summary>
+/// A fork and join on threads of its own, which sleep while there is nothing to do. Parts are taken by whoever is there first, so that a caller waits for no thread that has not woken yet: in the
+/// worst case it does all of them itself. One piece of work at a time; whoever comes meanwhile does his own alone.
+/// </summary>
+internal sealed class ForkJoinThreads : IForkJoin, IDisposable
+{
+    private readonly SemaphoreSlim _begun = new(0);
+    private readonly ManualResetEventSlim _allDone = new();
+    private readonly Exception?[] _errors;
+    private readonly Thread?[] _helpers;
+    private Action<int>? _part;
+    private int _taken;
+    private int _done;
+    private int _busy;
+    private volatile bool _stopping;
+
+    /// <param name="width">Parts at once, the caller's included; 1 or more.</param>
+    public ForkJoinThreads(int width)
+    {
+        Invariant.Check(width >= 1, $"work is done in {width} parts");
+        _taken = width;
+        _errors = new Exception?[width];
+        _helpers = new Thread?[width - 1];
+    }
+
+    /// <summary>As many parts as there are processors, up to four: what they write to is the memory that they share.</summary>
+    public static int DefaultWidth => Math.Min(4, Environment.ProcessorCount);
+
+    public int Width => _errors.Length;
+
+    public void Run(Action<int> part)
+    {
+        if (_helpers.Length == 0 || Interlocked.Exchange(ref _busy, 1) != 0)
+        {
+            new InlineForkJoin(Width).Run(part);
+            return;
+        }
+
+        try
+        {
+            Array.Clear(_errors);
+            _allDone.Reset();
+            _part = part;
+            _done = 0;
+            Volatile.Write(ref _taken, 0); // From here on they may begin.
+            Wake();
+            TakeParts();
+            _allDone.Wait();
+            _part = null;
+            if (Array.Find(_errors, error => error is not null) is { } first)
+            {
+                ExceptionDispatchInfo.Throw(first);
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _busy, 0);
+        }
+    }
+
+    public void Dispose()
+    {
+        _stopping = true;
+        _begun.Release(Math.Max(1, _helpers.Length));
+        foreach (Thread? helper in _helpers)
+        {
+            helper?.Join();
+        }
+
+        _begun.Dispose();
+        _allDone.Dispose();
+    }
+
+    /// <summary>The threads are there from the first work on: many stores never have any.</summary>
+    private void Wake()
+    {
+        for (int i = 0; i < _helpers.Length; i++)
+        {
+            if (_helpers[i] is null)
+            {
+                _helpers[i] = new Thread(Help) { Name = $"metastore-part-{i + 1}", IsBackground = true };
+                _helpers[i]!.UnsafeStart();
+            }
+        }
+
+        _begun.Release(_helpers.Length);
+    }
+
+    private void Help()
+    {
+        while (true)
+        {
+            _begun.Wait();
+            if (_stopping)
+            {
+                return;
+            }
+
+            TakeParts();
+        }
+    }
+
+    /// <summary>A thread that wakes late finds no part left, or is early for the next work.</summary>
+    private void TakeParts()
+    {
+        while (Interlocked.Increment(ref _taken) is var taken && taken <= Width)
+        {
+            try
+            {
+                _part!(taken - 1);
+            }
+#pragma warning disable CA1031 // Whatever it is, it is thrown where the work was asked for.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                _errors[taken - 1] = error;
+            }
+
+            if (Interlocked.Increment(ref _done) == Width)
+            {
+                _allDone.Set();
+            }
+        }
+    }
+}
