@@ -34,6 +34,8 @@ public sealed class LeaseTests
             int leader = await cluster.FindLeaderAsync();
             await cluster.KillAsync(leader);
             await cluster.StartNodeAsync(leader);
+            long there = await CountAsync(client, "dead/", "dead0");
+            Assert.True(there == 2 || Stopwatch.GetElapsedTime(granted) > TimeSpan.FromSeconds(TtlSeconds - 1), $"{there} of the keys are left before the time of their lease is over");
         }
 
         TimeSpan left = TimeSpan.FromSeconds(2 * TtlSeconds) - Stopwatch.GetElapsedTime(granted);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Sessions;
 using MetaStore.Engine.Snapshots;
@@ -243,7 +244,7 @@ public sealed class SessionLimitsTests
     private static MvccStore Read(byte[] payload)
     {
         var stream = new MemoryStream(payload);
-        var reader = new StoreSnapshotReader(buffer => stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false), Membership.Empty);
+        var reader = new StoreSnapshotReader(buffer => stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false), Membership.Empty, InlineForkJoin.One);
         MvccStore store = reader.Read();
         Assert.Equal(payload.Length, reader.BytesRead);
         return store;

@@ -64,35 +64,37 @@ public class SnapshotLoadTests
         GC.KeepAlive(loaded);
     }
 
-    [Theory]
-    [InlineData("out of order")]
-    [InlineData("follows one at")]
-    [InlineData("are announced")]
-    [InlineData("too early")]
-    public void WhatNoStoreHasWritten_IsRefused_WhereverAPieceEnds(string cause)
+    /// <summary>Wherever a piece ends, in a key's history or before the end of the keys.</summary>
+    [Fact]
+    public void PiecesOfAnySize_MakeTheSameStore()
     {
-        byte[] payload = Write(MakeStore(compactAt: 1));
-        int secondKey = payload.AsSpan().IndexOf(Key(Keys / 3));
-        switch (cause)
+        byte[] payload = Write(MakeSmallStore());
+        for (int bytes = 1; bytes < 300; bytes++)
         {
-            case "out of order":
-                payload[secondKey + 3] = (byte)'/'; // Before the one before it.
-                break;
-            case "follows one at":
-                BinaryPrimitives.WriteInt64LittleEndian(payload.AsSpan(payload.AsSpan().IndexOf("hot"u8) + 3 + (1500 * (40 + 1000))), 1);
-                break;
-            case "are announced":
-                BinaryPrimitives.WriteUInt64LittleEndian(payload.AsSpan(payload.AsSpan().LastIndexOf(new byte[] { 0xFF, 0xFF, 0xFF, 0xFF }) + 4), 5);
-                break;
-            default:
-                payload = payload[..(payload.Length / 2)];
-                break;
+            foreach (int width in (int[])[1, 3])
+            {
+                Assert.Equal(payload, Write(Read(payload, width, bytes)));
+            }
+        }
+    }
+
+    [Fact]
+    public void WhatNoStoreHasWritten_IsRefused_WhereverAPieceEnds()
+    {
+        byte[] payload = Write(MakeSmallStore());
+        (int[] keys, int[] versions, int end) = Places(payload);
+        foreach (int bytes in (int[])[1, 100, 100_000])
+        {
+            AssertRefused("keys are out of order", bytes, payload, keys, (at, place) => place[at + 8] = 0);
+            AssertRefused("a key has no version", bytes, payload, keys, (at, place) => BinaryPrimitives.WriteUInt32LittleEndian(place.AsSpan(at + 4), 0));
+            AssertRefused("follows one at", bytes, payload, versions, (at, place) => BinaryPrimitives.WriteInt64LittleEndian(place.AsSpan(at), 1_000_000));
+            AssertRefused("follows one at", bytes, payload, versions, (at, place) => BinaryPrimitives.WriteInt64LittleEndian(place.AsSpan(at), -1));
+            AssertRefused("are announced", bytes, payload, [end], (at, place) => BinaryPrimitives.WriteUInt64LittleEndian(place.AsSpan(at + 4), 5));
         }
 
-        foreach (int width in (int[])[1, 3])
+        for (int length = 0; length < payload.Length; length++)
         {
-            var reader = new StoreSnapshotReader(SourceOf(payload), Membership.Empty, new InlineForkJoin(width));
-            Assert.Contains(cause, Assert.Throws<SnapshotFormatException>(() => reader.Read()).Message);
+            Assert.Contains("too early", Assert.Throws<SnapshotFormatException>(() => Read(payload[..length], 1 + (length % 3), 1 + (length % 200))).Message);
         }
     }
 
@@ -129,6 +131,57 @@ public class SnapshotLoadTests
         files.Delete(1, info);
 
         Assert.Equal(10UL, early.Take(new GroupId(1), info).View.AppliedIndex);
+    }
+
+    private static void AssertRefused(string cause, int pieceBytes, byte[] payload, int[] places, Action<int, byte[]> damage)
+    {
+        foreach (int at in places)
+        {
+            byte[] damaged = [.. payload];
+            damage(at, damaged);
+            foreach (int width in (int[])[1, 3])
+            {
+                Assert.Contains(cause, Assert.Throws<SnapshotFormatException>(() => Read(damaged, width, pieceBytes)).Message);
+            }
+        }
+    }
+
+    private static MvccStore Read(byte[] payload, int width, int pieceBytes) =>
+        new StoreSnapshotReader(SourceOf(payload), Membership.Empty, new InlineForkJoin(width), pieceBytesMax: pieceBytes).Read();
+
+    /// <summary>Where keys and versions begin, but for the first key, which may be any; and where they end.</summary>
+    private static (int[] Keys, int[] Versions, int End) Places(byte[] payload)
+    {
+        var keys = new List<int>();
+        var versions = new List<int>();
+        int at = 48;
+        while (BinaryPrimitives.ReadUInt32LittleEndian(payload.AsSpan(at)) is var keyLength && keyLength != uint.MaxValue)
+        {
+            keys.Add(at);
+            uint count = BinaryPrimitives.ReadUInt32LittleEndian(payload.AsSpan(at + 4));
+            at += 8 + (int)keyLength;
+            for (uint i = 0; i < count; i++)
+            {
+                versions.Add(at);
+                at += 40 + (int)BinaryPrimitives.ReadUInt32LittleEndian(payload.AsSpan(at + 36));
+            }
+        }
+
+        return ([.. keys.Skip(1)], [.. versions], at);
+    }
+
+    private static MvccStore MakeSmallStore()
+    {
+        var store = new MvccStore();
+        store.GrantLease(1, 77, 60_000, endsWithLastKey: false);
+        for (int i = 0; i < 40; i++)
+        {
+            Put(store, Key(i % 15), i * 7 % 60, lease: i % 10 == 0 ? 77 : 0);
+            Put(store, "hot"u8, 30);
+        }
+
+        store.Publish(1, 1);
+        return store;
     }
 
     private static void Save(SnapshotStore files, ulong index)

@@ -87,6 +87,39 @@ public sealed class SnapshotRestoreTests : IDisposable
         Assert.Equal(restored.Revision.Value + 1, (await node.PutAsync(new PutRequest { Key = Bytes("k1") })).Header.Revision.Value);
     }
 
+    /// <summary>The revision that a bumped restore begins with is one that changed nothing, and that may be watched: a read's header names it. So it stays after a restart.</summary>
+    [Fact]
+    public async Task A_bumped_restore_can_be_watched_from_its_first_revision_on()
+    {
+        (string file, _, _) = await SavedAsync();
+        NodeSettings settings = Settings("restored");
+        RestoredMember restored = SnapshotRestore.Run(s_disk, file, settings, new SnapshotRestoreOptions { RevisionBump = 1000, MarkCompacted = true });
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        for (int start = 1; start <= 2; start++)
+        {
+            await using MetaStoreNode node = MetaStoreNode.Open(settings, transport: null);
+            var watch = new WatchRequest { Key = Bytes("k1"), StartRevision = restored.Revision };
+            var told = new List<long>();
+            ValueTask<PutResponse> put = default;
+            await foreach (WatchResponse response in node.WatchAsync(watch, patience.Token))
+            {
+                told.AddRange(response.Events.Select(e => e.KeyValue.ModRevision.Value));
+                if (response.IsCreated)
+                {
+                    put = node.PutAsync(new PutRequest { Key = Bytes("k1") }, patience.Token);
+                }
+                else if (told.Count == start)
+                {
+                    break;
+                }
+            }
+
+            await put;
+            Assert.Equal(Enumerable.Range(1, start).Select(i => restored.Revision.Value + i), told);
+            Assert.False(node.Failed.IsCompleted);
+        }
+    }
+
     [Fact]
     public async Task A_bump_and_the_mark_belong_together()
     {

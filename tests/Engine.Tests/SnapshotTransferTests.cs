@@ -288,7 +288,7 @@ public sealed class SnapshotTransferTests
         public StoreView LoadNewest()
         {
             using SnapshotReader reader = _own.OpenRead(Group, _own.List(Group)[0]);
-            return new StoreSnapshotReader(reader.Read, Membership.Empty).Read().View;
+            return new StoreSnapshotReader(reader.Read, Membership.Empty, InlineForkJoin.One).Read().View;
         }
 
         public void Dispose() => _assembly.Dispose();

@@ -27,6 +27,30 @@ public sealed class WatchFeedTests
         Assert.Equal("nothing", Take(feed));
     }
 
+    /// <summary>Whatever a listener does, and however long, holds no memory back.</summary>
+    [Fact]
+    public void TheListener_IsCalledOutsideOfTheEpoch()
+    {
+        using var node = new SteppedNode();
+        var stores = new List<int>();
+        MvccStore store = node.Core.Groups[0].Store;
+        int Held()
+        {
+            store.Memory.Retire(store.Memory.Allocate(16), 16);
+            store.Memory.Published();
+            return store.Memory.Retired;
+        }
+
+        using WatchFeed feed = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => stores.Add(Held()));
+        Assert.Equal(["created 1", "nothing"], [Take(feed), Take(feed)]);
+        node.Run(Put("k"));
+        Assert.Equal(["events 2", "nothing"], [Take(feed), Take(feed)]);
+        node.Core.AskProgress([feed], _ => stores.Add(Held()));
+        node.Settle();
+        node.Core.Groups[0].Watch.EndAll(new MetaStoreException(MetaStoreError.Stopped, "stopped"));
+        Assert.Equal([0, 0, 0], stores);
+    }
+
     [Fact]
     public void WhatEndsAWatch_ComesBehindWhatWasToldBefore()
     {

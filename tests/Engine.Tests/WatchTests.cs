@@ -232,6 +232,55 @@ public sealed class WatchTests
         }
     }
 
+    /// <summary>A watch of what never changes knows where to go on after a compaction, wherever it was then: up to date, behind, or beginning in the future.</summary>
+    [Fact]
+    public void ACompaction_TellsQuietWatchesHowFarTheyAre()
+    {
+        using var node = new SteppedNode();
+        WatchRequest quiet = new() { Key = Bytes("quiet"), ProgressNotify = true };
+        var current = new Reader(node, quiet);
+        var silent = new Reader(node, quiet with { ProgressNotify = false });
+        var future = new Reader(node, quiet with { StartRevision = new Revision(100) });
+        for (int i = 0; i < 20; i++)
+        {
+            node.Run(Put("k", $"{i}"));
+        }
+
+        node.Run(new CompactRequest(new Revision(10)));
+        Assert.Equal(["created 1", "progress 21"], current.Read());
+        node.Run(new CompactRequest(new Revision(21)));
+        Assert.Empty(current.Read()); // It knows so much already.
+        var late = new Reader(node, quiet with { StartRevision = new Revision(21) });
+        node.Run(Put("k", "20"));
+        node.Run(Put("k", "21"));
+        node.Run(new CompactRequest(new Revision(23)));
+        Assert.Equal(["progress 23"], current.Read());
+        Assert.Equal(["created 21", "progress 23"], late.Read());
+        Assert.Equal(["created 1"], silent.Read());
+        Assert.Equal(["created 1"], future.Read());
+
+        // And what each was told is enough to go on with.
+        Assert.Equal(["created 23"], new Reader(node, quiet with { StartRevision = new Revision(24) }).Read());
+    }
+
+    /// <summary>One that is still catching up when history is compacted hears of it when it has caught up.</summary>
+    [Fact]
+    public void ACompaction_TellsThoseWhoAreBehind_OnceTheyAreNot()
+    {
+        using var node = new SteppedNode();
+        for (int i = 0; i < 20; i++)
+        {
+            node.Run(Put("k", $"{i}"));
+        }
+
+        var watch = new Reader(node, new WatchRequest { Key = Bytes("quiet"), ProgressNotify = true, StartRevision = new Revision(10) });
+        node.Core.Groups[0].Watch.RunOnce(); // It has read everything, and is not among those who are up to date yet.
+        ValueTask<CompactResponse> compacting = node.Core.CompactAsync(new CompactRequest(new Revision(15)));
+        node.Settle(except: "watch");
+        Assert.True(compacting.IsCompleted);
+        Assert.Equal(["created 21", "progress 21"], watch.Read());
+    }
+
     /// <summary>A watch that minds is ended by a node that may be cut off, one that does not waits on.</summary>
     [Fact]
     public async Task ANodeWithoutALeader_EndsTheWatchesThatMind()

@@ -8,7 +8,12 @@ namespace MetaStore.Simulation;
 /// </summary>
 internal sealed class WatchWitness
 {
+    /// <summary>So many events cannot all follow what was compacted just then.</summary>
+    private const int PreviousWantedMin = 100;
+
     private readonly List<WatchAccount> _accounts = [];
+    private int _previousWanted;
+    private int _previousTold;
 
     /// <summary>What each revision did to each key, as first told by anybody.</summary>
     private readonly SortedDictionary<long, SortedDictionary<long, SeenEvent>> _events = [];
@@ -73,6 +78,7 @@ internal sealed class WatchWitness
             }
         }
 
+        Require(_previousWanted < PreviousWantedMin || _previousTold > 0, $"of {_previousWanted} events of keys that were there before, none told what it followed");
         foreach (WatchAccount account in _accounts)
         {
             account.MustBeGapless();
@@ -91,15 +97,17 @@ internal sealed class WatchWitness
         }
     }
 
-    /// <summary>The previous state is what the last revision before left, as far as anybody was told of that.</summary>
+    /// <summary>Of a watch that asked for it: the previous state is what the last revision before left, as far as anybody was told of that.</summary>
     public void CheckPrevious(WatchEvent e)
     {
         long revision = e.KeyValue.ModRevision.Value;
+        _previousWanted += e.KeyValue.Version > 1 ? 1 : 0;
         if (e.Previous is not { } previous)
         {
-            return;
+            return; // It may have been compacted.
         }
 
+        _previousTold++;
         long key = NumberOf(e.KeyValue.Key);
         Require(previous.ModRevision.Value < revision && previous.Key.Span.SequenceEqual(e.KeyValue.Key.Span), $"revision {revision} of key {key} follows one of {previous.ModRevision}");
         Require(e.Type == WatchEventType.Delete || (previous.CreateRevision == e.KeyValue.CreateRevision && previous.Version == e.KeyValue.Version - 1), $"revision {revision} of key {key}, version {e.KeyValue.Version}, follows version {previous.Version}");
@@ -226,7 +234,11 @@ internal sealed class WatchAccount(WatchWitness witness, WatchRequest request)
         WatchWitness.Require(Holds(key) && !(isPut ? request.NoPut : request.NoDelete), $"revision {revision} of key {key} was not asked for");
         WatchWitness.Require(request.PreviousValue || e.Previous is null, "a previous state was told that was not asked for");
         witness.Saw(e);
-        witness.CheckPrevious(e);
+        if (request.PreviousValue)
+        {
+            witness.CheckPrevious(e);
+        }
+
         _lastTold = revision;
         if (isPart && !isAgain)
         {

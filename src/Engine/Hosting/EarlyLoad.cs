@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Raft;
@@ -6,48 +7,66 @@ using MetaStore.Wal;
 namespace MetaStore.Engine.Hosting;
 
 /// <summary>
-/// Loads the newest snapshots while the log is read, which takes about as long. Nothing is judged by it: what cannot be loaded, or is not the newest one any more once the directory
-/// is locked, is loaded again when it is its turn, and then it is said what is wrong.
+/// Loads the newest snapshots while the log is read, which takes about as long. It begins before the directory is locked, so what is found then is a guess: it counts, its failure too, only if it is
+/// still the newest one under the lock.
 /// </summary>
 internal sealed class EarlyLoad(SnapshotStore snapshots, IReadOnlyList<GroupId> groups, IForkJoin parts)
 {
-    private readonly (SnapshotInfo Info, MvccStore Store)?[] _loaded = new (SnapshotInfo, MvccStore)?[groups.Count];
+    private readonly Dictionary<GroupId, Loaded> _loaded = [];
+    private volatile bool _isRefused;
 
-    /// <summary>Reads the log by way of <paramref name="readLog"/>, and loads meanwhile where there is somebody to do it.</summary>
-    public void Beside(Action readLog) => parts.Run(part =>
-    {
-        if (part == 0)
+    /// <summary>Reads the log by way of <paramref name="readLog"/>, and loads meanwhile, for as long as that does not fail.</summary>
+    public void Beside(Action readLog) => parts.Beside(
+        () =>
         {
-            readLog();
-            return;
-        }
-
-        for (int i = part - 1; i < groups.Count; i += parts.Width - 1)
-        {
-            _loaded[i] = TryLoad(groups[i]);
-        }
-    });
+            try
+            {
+                readLog();
+            }
+            catch
+            {
+                _isRefused = true;
+                throw;
+            }
+        },
+        LoadAll);
 
     /// <summary>The store that the snapshot of the group holds, which is loaded now if it was not before.</summary>
     /// <exception cref="CorruptionException">It is damaged, or not what its name says.</exception>
     /// <exception cref="DiskException">The disk failed.</exception>
     public MvccStore Take(GroupId group, SnapshotInfo info)
     {
-        int at = groups.Index().First(place => place.Item == group).Index;
-        (SnapshotInfo Info, MvccStore Store)? loaded = _loaded[at];
-        _loaded[at] = null;
-        return loaded is { } it && it.Info.Index == info.Index && it.Info.Term == info.Term ? it.Store : Load(group, info);
+        if (!_loaded.Remove(group, out Loaded? loaded) || loaded.Info.Index != info.Index || loaded.Info.Term != info.Term)
+        {
+            return Load(group, info);
+        }
+
+        loaded.Error?.Throw();
+        return loaded.Store!;
     }
 
-    private (SnapshotInfo Info, MvccStore Store)? TryLoad(GroupId group)
+    private void LoadAll()
     {
-        try
+        foreach (GroupId group in groups)
         {
-            return snapshots.List(group.Value).FirstOrDefault() is { } info ? (info, Load(group, info)) : null;
-        }
-        catch (Exception error) when (error is CorruptionException or DiskException or WalVersionException or WalIdentityException)
-        {
-            return null;
+            SnapshotInfo? info = null;
+            try
+            {
+                info = snapshots.List(group.Value).FirstOrDefault();
+                if (info is not null && !_isRefused)
+                {
+                    _loaded[group] = new Loaded(info, Load(group, info), null);
+                }
+            }
+#pragma warning disable CA1031 // Whatever it is, it is thrown where the snapshot is asked for.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                if (info is not null)
+                {
+                    _loaded[group] = new Loaded(info, null, ExceptionDispatchInfo.Capture(error));
+                }
+            }
         }
     }
 
@@ -56,7 +75,7 @@ internal sealed class EarlyLoad(SnapshotStore snapshots, IReadOnlyList<GroupId> 
         using SnapshotReader reader = snapshots.OpenRead(group.Value, info);
         try
         {
-            MvccStore store = new StoreSnapshotReader(reader.Read, MembershipCodec.Decode(info.Configuration), parts).Read();
+            MvccStore store = new StoreSnapshotReader(buffer => _isRefused ? 0 : reader.Read(buffer), MembershipCodec.Decode(info.Configuration), parts).Read();
             return KnownBugs.AppliedIndexAheadOfData || store.View.AppliedIndex == info.Index
                 ? store
                 : throw new SnapshotFormatException($"it holds applied index {store.View.AppliedIndex}, and is named {info.Index}");
@@ -66,4 +85,6 @@ internal sealed class EarlyLoad(SnapshotStore snapshots, IReadOnlyList<GroupId> 
             throw new CorruptionException(snapshots.PathOf(group.Value, info), 0, error.Message, error);
         }
     }
+
+    private sealed record Loaded(SnapshotInfo Info, MvccStore? Store, ExceptionDispatchInfo? Error);
 }

@@ -9,9 +9,9 @@ namespace MetaStore.Engine.Hosting;
 internal sealed class ForkJoinThreads : IForkJoin, IDisposable
 {
     private readonly SemaphoreSlim _begun = new(0);
-    private readonly ManualResetEventSlim _allDone = new();
+    private readonly SemaphoreSlim _allDone = new(0);
     private readonly Exception?[] _errors;
-    private readonly Thread?[] _helpers;
+    private readonly Thread[] _helpers;
     private Action<int>? _part;
     private int _taken;
     private int _done;
@@ -24,7 +24,8 @@ internal sealed class ForkJoinThreads : IForkJoin, IDisposable
         Invariant.Check(width >= 1, $"work is done in {width} parts");
         _taken = width;
         _errors = new Exception?[width];
-        _helpers = new Thread?[width - 1];
+        _helpers = [.. Enumerable.Range(1, width - 1).Select(number => new Thread(Help) { Name = $"metastore-part-{number}", IsBackground = true })];
+        Array.ForEach(_helpers, helper => helper.UnsafeStart());
     }
 
     /// <summary>As many parts as there are processors, up to four: what they write to is the memory that they share.</summary>
@@ -43,11 +44,10 @@ internal sealed class ForkJoinThreads : IForkJoin, IDisposable
         try
         {
             Array.Clear(_errors);
-            _allDone.Reset();
             _part = part;
             _done = 0;
             Volatile.Write(ref _taken, 0); // From here on they may begin.
-            Wake();
+            _begun.Release(_helpers.Length);
             TakeParts();
             _allDone.Wait();
             _part = null;
@@ -62,32 +62,27 @@ internal sealed class ForkJoinThreads : IForkJoin, IDisposable
         }
     }
 
+    public void Beside(Action work, Action other)
+    {
+        var thread = new Thread(() => other()) { Name = "metastore-beside", IsBackground = true };
+        thread.UnsafeStart();
+        try
+        {
+            work();
+        }
+        finally
+        {
+            thread.Join();
+        }
+    }
+
     public void Dispose()
     {
         _stopping = true;
         _begun.Release(Math.Max(1, _helpers.Length));
-        foreach (Thread? helper in _helpers)
-        {
-            helper?.Join();
-        }
-
+        Array.ForEach(_helpers, helper => helper.Join());
         _begun.Dispose();
         _allDone.Dispose();
-    }
-
-    /// <summary>The threads are there from the first work on: many stores never have any.</summary>
-    private void Wake()
-    {
-        for (int i = 0; i < _helpers.Length; i++)
-        {
-            if (_helpers[i] is null)
-            {
-                _helpers[i] = new Thread(Help) { Name = $"metastore-part-{i + 1}", IsBackground = true };
-                _helpers[i]!.UnsafeStart();
-            }
-        }
-
-        _begun.Release(_helpers.Length);
     }
 
     private void Help()
@@ -122,7 +117,7 @@ internal sealed class ForkJoinThreads : IForkJoin, IDisposable
 
             if (Interlocked.Increment(ref _done) == Width)
             {
-                _allDone.Set();
+                _allDone.Release();
             }
         }
     }

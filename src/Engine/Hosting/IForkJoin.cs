@@ -11,6 +11,11 @@ internal interface IForkJoin
     /// fail, the failure of one of them is thrown, and how far the others came is not said.
     /// </summary>
     void Run(Action<int> part);
+
+    /// <summary>
+    /// Does <paramref name="work"/> on this thread and <paramref name="other"/>, which does not throw, on another one, and returns when both are done. Either may <see cref="Run"/> what it has to do.
+    /// </summary>
+    void Beside(Action work, Action other);
 }
 
 /// <summary>One part after the other on the caller's thread, and in an order in which nobody should rely on another one's work: the last one first.</summary>
@@ -27,5 +32,11 @@ internal sealed class InlineForkJoin(int width) : IForkJoin
         {
             part(number);
         }
+    }
+
+    public void Beside(Action work, Action other)
+    {
+        other();
+        work();
     }
 }

@@ -71,7 +71,14 @@ internal sealed class NativeArena : IDisposable
             while (other._open[sizeClass] is { IsNull: false } page)
             {
                 other.Close(page);
-                Open(page);
+                if (page.Used == 0)
+                {
+                    PutBy(page);
+                }
+                else
+                {
+                    Open(page);
+                }
             }
         }
 

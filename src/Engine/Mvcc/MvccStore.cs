@@ -33,6 +33,7 @@ internal sealed class MvccStore
         _digest = view.Digest;
         Revision = view.Revision;
         CompactRevision = view.CompactRevision;
+        CompactedAtLoad = view.CompactRevision;
         Membership = view.Membership;
         Sessions = view.Sessions;
         Leases = new LeaseTableBuilder(view.Leases);
@@ -91,6 +92,9 @@ internal sealed class MvccStore
 
     /// <summary>Writer only: the compact revision, published or not.</summary>
     public long CompactRevision { get; private set; }
+
+    /// <summary>The compact revision that the store began with. Unlike any other that can be read it may have changed nothing: a restore may have raised it.</summary>
+    public long CompactedAtLoad { get; }
 
     /// <summary>Writer only: who belongs to the group, published or not.</summary>
     public Membership Membership { get; set; } = Membership.Empty;

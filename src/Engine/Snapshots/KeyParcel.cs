@@ -10,6 +10,7 @@ namespace MetaStore.Engine.Snapshots;
 /// </summary>
 internal sealed class KeyParcel
 {
+    private const int KeptBytesMax = 1 << 20;
     private const int KeyHeadBytes = 8;
     private const int VersionHeadBytes = 40;
     private const int ValueLengthOffset = 36;
@@ -31,6 +32,9 @@ internal sealed class KeyParcel
     /// <summary>How many of the changes are of the key that began in an earlier piece.</summary>
     public int ChangesBefore { get; private set; }
 
+    /// <summary>The oldest revision among the changes; <see cref="long.MaxValue"/> where there are none.</summary>
+    public long OldestChange { get; private set; }
+
     /// <summary>The first version of the key that began in an earlier piece; null where there is none of it here.</summary>
     public VersionRecord First { get; private set; }
 
@@ -45,7 +49,7 @@ internal sealed class KeyParcel
     {
         _offset = input.Offset;
         _leftBefore = left;
-        _length = input.AppendSome(ref _bytes, bytes);
+        _length = input.ReadSome(ref _bytes, bytes);
         int end = 0; // of the last version that is here as a whole
         while (true)
         {
@@ -71,7 +75,11 @@ internal sealed class KeyParcel
                 }
 
                 versions = UInt32At(at + sizeof(uint));
-                Require(versions > 0, "a key has no version", at);
+                if (versions == 0)
+                {
+                    throw Wrong("a key has no version", at);
+                }
+
                 at += KeyHeadBytes + (int)keyLength;
             }
 
@@ -97,6 +105,7 @@ internal sealed class KeyParcel
         Changes.Clear();
         First = default;
         Last = default;
+        OldestChange = long.MaxValue;
         var bounds = new Bounds(revision, compactRevision);
         int at = 0;
         if (_leftBefore > 0)
@@ -109,7 +118,15 @@ internal sealed class KeyParcel
         {
             BuildKey(memory, ref at, bounds);
         }
+
+        if (_bytes.Length > KeptBytesMax)
+        {
+            _bytes = []; // One large value is not kept in mind by each piece that came upon one.
+        }
     }
+
+    /// <summary>What is wrong at the beginning of the piece.</summary>
+    public SnapshotFormatException WrongAtBegin(string cause) => Wrong(cause, 0);
 
     private void BuildKey(StoreMemory memory, ref int at, in Bounds bounds)
     {
@@ -118,7 +135,11 @@ internal sealed class KeyParcel
         uint versions = UInt32(ref at);
         ReadOnlySpan<byte> key = _bytes.AsSpan(at, keyLength);
         at += keyLength;
-        Require(Keys.Count == 0 || Keys[^1].Key.SequenceCompareTo(key) < 0, "keys are out of order", begin);
+        if (Keys.Count > 0 && Keys[^1].Key.SequenceCompareTo(key) >= 0)
+        {
+            throw Wrong("keys are out of order", begin);
+        }
+
         var record = KeyRecord.Create(memory, key, default);
         record.Head = BuildVersions(memory, ref at, versions, record, bounds);
         Keys.Add(record);
@@ -138,7 +159,11 @@ internal sealed class KeyParcel
             int begin = at;
             VersionRecord version = BuildVersion(memory, ref at);
             long mod = version.ModRevision;
-            Require(mod > 0 && mod <= above, $"version at revision {mod} follows one at {above}", begin);
+            if (mod <= 0 || mod > above)
+            {
+                throw Wrong($"version at revision {mod} follows one at {above}", begin);
+            }
+
             above = mod;
             if (i == 0)
             {
@@ -153,6 +178,7 @@ internal sealed class KeyParcel
             if (mod >= bounds.CompactRevision)
             {
                 Changes.Add(new RestoredEvent(mod, version.Sub, record, version));
+                OldestChange = Math.Min(OldestChange, mod);
             }
         }
 
@@ -191,6 +217,7 @@ internal sealed class KeyParcel
     private void EndAt(SnapshotInput input, int end, int next)
     {
         input.PutBack(_bytes.AsSpan(next, _length - next));
+        input.Used(_bytes.AsSpan(0, next));
         _length = end;
     }
 
@@ -203,13 +230,7 @@ internal sealed class KeyParcel
         return value;
     }
 
-    private void Require(bool condition, string cause, int at)
-    {
-        if (!condition)
-        {
-            throw SnapshotInput.Wrong(cause, _offset + at);
-        }
-    }
+    private SnapshotFormatException Wrong(string cause, int at) => SnapshotInput.Wrong(cause, _offset + at);
 
     private readonly record struct Bounds(long Revision, long CompactRevision);
 }

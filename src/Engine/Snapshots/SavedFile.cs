@@ -15,23 +15,20 @@ internal sealed class SavedFile : IDisposable
     private const uint BoltMagic = 0xED0CDAED;
     private const int BoltMagicOffset = 16;
 
-    private readonly IDisk _disk;
     private readonly string _path;
     private readonly SnapshotReader? _chunks;
     private readonly IDiskFile? _plain;
     private readonly long _plainBytes;
     private long _plainAt;
 
-    private SavedFile(IDisk disk, string path, SnapshotReader chunks)
+    private SavedFile(string path, SnapshotReader chunks)
     {
-        _disk = disk;
         _path = path;
         _chunks = chunks;
     }
 
-    private SavedFile(IDisk disk, string path, IDiskFile plain, long plainBytes)
+    private SavedFile(string path, IDiskFile plain, long plainBytes)
     {
-        _disk = disk;
         _path = path;
         _plain = plain;
         _plainBytes = plainBytes;
@@ -51,7 +48,7 @@ internal sealed class SavedFile : IDisposable
     {
         if (SnapshotFile.IsOne(disk, path))
         {
-            return new SavedFile(disk, path, SnapshotFile.OpenRead(disk, path));
+            return new SavedFile(path, SnapshotFile.OpenRead(disk, path));
         }
 
         IDiskFile file = disk.Open(path, readOnly: true);
@@ -64,7 +61,7 @@ internal sealed class SavedFile : IDisposable
                 CheckSum(file, hasSum);
             }
 
-            return new SavedFile(disk, path, file, file.Length - (hasSum ? SHA256.HashSizeInBytes : 0));
+            return new SavedFile(path, file, file.Length - (hasSum ? SHA256.HashSizeInBytes : 0));
         }
         catch
         {
@@ -86,31 +83,17 @@ internal sealed class SavedFile : IDisposable
         return read;
     }
 
-    /// <summary>
-    /// The content has been read, so many bytes: nothing may follow it but the zeros of a plain file. Its SHA-256, the same for the same content in either form. Reads the file once more, since a
-    /// reader may have read ahead.
-    /// </summary>
+    /// <summary>The content has been read, to its end: nothing may follow it but the zeros of a plain file.</summary>
+    /// <param name="behind">What stands behind it.</param>
     /// <exception cref="CorruptionException">Something follows it, or the file is damaged behind it.</exception>
-    public byte[] End(long contentBytes)
+    public void RequireEnd(SnapshotSource behind)
     {
-        using SavedFile again = Open(_disk, _path, checksSum: false);
-        using var sum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = new byte[BufferBytes];
-        long left = contentBytes;
-        long behind = 0;
-        for (int read = again.Read(buffer); read > 0; read = again.Read(buffer))
+        byte[] buffer = new byte[Block];
+        int read = behind(buffer);
+        if (buffer.AsSpan(0, read).ContainsAnyExcept((byte)0) || read >= (IsPlain ? Block : 1))
         {
-            int taken = (int)Math.Min(read, left);
-            sum.AppendData(buffer.AsSpan(0, taken));
-            left -= taken;
-            behind += read - taken;
-            if (buffer.AsSpan(taken, read - taken).ContainsAnyExcept((byte)0) || behind >= (IsPlain ? Block : 1))
-            {
-                throw new CorruptionException(_path, 0, "something stands behind the end of the content");
-            }
+            throw new CorruptionException(_path, 0, "something stands behind the end of the content");
         }
-
-        return left == 0 ? sum.GetHashAndReset() : throw new CorruptionException(_path, contentBytes - left, "the file became shorter while it was read");
     }
 
     public void Dispose()

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Raft;
 using MetaStore.Wal;
@@ -50,9 +52,11 @@ public sealed record SavedSnapshot
         using SavedFile file = SavedFile.Open(disk, path, checksSum);
         try
         {
-            var reader = new StoreSnapshotReader(file.Read, Membership.Empty);
+            using var content = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            var reader = new StoreSnapshotReader(file.Read, Membership.Empty, InlineForkJoin.One, content.AppendData);
             MvccStore store = reader.Read(change);
-            sum = file.End(reader.BytesRead);
+            file.RequireEnd(reader.ReadBehind);
+            sum = content.GetHashAndReset(); // The same for the same content in either form.
             return store.View.IsHollow ? throw new SnapshotFormatException("it was taken from a witness, which holds no data") : store;
         }
         catch (SnapshotFormatException error)

@@ -5,42 +5,32 @@ namespace MetaStore.Engine.Snapshots;
 /// <summary>Fills the buffer from the payload; fewer bytes only at its end.</summary>
 internal delegate int SnapshotSource(Span<byte> buffer);
 
-/// <summary>The payload of a snapshot, read from the beginning to the end.</summary>
-internal sealed class SnapshotInput(SnapshotSource source)
+/// <summary>
+/// The payload of a snapshot, read from the beginning to the end, and some of it ahead. Whoever wants to know what it was made of is told of the bytes in order, once nobody puts them back any more.
+/// </summary>
+internal sealed class SnapshotInput(SnapshotSource source, SnapshotSink? used = null)
 {
     /// <summary>Memory for so much is taken before the bytes are there.</summary>
-    public const int TrustedBytes = 1 << 20;
+    private const int TrustedBytes = 1 << 20;
+
+    private const int AheadBytes = 64 << 10;
+    private const int SmallBytes = 4 << 10;
 
     private readonly byte[] _number = new byte[sizeof(ulong)];
-    private byte[] _back = [];
-    private int _backAt;
+    private byte[] _ahead = [];
+    private int _aheadAt;
+    private int _aheadEnd;
 
-    /// <summary>Bytes read so far.</summary>
+    /// <summary>Bytes read so far, and not put back.</summary>
     public long Offset { get; private set; }
 
-    public byte Byte()
-    {
-        Fill(_number.AsSpan(0, 1));
-        return _number[0];
-    }
+    public byte Byte() => Number(sizeof(byte))[0];
 
-    public ushort UInt16()
-    {
-        Fill(_number.AsSpan(0, sizeof(ushort)));
-        return BinaryPrimitives.ReadUInt16LittleEndian(_number);
-    }
+    public ushort UInt16() => BinaryPrimitives.ReadUInt16LittleEndian(Number(sizeof(ushort)));
 
-    public uint UInt32()
-    {
-        Fill(_number.AsSpan(0, sizeof(uint)));
-        return BinaryPrimitives.ReadUInt32LittleEndian(_number);
-    }
+    public uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Number(sizeof(uint)));
 
-    public ulong UInt64()
-    {
-        Fill(_number);
-        return BinaryPrimitives.ReadUInt64LittleEndian(_number);
-    }
+    public ulong UInt64() => BinaryPrimitives.ReadUInt64LittleEndian(Number(sizeof(ulong)));
 
     public long Int64() => unchecked((long)UInt64());
 
@@ -50,15 +40,20 @@ internal sealed class SnapshotInput(SnapshotSource source)
         byte[] bytes = [];
         int filled = Append(ref bytes, 0, length);
         Array.Resize(ref bytes, filled);
+        Used(bytes);
         return bytes;
     }
 
-    /// <summary>Appends so many bytes to what is in the buffer, which grows as they arrive.</summary>
+    /// <summary>Appends so many bytes to what is in the buffer, which grows as they arrive. Whoever calls it says what was <see cref="Used"/> of them.</summary>
     /// <returns>Bytes in it then.</returns>
     public int Append(ref byte[] buffer, int filled, long length)
     {
         long end = filled + length;
-        Require(end <= Array.MaxLength, $"length {length} is beyond reason");
+        if (end > Array.MaxLength)
+        {
+            throw Wrong($"length {length} is beyond reason", Offset);
+        }
+
         while (filled < end)
         {
             int step = (int)Math.Min(end - filled, TrustedBytes);
@@ -74,53 +69,65 @@ internal sealed class SnapshotInput(SnapshotSource source)
         return filled;
     }
 
-    /// <summary>Reads so many bytes into the buffer, which is made larger for it where it is too small; fewer where the payload ends.</summary>
+    /// <summary>Reads so many bytes to the beginning of the buffer, which is made larger for it where it is too small; fewer where the payload ends. As <see cref="Append"/> it leaves to the caller what was used.</summary>
     /// <returns>How many.</returns>
-    public int AppendSome(ref byte[] buffer, int length)
+    public int ReadSome(ref byte[] buffer, int length)
     {
         if (buffer.Length < length)
         {
             buffer = GC.AllocateUninitializedArray<byte>(length);
         }
 
-        int read = Read(buffer.AsSpan(0, length));
-        Offset += read;
-        return read;
+        return Read(buffer.AsSpan(0, length));
     }
 
     /// <summary>The bytes that were read last are to be read again.</summary>
     public void PutBack(ReadOnlySpan<byte> bytes)
     {
-        byte[] back = [.. bytes, .. _back.AsSpan(_backAt)];
-        _back = back;
-        _backAt = 0;
+        _ahead = [.. bytes, .. _ahead.AsSpan(_aheadAt, _aheadEnd - _aheadAt)];
+        _aheadAt = 0;
+        _aheadEnd = _ahead.Length;
         Offset -= bytes.Length;
     }
 
-    public void Require(bool condition, string cause)
-    {
-        if (!condition)
-        {
-            throw Wrong(cause, Offset);
-        }
-    }
+    /// <summary>These bytes, which were read behind those that were named last, will not be put back.</summary>
+    public void Used(ReadOnlySpan<byte> bytes) => used?.Invoke(bytes);
 
     /// <summary>What is wrong, and where.</summary>
     public static SnapshotFormatException Wrong(string cause, long offset) => new($"{cause} (payload offset {offset})");
 
-    private void Fill(Span<byte> buffer)
+    private ReadOnlySpan<byte> Number(int bytes)
     {
-        int read = Read(buffer);
-        Require(read == buffer.Length, "the payload ends too early");
-        Offset += read;
+        Span<byte> number = _number.AsSpan(0, bytes);
+        Fill(number);
+        Used(number);
+        return number;
     }
 
-    private int Read(Span<byte> buffer)
+    private void Fill(Span<byte> buffer)
     {
-        int again = Math.Min(buffer.Length, _back.Length - _backAt);
-        _back.AsSpan(_backAt, again).CopyTo(buffer);
-        _backAt += again;
-        return again == buffer.Length ? again : again + source(buffer[again..]);
+        if (Read(buffer) < buffer.Length)
+        {
+            throw Wrong("the payload ends too early", Offset);
+        }
+    }
+
+    /// <summary>Fills the buffer with what comes next; fewer bytes only at the end.</summary>
+    public int Read(Span<byte> buffer)
+    {
+        if (_aheadAt == _aheadEnd && buffer.Length < SmallBytes)
+        {
+            _ahead = _ahead.Length == AheadBytes ? _ahead : new byte[AheadBytes];
+            _aheadEnd = source(_ahead);
+            _aheadAt = 0;
+        }
+
+        int there = Math.Min(buffer.Length, _aheadEnd - _aheadAt);
+        _ahead.AsSpan(_aheadAt, there).CopyTo(buffer);
+        _aheadAt += there;
+        int read = there == buffer.Length ? there : there + source(buffer[there..]);
+        Offset += read;
+        return read;
     }
 }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Index;
 using MetaStore.Engine.Leases;
@@ -11,20 +12,22 @@ namespace MetaStore.Engine.Snapshots;
 /// Loads the keys of a snapshot in rounds. In each, one part puts the keys of the round before the last into the index, in order, and reads the next pieces of the payload, whose sums the
 /// source checks; meanwhile all parts make records of the pieces that were read in the round before. Each has memory of its own, which becomes the store's in the end.
 /// </summary>
-internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, StoreMemory memory, KeyIndexBuilder index)
+internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, StoreMemory memory, KeyIndexBuilder index, int pieceBytesMax = SnapshotKeyLoader.PieceBytesMax)
 {
+    /// <summary>About as much is in a piece, unless one version alone is larger.</summary>
+    public const int PieceBytesMax = 512 << 10;
+
+
     private const int ParcelsPerPart = 2;
-    private const int FirstParcelBytes = 16 << 10; // A host of many groups loads many small stores.
-    private const int ParcelBytesMax = 512 << 10;
+    private const int FirstPieceBytes = 16 << 10; // A host of many groups loads many small stores.
 
     private readonly StoreMemory[] _memories = [memory, .. Enumerable.Range(1, parts.Width - 1).Select(_ => new StoreMemory())];
-    private readonly Dictionary<long, ImmutableSortedSet<byte[]>.Builder> _attached = [];
     private Round _reading = new(ParcelsPerPart * parts.Width);
     private Round _building = new(ParcelsPerPart * parts.Width);
     private Round _built = new(ParcelsPerPart * parts.Width);
     private KeyRecord _key;
     private VersionRecord _version;
-    private int _parcelBytes = FirstParcelBytes;
+    private int _pieceBytes = Math.Min(FirstPieceBytes, pieceBytesMax);
     private uint _left;
     private bool _isEnd;
     private ulong _keys;
@@ -39,7 +42,7 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
     public long Newest { get; private set; }
 
     /// <summary>Which keys belong to which lease: what the newest version of a key says is what counts; tombstones have none.</summary>
-    public Dictionary<long, ImmutableSortedSet<byte[]>.Builder> Attached => _attached;
+    public Dictionary<long, ImmutableSortedSet<byte[]>.Builder> Attached { get; } = [];
 
     /// <summary>Reads the keys, up to and with how many they are.</summary>
     /// <exception cref="SnapshotFormatException">They are none that this program writes.</exception>
@@ -49,7 +52,7 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
         {
             (_reading, _building, _built) = (_built, _reading, _building);
             _reading.Count = 0;
-            _building.Taken = 0;
+            _building.Begin();
             parts.Run(part =>
             {
                 if (part == 0)
@@ -72,15 +75,18 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
         }
 
         ulong expected = input.UInt64();
-        input.Require(_keys == expected, $"{_keys} keys where {expected} are announced");
+        if (_keys != expected)
+        {
+            throw SnapshotInput.Wrong($"{_keys} keys where {expected} are announced", input.Offset);
+        }
     }
 
     private void Read(Round round)
     {
         while (!_isEnd && round.Count < round.Parcels.Length)
         {
-            _isEnd = !round.Parcels[round.Count++].Read(input, _parcelBytes, ref _left);
-            _parcelBytes = Math.Min(ParcelBytesMax, 2 * _parcelBytes);
+            _isEnd = !round.Parcels[round.Count++].Read(input, _pieceBytes, ref _left);
+            _pieceBytes = Math.Min(pieceBytesMax, 2 * _pieceBytes);
         }
     }
 
@@ -96,25 +102,29 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
     {
         if (!parcel.First.IsNull)
         {
-            Require(parcel.First.ModRevision <= _version.ModRevision, $"version at revision {parcel.First.ModRevision} follows one at {_version.ModRevision}");
+            if (parcel.First.ModRevision > _version.ModRevision)
+            {
+                throw parcel.WrongAtBegin($"version at revision {parcel.First.ModRevision} follows one at {_version.ModRevision}");
+            }
+
             _version.SetPrevious(parcel.First);
         }
 
         _version = parcel.Last.IsNull ? _version : parcel.Last;
-        foreach (ref RestoredEvent change in System.Runtime.InteropServices.CollectionsMarshal.AsSpan(parcel.Changes)[..parcel.ChangesBefore])
+        foreach (ref RestoredEvent change in CollectionsMarshal.AsSpan(parcel.Changes)[..parcel.ChangesBefore])
         {
             change = change with { Record = _key };
         }
 
-        foreach (RestoredEvent change in parcel.Changes)
-        {
-            OldestChange = Math.Min(OldestChange, change.Revision);
-        }
-
+        OldestChange = Math.Min(OldestChange, parcel.OldestChange);
         Changes.AddRange(parcel.Changes);
         foreach (KeyRecord key in parcel.Keys)
         {
-            Require(_key.IsNull ? key.Key.Length > 0 : _key.Key.SequenceCompareTo(key.Key) < 0, "keys are out of order");
+            if (_key.IsNull ? key.Key.IsEmpty : _key.Key.SequenceCompareTo(key.Key) >= 0)
+            {
+                throw parcel.WrongAtBegin("keys are out of order");
+            }
+
             index.Insert(key);
             Newest = Math.Max(Newest, key.Head.ModRevision);
             _key = key;
@@ -127,15 +137,13 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
     private void Attach(KeyRecord key)
     {
         long lease = key.Head.LeaseId;
-        if (!_attached.TryGetValue(lease, out ImmutableSortedSet<byte[]>.Builder? keys))
+        if (!Attached.TryGetValue(lease, out ImmutableSortedSet<byte[]>.Builder? keys))
         {
-            _attached.Add(lease, keys = Lease.NoKeys.ToBuilder());
+            Attached.Add(lease, keys = Lease.NoKeys.ToBuilder());
         }
 
         keys.Add(key.Key.ToArray());
     }
-
-    private void Require(bool condition, string cause) => input.Require(condition, cause);
 
     /// <summary>Pieces that go the same way together.</summary>
     private sealed class Round
@@ -149,11 +157,8 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
         /// <summary>How many of them there are.</summary>
         public int Count { get; set; }
 
-        /// <summary>How many of them somebody has begun with.</summary>
-        public int Taken
-        {
-            set => _taken = value;
-        }
+        /// <summary>Nobody has begun with any of them.</summary>
+        public void Begin() => _taken = 0;
 
         /// <summary>The next one that nobody has begun with; any thread.</summary>
         public KeyParcel? TryTake() => Interlocked.Increment(ref _taken) is var taken && taken <= Count ? Parcels[taken - 1] : null;

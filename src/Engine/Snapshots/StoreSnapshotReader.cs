@@ -13,13 +13,16 @@ namespace MetaStore.Engine.Snapshots;
 /// Builds a store from the payload that <see cref="StoreSnapshotWriter"/> wrote. The bytes have passed the file's checksums; what
 /// is checked here is their shape and order, so that a snapshot of a faulty writer is refused as well.
 /// </summary>
-internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership, IForkJoin? parts = null)
+internal sealed class StoreSnapshotReader(SnapshotSource source, Membership membership, IForkJoin parts, SnapshotSink? used = null, int pieceBytesMax = SnapshotKeyLoader.PieceBytesMax)
 {
-    private readonly SnapshotInput _input = new(source);
+    private readonly SnapshotInput _input = new(source, used);
     private readonly StoreMemory _memory = new();
 
     /// <summary>Bytes of the payload that the store was made of. The source may have been asked for more.</summary>
     public long BytesRead => _input.Offset;
+
+    /// <summary>Fills the buffer with what stands behind the payload; fewer bytes only at the end.</summary>
+    public int ReadBehind(Span<byte> buffer) => _input.Read(buffer);
 
     /// <param name="change">Makes of the view that was read the one that the store is to have, of the same keys; null: as it was read.</param>
     /// <exception cref="SnapshotFormatException">The payload is not a snapshot that this program can read.</exception>
@@ -36,7 +39,7 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
         ulong digest = UInt64();
         Require(compactRevision <= revision, $"compact revision {compactRevision} lies behind revision {revision}");
         var index = new KeyIndexBuilder(_memory);
-        var keys = new SnapshotKeyLoader(_input, parts ?? InlineForkJoin.One, _memory, index);
+        var keys = new SnapshotKeyLoader(_input, parts, _memory, index, pieceBytesMax);
         keys.Load(revision, compactRevision);
         RequireChangesUpTo(revision, keys);
         var events = new EventLog(_memory);
@@ -152,5 +155,11 @@ internal sealed class StoreSnapshotReader(SnapshotSource source, Membership memb
 
     private byte[] Bytes(uint length) => _input.Bytes(length);
 
-    private void Require(bool condition, string cause) => _input.Require(condition, cause);
+    private void Require(bool condition, string cause)
+    {
+        if (!condition)
+        {
+            throw SnapshotInput.Wrong(cause, _input.Offset);
+        }
+    }
 }

@@ -240,7 +240,7 @@ internal sealed class RequestApplier(MvccStore store, ulong clusterId, ulong nod
             {
                 if (branch is StoreRequest[] requests && branch.Count > 1 && i % IndexLookahead.Width == 0)
                 {
-                    owner.Expect(requests.AsSpan(i, Math.Min(IndexLookahead.Width, requests.Length - i)));
+                    owner.Expect(new ReadOnlySpan<StoreRequest>(requests, i, Math.Min(IndexLookahead.Width, requests.Length - i)));
                 }
 
                 if (KnownBugs.TxnAppliedInPart && branch[i] is PutRequest put && owner.CheckPut(put) != default)

@@ -37,6 +37,7 @@ internal sealed class WatchHub : ILoop
     private readonly List<Watcher> _found = [];
     private readonly List<Watcher> _touched = [];
     private readonly List<(WatchResponse Response, long Bytes)> _responses = [];
+    private readonly List<Action> _toRing = [];
     private readonly WatchParts _parts;
     private MvccStore _store;
     private long _matched;
@@ -46,6 +47,7 @@ internal sealed class WatchHub : ILoop
     private int _requireLeader;
     private long _leaderCheck = long.MaxValue;
     private long _leaderlessSince = long.MaxValue;
+    private long _compactionSaid;
 
     public WatchHub(WatchParts parts)
     {
@@ -149,30 +151,21 @@ internal sealed class WatchHub : ILoop
 
         bool worked = TakeInbox();
         _store = _parts.Stores.Current;
-        using ReadSection section = _store.Memory.Enter();
-        StoreView view = _store.View;
-        if (view.IsHollow && _watchers.Count > 0)
+        if (_store.View.IsHollow && _watchers.Count > 0)
         {
             EndAll(new MetaStoreException(MetaStoreError.WitnessMember, "this member is a witness: it holds no data to watch; ask another member"));
         }
 
-        if (_index.Count == 0)
-        {
-            _matched = view.Revision;
-            _store.Hold.Revision = long.MaxValue;
-        }
-
-        worked |= MatchSlice(view);
-        for (int turn = Math.Min(_behind.Count, TurnsPerRun); turn > 0; turn--)
-        {
-            CatchUp(_behind.Dequeue());
-            worked = true;
-        }
-
+        worked |= ReadEvents();
         AnswerQuestions();
         LookForLeader();
-        return SayProgress() || worked;
+        worked |= SayProgress() | SayCompaction();
+        RingAll();
+        return worked;
     }
+
+    /// <summary>The listener is to be told, once this loop looks at no memory any more: what it does is not this loop's.</summary>
+    public void Ring(Action listener) => _toRing.Add(listener);
 
     /// <summary>Ends all watches with the error. The loop runs no more, or is the one that calls.</summary>
     public void EndAll(Exception error)
@@ -184,6 +177,34 @@ internal sealed class WatchHub : ILoop
         }
 
         AnswerQuestions();
+        RingAll();
+    }
+
+    /// <summary>Tells those who are up to date of what is new, and some of those who are behind of some more.</summary>
+    private bool ReadEvents()
+    {
+        using ReadSection section = _store.Memory.Enter();
+        StoreView view = _store.View;
+        if (_index.Count == 0)
+        {
+            _matched = view.Revision;
+            _store.Hold.Revision = long.MaxValue;
+        }
+
+        bool worked = MatchSlice(view);
+        for (int turn = Math.Min(_behind.Count, TurnsPerRun); turn > 0; turn--)
+        {
+            CatchUp(_behind.Dequeue());
+            worked = true;
+        }
+
+        return worked;
+    }
+
+    private void RingAll()
+    {
+        _toRing.ForEach(listener => listener());
+        _toRing.Clear();
     }
 
     private void Post(in Command command)
@@ -205,6 +226,7 @@ internal sealed class WatchHub : ILoop
             {
                 case CommandKind.Add:
                     _watchers.Add(watcher.Id, watcher);
+                    watcher.ToldUpTo = watcher.Next - 1;
                     _behind.Enqueue(watcher);
                     _requireLeader += watcher.Request.RequireLeader ? 1 : 0;
                     PlanProgress(watcher);
@@ -334,11 +356,13 @@ internal sealed class WatchHub : ILoop
         _matched = compactRevision - 1;
     }
 
-    /// <summary>What a revision that is held back changed: something, or it would be no revision.</summary>
+    /// <summary>
+    /// What a revision that is held back changed: something, or it would be no revision. But for the one that a restore with a higher revision begins with, up to which all is compacted.
+    /// </summary>
     private ReadOnlySpan<LoggedEvent> Read(long revision)
     {
         ReadOnlySpan<LoggedEvent> events = _store.Events.Read(revision);
-        Invariant.Check(!events.IsEmpty || revision <= Revision.First.Value, $"the log of events knows nothing of revision {revision}, of {_store.View.CompactRevision} to {_store.View.Revision}");
+        Invariant.Check(!events.IsEmpty || revision <= Revision.First.Value || revision == _store.CompactedAtLoad, $"the log of events knows nothing of revision {revision}, of {_store.View.CompactRevision} to {_store.View.Revision}");
         return events;
     }
 
@@ -467,6 +491,7 @@ internal sealed class WatchHub : ILoop
 
         watcher.IsSynced = true;
         _index.Add(watcher);
+        SayCompaction(watcher, _store.View.CompactRevision);
     }
 
     private long HoldOfIndex() => _index.Count == 0 ? long.MaxValue : _matched;
@@ -494,7 +519,9 @@ internal sealed class WatchHub : ILoop
 
         _responses.Add((new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] }, Watcher.BytesOf(bytes)));
         watcher.WasTold = true;
-        return watcher.Tell(CollectionsMarshal.AsSpan(_responses), isLeast);
+        Told told = watcher.Tell(CollectionsMarshal.AsSpan(_responses), isLeast);
+        watcher.ToldUpTo = told == Told.All ? upTo : watcher.ToldUpTo;
+        return told;
     }
 
     /// <summary>Ends those who want to be told by a node that hears of what happens, once this one has been cut off for long.</summary>
@@ -557,8 +584,7 @@ internal sealed class WatchHub : ILoop
             // One that is behind was not told of everything yet, one that begins later has nothing to be told of.
             if ((watcher.IsSynced && watcher.Next <= _matched + 1 && !watcher.WasTold) || KnownBugs.ProgressOvertakesEvents)
             {
-                long upTo = KnownBugs.ProgressOvertakesEvents ? _store.View.Revision : _matched;
-                watcher.Tell([(new WatchResponse { Header = Header(upTo), IsProgress = true }, Watcher.BytesOf(0L))], isLeast: true);
+                TellProgress(watcher, KnownBugs.ProgressOvertakesEvents ? _store.View.Revision : _matched);
             }
 
             watcher.WasTold = false;
@@ -571,6 +597,41 @@ internal sealed class WatchHub : ILoop
         }
 
         return worked;
+    }
+
+    /// <summary>
+    /// Whoever asked to hear how far it is hears it when history is compacted beyond what it knows, too: else it could not go on from there once it has lost this node, though it has missed nothing.
+    /// </summary>
+    private bool SayCompaction()
+    {
+        long compacted = _store.View.CompactRevision;
+        if (compacted <= _compactionSaid || compacted > _matched)
+        {
+            return false;
+        }
+
+        _compactionSaid = compacted;
+        foreach ((_, long id) in _progress)
+        {
+            SayCompaction(_watchers[id], compacted);
+        }
+
+        return true;
+    }
+
+    private void SayCompaction(Watcher watcher, long compacted)
+    {
+        if (watcher.Request.ProgressNotify && watcher.IsSynced && watcher.Next <= _matched + 1 && watcher.ToldUpTo + 1 < compacted)
+        {
+            TellProgress(watcher, _matched);
+            watcher.WasTold = true;
+        }
+    }
+
+    private void TellProgress(Watcher watcher, long upTo)
+    {
+        Told told = watcher.Tell([(new WatchResponse { Header = Header(upTo), IsProgress = true }, Watcher.BytesOf(0L))], isLeast: true);
+        watcher.ToldUpTo = told == Told.All ? upTo : watcher.ToldUpTo;
     }
 }
 

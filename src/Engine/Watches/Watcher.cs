@@ -69,6 +69,9 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     /// <summary>It was told something since it was last looked at for its progress.</summary>
     public bool WasTold { get; set; }
 
+    /// <summary>The last revision that it knows it has been told of, by what it was told.</summary>
+    public long ToldUpTo { get; set; }
+
     /// <summary>When it is to hear how far it is; a timestamp, 0 where it did not ask for that.</summary>
     public long ProgressDue { get; set; }
 
@@ -149,7 +152,7 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         }
         else if (wake)
         {
-            _ready!();
+            _hub.Ring(_ready!);
         }
 
         return Told.All;
@@ -158,15 +161,24 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     /// <summary>What a batch of events takes.</summary>
     public static long BytesOf(long eventBytes) => ResponseBytes + eventBytes;
 
-    /// <summary>Nothing more will come but this, behind what is in the queue. Any thread; the first counts.</summary>
+    /// <summary>Nothing more will come but this, behind what is in the queue. The watch loop's; the first end counts.</summary>
     public void End(Exception error)
+    {
+        if (TryEnd(error))
+        {
+            _hub.Ring(_ready!);
+        }
+    }
+
+    /// <summary>True where there is a listener to be told. Any thread.</summary>
+    private bool TryEnd(Exception error)
     {
         bool wake;
         lock (_gate)
         {
             if (_isOver || _end is not null)
             {
-                return;
+                return false;
             }
 
             _end = error;
@@ -178,10 +190,8 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
         {
             _core.SetException(error);
         }
-        else if (wake)
-        {
-            _ready!();
-        }
+
+        return wake && _ready is not null;
     }
 
     /// <summary>Takes what is next; false where there is nothing, and the listener will be told. One caller at a time.</summary>
@@ -325,7 +335,11 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
             Clear(); // Whoever has cancelled wants no more, not even what is there.
         }
 
-        End(new OperationCanceledException(token));
+        if (TryEnd(new OperationCanceledException(token)))
+        {
+            _ready!();
+        }
+
         _hub.Leave(this);
     }
 }

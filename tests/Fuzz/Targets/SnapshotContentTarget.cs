@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using MetaStore.Engine.Hosting;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Snapshots;
 using MetaStore.Fuzz.Running;
@@ -63,7 +64,8 @@ internal sealed class SnapshotContentTarget : FuzzTarget
                 at += length;
                 return length;
             },
-            Membership.Empty);
+            Membership.Empty,
+            InlineForkJoin.One);
         MvccStore store = reader.Read();
         return (store, (int)reader.BytesRead);
     }
