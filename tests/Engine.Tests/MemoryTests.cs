@@ -107,8 +107,6 @@ public sealed class MemoryTests
                 blocks.Add((address, bytes, (byte)i));
             }
 
-            nint[] passing = [.. Enumerable.Range(0, 3000).Select(_ => other.Allocate(700))];
-            Array.ForEach(passing, address => other.Free(address, 700)); // Pages that serve nobody any more.
             long reserved = arena.ReservedBytes + other.ReservedBytes;
             arena.Adopt(other);
             Assert.Equal((blocks.Count, blocks.Sum(block => (long)block.Bytes)), (arena.LiveBlocks, arena.LiveBytes));
@@ -123,10 +121,41 @@ public sealed class MemoryTests
         }
 
         Assert.Equal((0, 0), (arena.LiveBlocks, arena.LiveBytes));
+    }
+
+    [Fact]
+    public void Pages_of_an_arena_that_was_taken_over_serve_any_size()
+    {
+        using var arena = new NativeArena();
+        using var other = new NativeArena();
+        nint[] passing = [.. Enumerable.Range(0, 40_000).Select(_ => other.Allocate(700))];
+        Array.ForEach(passing, address => other.Free(address, 700));
+        arena.Adopt(other);
         long before = arena.ReservedBytes;
-        nint[] again = [.. Enumerable.Range(0, 20_000).Select(_ => arena.Allocate(300))];
-        Assert.Equal(before, arena.ReservedBytes); // Pages of whichever arena serve them.
-        Array.ForEach(again, address => arena.Free(address, 300));
+        foreach (int _ in Enumerable.Range(0, 100_000))
+        {
+            arena.Allocate(200);
+        }
+
+        Assert.Equal(before, arena.ReservedBytes);
+    }
+
+    [Fact]
+    public void What_was_freed_before_its_arena_was_taken_over_is_watched_after_it()
+    {
+        using var arena = new NativeArena();
+        using var other = new NativeArena();
+        nint address = other.Allocate(64);
+        other.Free(address, 64);
+        arena.Adopt(other);
+        Fill(address, 1, 1);
+        Assert.Contains("after it had been freed", Assert.Throws<InvariantException>(() =>
+        {
+            for (int i = 0; i < 10_000; i++)
+            {
+                arena.Free(arena.Allocate(64), 64);
+            }
+        }).Message);
     }
 
     [Fact]

@@ -82,13 +82,14 @@ public class SnapshotLoadTests
     public void WhatNoStoreHasWritten_IsRefused_WhereverAPieceEnds()
     {
         byte[] payload = Write(MakeSmallStore());
-        (int[] keys, int[] versions, int end) = Places(payload);
+        (int[] keys, int[] versions, int[] later, int end) = Places(payload);
         foreach (int bytes in (int[])[1, 100, 100_000])
         {
             AssertRefused("keys are out of order", bytes, payload, keys, (at, place) => place[at + 8] = 0);
             AssertRefused("a key has no version", bytes, payload, keys, (at, place) => BinaryPrimitives.WriteUInt32LittleEndian(place.AsSpan(at + 4), 0));
             AssertRefused("follows one at", bytes, payload, versions, (at, place) => BinaryPrimitives.WriteInt64LittleEndian(place.AsSpan(at), 1_000_000));
             AssertRefused("follows one at", bytes, payload, versions, (at, place) => BinaryPrimitives.WriteInt64LittleEndian(place.AsSpan(at), -1));
+            AssertRefused("follows one at", bytes, payload, later, (at, place) => BinaryPrimitives.WriteInt64LittleEndian(place.AsSpan(at), LastOf(payload)));
             AssertRefused("are announced", bytes, payload, [end], (at, place) => BinaryPrimitives.WriteUInt64LittleEndian(place.AsSpan(at + 4), 5));
         }
 
@@ -149,25 +150,37 @@ public class SnapshotLoadTests
     private static MvccStore Read(byte[] payload, int width, int pieceBytes) =>
         new StoreSnapshotReader(SourceOf(payload), Membership.Empty, new InlineForkJoin(width), pieceBytesMax: pieceBytes).Read();
 
-    /// <summary>Where keys and versions begin, but for the first key, which may be any; and where they end.</summary>
-    private static (int[] Keys, int[] Versions, int End) Places(byte[] payload)
+    /// <summary>The last revision.</summary>
+    private static long LastOf(byte[] payload) => BinaryPrimitives.ReadInt64LittleEndian(payload.AsSpan(8));
+
+    /// <summary>Where keys and versions begin, but for the first key, which may be any; versions that follow an older one than the last revision's; and where the keys end.</summary>
+    private static (int[] Keys, int[] Versions, int[] Later, int End) Places(byte[] payload)
     {
         var keys = new List<int>();
         var versions = new List<int>();
+        var later = new List<int>();
         int at = 48;
         while (BinaryPrimitives.ReadUInt32LittleEndian(payload.AsSpan(at)) is var keyLength && keyLength != uint.MaxValue)
         {
             keys.Add(at);
             uint count = BinaryPrimitives.ReadUInt32LittleEndian(payload.AsSpan(at + 4));
             at += 8 + (int)keyLength;
+            long above = LastOf(payload);
             for (uint i = 0; i < count; i++)
             {
                 versions.Add(at);
+                if (above < LastOf(payload))
+                {
+                    later.Add(at);
+                }
+
+                above = BinaryPrimitives.ReadInt64LittleEndian(payload.AsSpan(at));
                 at += 40 + (int)BinaryPrimitives.ReadUInt32LittleEndian(payload.AsSpan(at + 36));
             }
         }
 
-        return ([.. keys.Skip(1)], [.. versions], at);
+        Assert.NotEmpty(later);
+        return ([.. keys.Skip(1)], [.. versions], [.. later], at);
     }
 
     private static MvccStore MakeSmallStore()

@@ -268,17 +268,23 @@ public sealed class WatchTests
     public void ACompaction_TellsThoseWhoAreBehind_OnceTheyAreNot()
     {
         using var node = new SteppedNode();
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < 9000; i++)
         {
             node.Run(Put("k", $"{i}"));
         }
 
-        var watch = new Reader(node, new WatchRequest { Key = Bytes("quiet"), ProgressNotify = true, StartRevision = new Revision(10) });
-        node.Core.Groups[0].Watch.RunOnce(); // It has read everything, and is not among those who are up to date yet.
-        ValueTask<CompactResponse> compacting = node.Core.CompactAsync(new CompactRequest(new Revision(15)));
+        var request = new WatchRequest { Key = Bytes("quiet"), ProgressNotify = true, StartRevision = new Revision(10) };
+        using WatchFeed watch = node.Core.OpenWatch(request, () => { });
+        node.Core.Groups[0].Watch.RunOnce(); // It has read one slice.
+        ValueTask<CompactResponse> compacting = node.Core.CompactAsync(new CompactRequest(new Revision(1000)));
         node.Settle(except: "watch");
         Assert.True(compacting.IsCompleted);
-        Assert.Equal(["created 21", "progress 21"], watch.Read());
+        node.Core.Groups[0].Watch.RunOnce(); // And another, while those who are up to date are told of the compaction.
+        Assert.True(watch.TryTake(out WatchResponse? created) && created.IsCreated);
+        Assert.False(watch.TryTake(out _));
+        node.Settle();
+        Assert.True(watch.TryTake(out WatchResponse? progress) && progress.IsProgress);
+        Assert.Equal(new Revision(9001), progress!.Header.Revision);
     }
 
     /// <summary>A watch that minds is ended by a node that may be cut off, one that does not waits on.</summary>
