@@ -47,8 +47,25 @@ public sealed class WatchFeedTests
         Assert.Equal(["events 2", "nothing"], [Take(feed), Take(feed)]);
         node.Core.AskProgress([feed], _ => stores.Add(Held()));
         node.Settle();
+        Assert.Equal(2, stores.Count);
         node.Core.Groups[0].Watch.EndAll(new MetaStoreException(MetaStoreError.Stopped, "stopped"));
         Assert.Equal([0, 0, 0], stores);
+    }
+
+    /// <summary>Word of something to take comes before word of how far all have been told: else who passes both on would tell of an event behind the progress that covers it.</summary>
+    [Fact]
+    public void TheListener_IsCalledBeforeTheAnswer()
+    {
+        using var node = new SteppedNode();
+        var calls = new List<string>();
+        using WatchFeed feed = node.Core.OpenWatch(new WatchRequest { Key = Bytes("k") }, () => calls.Add("listener"));
+        Assert.Equal(["created 1", "nothing"], [Take(feed), Take(feed)]);
+        ValueTask<PutResponse> put = node.Core.PutAsync(Put("k"));
+        node.Settle(except: "watch");
+        Assert.True(put.IsCompletedSuccessfully);
+        node.Core.AskProgress([feed], upTo => calls.Add($"answer {upTo}"));
+        node.Settle();
+        Assert.Equal(["listener", "answer 2"], calls);
     }
 
     [Fact]

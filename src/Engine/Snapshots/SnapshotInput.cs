@@ -13,8 +13,8 @@ internal sealed class SnapshotInput(SnapshotSource source, SnapshotSink? used = 
     /// <summary>Memory for so much is taken before the bytes are there.</summary>
     private const int TrustedBytes = 1 << 20;
 
-    private const int AheadBytes = 64 << 10;
-    private const int SmallBytes = 4 << 10;
+    private const int AheadBytes = 8 << 10;
+    private const int SmallBytes = 1 << 10;
 
     private readonly byte[] _number = new byte[sizeof(ulong)];
     private byte[] _ahead = [];

@@ -157,6 +157,7 @@ internal sealed class WatchHub : ILoop
         }
 
         worked |= ReadEvents();
+        RingAll(); // Before the answers: who hears how far all have been told has heard that there is something to take.
         AnswerQuestions();
         LookForLeader();
         worked |= SayProgress() | SayCompaction();
@@ -176,8 +177,8 @@ internal sealed class WatchHub : ILoop
             End(watcher, error);
         }
 
-        AnswerQuestions();
         RingAll();
+        AnswerQuestions();
     }
 
     /// <summary>Tells those who are up to date of what is new, and some of those who are behind of some more.</summary>
