@@ -1,6 +1,6 @@
 using MetaStore.Figures;
 
-// All figures, or those of one kind; --large adds the stores of ten million keys, which want 8 GB.
+// All figures but pauses-saturated, or those of one kind; --large adds the stores of ten million keys, which want 8 GB.
 bool isLarge = args.Contains("--large");
 int[] sizes = isLarge ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000];
 string directory = Path.Combine("artifacts", "figures");
@@ -14,7 +14,8 @@ string directory = Path.Combine("artifacts", "figures");
     ("watches", new NodeFigures(directory).Watches),
     ("leases", new NodeFigures(directory).Leases),
     ("server", () => ServerFigures.Run(directory)),
-    ("pauses", () => new PauseFigures(directory, TimeSpan.FromMinutes(5)).Run()),
+    ("pauses", () => new PauseFigures(directory, TimeSpan.FromMinutes(5), rate: 100_000).Run()),
+    ("pauses-saturated", () => new PauseFigures(directory, TimeSpan.FromMinutes(5), rate: 0).Run()),
 ];
 string[] wanted = [.. args.Where(arg => !arg.StartsWith('-'))];
 if (wanted.Except(kinds.Select(kind => kind.Name)).FirstOrDefault() is { } unknown)
@@ -26,7 +27,7 @@ if (wanted.Except(kinds.Select(kind => kind.Name)).FirstOrDefault() is { } unkno
 Console.WriteLine("name                                                  value unit              reference    ratio");
 foreach ((string name, Func<IEnumerable<Figure>> run) in kinds)
 {
-    if (wanted.Length == 0 || wanted.Contains(name))
+    if (wanted.Contains(name) || (wanted.Length == 0 && name != "pauses-saturated"))
     {
         foreach (Figure figure in run())
         {

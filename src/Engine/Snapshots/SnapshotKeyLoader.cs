@@ -17,7 +17,6 @@ internal sealed class SnapshotKeyLoader(SnapshotInput input, IForkJoin parts, St
     /// <summary>About as much is in a piece, unless one version alone is larger.</summary>
     public const int PieceBytesMax = 512 << 10;
 
-
     private const int ParcelsPerPart = 2;
     private const int FirstPieceBytes = 16 << 10; // A host of many groups loads many small stores.
 
