@@ -263,6 +263,23 @@ public sealed class WatchTests
         Assert.Equal(["created 23"], new Reader(node, quiet with { StartRevision = new Revision(24) }).Read());
     }
 
+    /// <summary>The header of an event says more than etcd's clients take from it: they go on behind the event.</summary>
+    [Fact]
+    public void ACompaction_TellsThoseWhoseLastEventIsOld()
+    {
+        using var node = new SteppedNode();
+        node.Run(Put("quiet", "1"));
+        for (int i = 0; i < 20; i++)
+        {
+            node.Run(Put("k", $"{i}"));
+        }
+
+        var watch = new Reader(node, new WatchRequest { Key = Bytes("quiet"), ProgressNotify = true, StartRevision = new Revision(2) });
+        Assert.Equal(["created 22", "put quiet=1 c2 m2 v1"], watch.Read());
+        node.Run(new CompactRequest(new Revision(20)));
+        Assert.Equal(["progress 22"], watch.Read());
+    }
+
     /// <summary>One that is still catching up when history is compacted hears of it when it has caught up.</summary>
     [Fact]
     public void ACompaction_TellsThoseWhoAreBehind_OnceTheyAreNot()

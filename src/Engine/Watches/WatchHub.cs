@@ -37,7 +37,7 @@ internal sealed class WatchHub : ILoop
     private readonly List<Watcher> _found = [];
     private readonly List<Watcher> _touched = [];
     private readonly List<(WatchResponse Response, long Bytes)> _responses = [];
-    private readonly List<Action> _toRing = [];
+    private readonly Queue<Action> _toRing = new();
     private readonly WatchParts _parts;
     private MvccStore _store;
     private long _matched;
@@ -166,7 +166,7 @@ internal sealed class WatchHub : ILoop
     }
 
     /// <summary>The listener is to be told, once this loop looks at no memory any more: what it does is not this loop's.</summary>
-    public void Ring(Action listener) => _toRing.Add(listener);
+    public void Ring(Action listener) => _toRing.Enqueue(listener);
 
     /// <summary>Ends all watches with the error. The loop runs no more, or is the one that calls.</summary>
     public void EndAll(Exception error)
@@ -204,8 +204,10 @@ internal sealed class WatchHub : ILoop
 
     private void RingAll()
     {
-        _toRing.ForEach(listener => listener());
-        _toRing.Clear();
+        while (_toRing.TryDequeue(out Action? listener))
+        {
+            listener();
+        }
     }
 
     private void Post(in Command command)
@@ -227,13 +229,14 @@ internal sealed class WatchHub : ILoop
             {
                 case CommandKind.Add:
                     _watchers.Add(watcher.Id, watcher);
-                    watcher.ToldUpTo = watcher.Next - 1;
+                    watcher.ToldUpTo = watcher.Next - (watcher.Request.StartRevision.Value == 0 ? 2 : 1);
                     _behind.Enqueue(watcher);
                     _requireLeader += watcher.Request.RequireLeader ? 1 : 0;
                     PlanProgress(watcher);
                     break;
                 case CommandKind.Room when !watcher.IsGone:
                     _behind.Enqueue(watcher);
+                    SayCompaction(watcher, _compactionSaid); // If it was up to date, what it was refused was word of that.
                     break;
                 case CommandKind.Leave when !watcher.IsGone:
                     Remove(watcher);
@@ -521,7 +524,7 @@ internal sealed class WatchHub : ILoop
         _responses.Add((new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] }, Watcher.BytesOf(bytes)));
         watcher.WasTold = true;
         Told told = watcher.Tell(CollectionsMarshal.AsSpan(_responses), isLeast);
-        watcher.ToldUpTo = told == Told.All ? upTo : watcher.ToldUpTo;
+        watcher.ToldUpTo = told == Told.All ? events[^1].KeyValue.ModRevision.Value : watcher.ToldUpTo;
         return told;
     }
 
@@ -624,15 +627,15 @@ internal sealed class WatchHub : ILoop
     {
         if (watcher.Request.ProgressNotify && watcher.IsSynced && watcher.Next <= _matched + 1 && watcher.ToldUpTo + 1 < compacted)
         {
-            TellProgress(watcher, _matched);
-            watcher.WasTold = true;
+            watcher.WasTold |= TellProgress(watcher, _matched) == Told.All;
         }
     }
 
-    private void TellProgress(Watcher watcher, long upTo)
+    private Told TellProgress(Watcher watcher, long upTo)
     {
         Told told = watcher.Tell([(new WatchResponse { Header = Header(upTo), IsProgress = true }, Watcher.BytesOf(0L))], isLeast: true);
         watcher.ToldUpTo = told == Told.All ? upTo : watcher.ToldUpTo;
+        return told;
     }
 }
 

@@ -69,7 +69,9 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     /// <summary>It was told something since it was last looked at for its progress.</summary>
     public bool WasTold { get; set; }
 
-    /// <summary>The last revision that it knows it has been told of, by what it was told.</summary>
+    /// <summary>
+    /// The last revision that it knows for sure it has been told of: etcd's clients go on behind the last event, or behind the last progress, and at the revision that they were created at, whatever other headers say.
+    /// </summary>
     public long ToldUpTo { get; set; }
 
     /// <summary>When it is to hear how far it is; a timestamp, 0 where it did not ask for that.</summary>
