@@ -8,7 +8,9 @@ internal static class MemoryFigures
     private const long BytesPerKeyMax = 400;
     private const long ManagedBytesMax = 64 << 20;
 
-    public static IEnumerable<Figure> Run(int keys)
+    public static IEnumerable<Figure> Run(IEnumerable<int> sizes) => sizes.SelectMany(Run);
+
+    private static IEnumerable<Figure> Run(int keys)
     {
         string name = $"{keys / 1_000_000}m";
         GC.Collect();

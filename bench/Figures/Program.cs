@@ -1,12 +1,18 @@
 using MetaStore.Figures;
 
-// All figures but pauses-saturated, or those of one kind; --large adds the stores of ten million keys, which want 8 GB.
-bool isLarge = args.Contains("--large");
-int[] sizes = isLarge ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000];
+// All figures but pauses-saturated, or those of the kinds named; --small leaves out the stores of ten million keys, which want 8 GB.
+bool isSmall = args.Contains("--small");
+if (args.FirstOrDefault(arg => arg.StartsWith('-') && arg != "--small") is { } flag)
+{
+    Console.Error.WriteLine($"figures: there is no flag \"{flag}\"; there is --small");
+    return 2;
+}
+
+int[] sizes = isSmall ? [10_000, 1_000_000] : [10_000, 1_000_000, 10_000_000];
 string directory = Path.Combine("artifacts", "figures");
 (string Name, Func<IEnumerable<Figure>> Run)[] kinds =
 [
-    ("memory", () => MemoryFigures.Run(isLarge ? 10_000_000 : 1_000_000)), // First: what the process takes is looked at.
+    ("memory", () => MemoryFigures.Run(sizes[1..])), // First: what the process takes is looked at.
     ("read", () => new ReadFigures().Run(sizes)),
     ("batch", WriteFigures.Batch),
     ("write", WriteFigures.Run),
@@ -29,6 +35,7 @@ foreach ((string name, Func<IEnumerable<Figure>> run) in kinds)
 {
     if (wanted.Contains(name) || (wanted.Length == 0 && name != "pauses-saturated"))
     {
+        GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true); // What the kind before has left is not this one's.
         foreach (Figure figure in run())
         {
             Console.WriteLine(figure);

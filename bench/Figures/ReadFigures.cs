@@ -8,10 +8,11 @@ namespace MetaStore.Figures;
 /// <summary>Reads of one key, of ten, and counts, on stores of several sizes.</summary>
 internal sealed class ReadFigures
 {
-    private const int Reads = 1_000_000;
+    private const int Reads = 500_000;
+    private const int Counts = 100_000;
     private const int RangeKeys = 10;
 
-    private readonly int[] _order = new int[1 << 20];
+    private readonly int[] _order = new int[Reads];
     private long _sum;
 
     public IEnumerable<Figure> Run(IEnumerable<int> sizes)
@@ -22,7 +23,7 @@ internal sealed class ReadFigures
             byte[][] keys = TestStore.MakeKeys(size);
             var store = new TestStore();
             store.Fill(keys);
-            Array.Sort(keys, static (a, b) => a.AsSpan().SequenceCompareTo(b));
+            keys = TestStore.InOrder(keys);
             var random = new Random(3);
             for (int i = 0; i < _order.Length; i++)
             {
@@ -39,8 +40,8 @@ internal sealed class ReadFigures
             yield return new Figure($"range_10_{name}_over_point_get", range, "ns", get);
             yield return new Figure($"range_10_{name}_over_smallest", range, "ns", rangeOfTheSmallest);
             yield return new Figure($"range_10_{name}_allocated", Measure.AllocatedBytes(Reads, () => Range(store, keys)), "B", double.NaN);
-            yield return new Figure($"count_half_{name}", Measure.Nanoseconds(Reads / 10, () => Count(store, keys)), "ns", 2000);
-            GC.KeepAlive(store);
+            yield return new Figure($"count_half_{name}", Measure.Nanoseconds(Counts, () => Count(store, keys)), "ns", 2000);
+            store.Store.Memory.Dispose();
         }
 
         GC.KeepAlive(_sum);
@@ -48,7 +49,7 @@ internal sealed class ReadFigures
 
     private double MeasureDictionary(byte[][] keys, byte[] value)
     {
-        var dictionary = new ConcurrentDictionary<ReadOnlyMemory<byte>, byte[]>(ByteKeyComparer.Instance);
+        var dictionary = new ConcurrentDictionary<ReadOnlyMemory<byte>, byte[]>(Environment.ProcessorCount, keys.Length, ByteKeyComparer.Instance);
         foreach (byte[] key in keys)
         {
             dictionary[key] = value.AsSpan().ToArray();
@@ -90,7 +91,7 @@ internal sealed class ReadFigures
     {
         using Engine.Memory.ReadSection section = store.Store.Memory.Enter();
         int half = keys.Length / 2;
-        for (int i = 0; i < Reads / 10; i++)
+        for (int i = 0; i < Counts; i++)
         {
             int first = _order[i] % half;
             _sum += store.Store.View.Index.CountLive(KeyRange.From(keys[first], keys[first + half - 1]), store.Store.Revision);

@@ -12,6 +12,7 @@ internal sealed class TestStore
 {
     public const int KeyBytes = 32;
     public const int ValueBytes = 256;
+    private const int PrefixBytes = 9;
 
     private StoreRequest[] _requests = [];
     private ulong _index;
@@ -39,7 +40,19 @@ internal sealed class TestStore
         return [.. numbers.Select(Key)];
     }
 
-    public static byte[] Key(int number) => Encoding.ASCII.GetBytes("registry/" + number.ToString(CultureInfo.InvariantCulture).PadLeft(KeyBytes - 9, '0'));
+    /// <summary>All keys of <see cref="MakeKeys"/> in their order; they stay where they lie in memory.</summary>
+    public static byte[][] InOrder(byte[][] keys)
+    {
+        var ordered = new byte[keys.Length][];
+        foreach (byte[] key in keys)
+        {
+            ordered[int.Parse(key.AsSpan(PrefixBytes), CultureInfo.InvariantCulture)] = key;
+        }
+
+        return ordered;
+    }
+
+    public static byte[] Key(int number) => Encoding.ASCII.GetBytes("registry/" + number.ToString(CultureInfo.InvariantCulture).PadLeft(KeyBytes - PrefixBytes, '0'));
 
     public void Put(byte[] key) => Applier.Apply(new PutRequest { Key = key, Value = Value }, wantResponse: false);
 

@@ -51,6 +51,12 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
             ForgetLeader();
         }
 
+        // Its vote for itself would reach nobody, and meanwhile stand in the way of whoever could win the same term. It stands as soon as its disk answers, if nobody leads by then.
+        if (state.IsDiskStalled)
+        {
+            return;
+        }
+
         if (isAlone || isTime)
         {
             Campaign();
@@ -64,7 +70,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// </summary>
     private void ForgetLeader()
     {
-        if (!MayStand && !state.Leader.IsNone)
+        if ((!MayStand || state.IsDiskStalled) && !state.Leader.IsNone)
         {
             roles.BecomeFollower(state.Term, NodeId.None);
         }
@@ -121,7 +127,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
     /// <summary>The leader asks this node to take over: it stands without asking first whether it could win (thesis, 3.10).</summary>
     public void HandleTimeoutNow()
     {
-        if (MayStand && state.Role == Role.Follower)
+        if (MayStand && state.Role == Role.Follower && !state.IsDiskStalled)
         {
             Stand(isTransfer: true);
         }

@@ -27,9 +27,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
 {
     private int _heartbeatElapsed;
     private int _transferElapsed;
-    private int _stalledTicks;
     private bool _wasBusy;
-    private LogIndex _durableSeen;
 
     /// <summary>Whom leadership is being handed to; none where it is not.</summary>
     public NodeId Transferee { get; private set; }
@@ -54,7 +52,6 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         Transferee = NodeId.None;
         replication.Reset();
         lease.Open();
-        _stalledTicks = 0;
         _wasBusy = true;
         state.Log.Append(new Entry(state.Term, state.Log.LastIndex.Next, EntryKind.Empty, default));
         replication.ScheduleFlush();
@@ -71,7 +68,7 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     /// <summary>One tick of a leader, and what it is to do then.</summary>
     public OfficeState Tick()
     {
-        if (OwnDiskIsStalled())
+        if (state.IsDiskStalled && !state.Quorum.IsSingle && !KnownBugs.LeaderIgnoresItsStalledDisk)
         {
             return OfficeState.Lost;
         }
@@ -111,7 +108,6 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
     {
         state.ElectionElapsed = 0;
         _heartbeatElapsed = state.Options.HeartbeatTicks;
-        _stalledTicks = 0;
         _wasBusy = true;
     }
 
@@ -278,14 +274,6 @@ internal sealed class Leadership(NodeState state, Replication replication, Leade
         replication.BroadcastQuiesce(lease.LastRound);
         state.IsQuiescent = true;
         return true;
-    }
-
-    private bool OwnDiskIsStalled()
-    {
-        bool isBusy = state.Writes.HandedIndex > state.Writes.DurableIndex;
-        _stalledTicks = isBusy && state.Writes.DurableIndex == _durableSeen ? _stalledTicks + 1 : 0;
-        _durableSeen = state.Writes.DurableIndex;
-        return _stalledTicks > state.Options.ElectionTicks && !state.Quorum.IsSingle && !KnownBugs.LeaderIgnoresItsStalledDisk;
     }
 
     private bool HasCommittedInTerm => state.Log.TermAt(state.Log.Commit) == state.Term;

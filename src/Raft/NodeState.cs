@@ -75,6 +75,9 @@ internal sealed class NodeState
 
     public WriteLedger Writes { get; }
 
+    /// <summary>The disk has not answered for one and the same write for an election timeout: nothing that this node promises could leave.</summary>
+    public bool IsDiskStalled => Writes.TicksWaited >= Options.ElectionTicks;
+
     public Outbox Outbox { get; } = new();
 
     /// <summary>Whether this member may vote, or has to catch up first.</summary>

@@ -168,6 +168,7 @@ public sealed class RaftNode
         }
 
         _state.PassSilence();
+        _state.Writes.Tick();
         _forwardedReads.Tick();
         _succession.Tick();
         if (_state.Role != Role.Leader)

@@ -14,6 +14,7 @@ internal sealed class WriteLedger
     private readonly Queue<Write> _underWay = new();
     private List<Message> _unassigned = [];
     private ulong _lastWriteId;
+    private ulong _oldestSeen;
     private Write? _newest;
 
     public WriteLedger(HardState durable, LogIndex lastIndex)
@@ -45,6 +46,17 @@ internal sealed class WriteLedger
 
     /// <summary>Sealed messages that no Ready has counted yet.</summary>
     public bool HasUnassigned => _unassigned.Count > 0;
+
+    /// <summary>For how many ticks the oldest write under way has been that. 0: none is, or no tick has passed since.</summary>
+    public int TicksWaited { get; private set; }
+
+    /// <summary>A tick has passed.</summary>
+    public void Tick()
+    {
+        ulong oldest = _underWay.TryPeek(out Write? write) ? write.Id : 0;
+        TicksWaited = oldest == 0 ? 0 : oldest == _oldestSeen ? TicksWaited + 1 : 1;
+        _oldestSeen = oldest;
+    }
 
     /// <summary>Puts a message under seal: it leaves when everything up to now is durable.</summary>
     public void Seal(Message message) => _unassigned.Add(message);

@@ -287,4 +287,25 @@ public sealed class MemoryTests
     }
 
     private static bool Holds(nint address, int bytes, byte mark) => Enumerable.Range(0, bytes).All(i => Marshal.ReadByte(address, i) == mark);
+
+    /// <summary>So many keys does one removal end in a store of some dozen gigabytes. Their list has two gigabytes, and it has to grow beyond that.</summary>
+    [SkippableFact]
+    public void The_events_of_a_revision_may_take_more_bytes_than_an_int_counts()
+    {
+        Skip.If(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes < 8L << 30, "takes four gigabytes; run it on a machine with eight");
+        const int Count = (1 << 26) + 1;
+        using var memory = new StoreMemory();
+        EventSegment segment = EventSegment.Create(memory, 0);
+        for (int i = 0; i < Count; i++)
+        {
+            segment.Append(memory, i == Count - 1 ? 2 : 1, new LoggedEvent(new KeyRecord(i), default));
+        }
+
+        Assert.Equal(Count - 1, segment.Read(1).Length);
+        Assert.Equal(Count - 2, segment.Read(1)[^1].Record.Address);
+        Assert.Equal(Count - 1, segment.Read(2)[0].Record.Address);
+        segment.Retire(memory);
+        memory.Published();
+        Assert.Equal(0, memory.LiveBlocks);
+    }
 }

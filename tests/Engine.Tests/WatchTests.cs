@@ -184,6 +184,46 @@ public sealed class WatchTests
         Assert.False(parts.Responses[^1].Fragment);
     }
 
+    /// <summary>Those who are behind are read for one by one: the whole of a revision that removed a million keys is too much to hold for each.</summary>
+    [Fact]
+    public void ALongRevisionOfOldTimes_IsNotHeldWhole_ForThoseWhoTakeParts()
+    {
+        using var node = new SteppedNode(watches: new WatchOptions { QueueBytesMax = 20_000, TotalBytesMax = 40_000 });
+        for (int i = 0; i < 20; i++)
+        {
+            node.Run(new TxnRequest { Success = [.. Enumerable.Range(0, 100).Select(j => Put($"{(j % 2 == 0 ? 'k' : 'o')}{i:d2}{j:d2}", "v"))] });
+        }
+
+        node.Run(new DeleteRangeRequest { Key = Bytes("\0"), RangeEnd = Bytes("\0") });
+        node.Run(Put("k", "last"));
+        var request = new WatchRequest { Key = Bytes("k"), RangeEnd = Bytes("l"), StartRevision = new Revision(21), Fragment = true };
+        Reader[] readers = [.. Enumerable.Range(0, 4).Select(_ => new Reader(node, request))];
+        var whole = new Reader(node, request with { Fragment = false });
+        long most = 0;
+        bool isMore = true;
+        while (isMore)
+        {
+            isMore = false;
+            foreach (Reader reader in readers)
+            {
+                isMore |= reader.ReadOne();
+                most = Math.Max(most, node.Core.Groups[0].Watch.QueuedBytes);
+            }
+        }
+
+        // The cap, and a share of a fifth of it for each of four beyond that, with the event that it ends with.
+        Assert.InRange(most, 20_000, 40_000 + (4 * (8000 + 1000)));
+        whole.Read();
+        Assert.All(whole.Responses, response => Assert.False(response.Fragment));
+        Assert.Equal(1 + 50 + 1000 + 1, whole.Told.Count);
+        foreach (Reader reader in readers)
+        {
+            Assert.Equal(whole.Told, reader.Told);
+            Assert.True(reader.Responses.Count(response => response.Fragment) >= 10);
+            Assert.False(reader.Responses[^1].Fragment);
+        }
+    }
+
     [Fact]
     public void Progress_VouchesForWhatWasToldBefore_AndIsNotSaidAfterAnEvent()
     {
@@ -493,6 +533,23 @@ public sealed class WatchTests
             }
 
             return [.. Told[before..]];
+        }
+
+        /// <summary>Takes the next response; false where there is none.</summary>
+        public bool ReadOne()
+        {
+            ValueTask<bool> next = _next ?? _watch.MoveNextAsync();
+            _next = null;
+            _node.Settle();
+            if (!next.IsCompleted)
+            {
+                _next = next;
+                return false;
+            }
+
+            Assert.True(next.Result, "a watch has no end");
+            Take(_watch.Current);
+            return true;
         }
 
         public void Leave() => Assert.True(_watch.DisposeAsync().IsCompletedSuccessfully);

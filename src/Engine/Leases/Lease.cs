@@ -50,5 +50,5 @@ internal enum LeaseChange
     Ended,
 }
 
-/// <summary>A change, with the index of the entry that made it. Enqueued after that index was published.</summary>
+/// <summary>A change, with the index of the entry that made it. See <see cref="LeaseNewsQueue"/>.</summary>
 internal readonly record struct LeaseNews(ulong Index, LeaseChange Change, long Id, long TtlMilliseconds, long RemainingMilliseconds);

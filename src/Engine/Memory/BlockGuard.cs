@@ -5,7 +5,7 @@ namespace MetaStore.Engine.Memory;
 /// <summary>
 /// Watches over the blocks of one arena where <see cref="MemoryChecks"/> are on. Outside of those it is not even made.
 /// <code>
-///   block := mark:u64 (live or freed)  length:u32  zero:u32  the caller's bytes  mark:u64 (live or freed)
+///   block := mark:u64 (live or freed)  length:u64  the caller's bytes  mark:u64 (live or freed)
 /// </code>
 /// The caller's address is that of its bytes. What was freed is filled with <see cref="Poison"/> and handed out again only after <see cref="KeptBack"/> others.
 /// </summary>
@@ -19,13 +19,12 @@ internal sealed unsafe class BlockGuard
     private const ulong Freed = 0x4445_4144_5EED_0002;
     private const int KeptBack = 4096;
 
-    private readonly Queue<(nint Block, int Bytes)> _freed = new();
+    private readonly Queue<(nint Block, long Bytes)> _freed = new();
 
-    public nint Begin(nint block, int bytes)
+    public nint Begin(nint block, long bytes)
     {
         *(ulong*)block = Live;
-        *(uint*)(block + 8) = (uint)bytes;
-        *(uint*)(block + 12) = 0;
+        *(long*)(block + 8) = bytes;
         nint address = block + HeaderBytes;
         NativeMemory.Fill((void*)address, (nuint)bytes, Poison);
         WriteTail(address, bytes, Live);
@@ -35,7 +34,7 @@ internal sealed unsafe class BlockGuard
     /// <summary>Takes over what another arena's guard keeps back.</summary>
     public void Adopt(BlockGuard other)
     {
-        foreach ((nint block, int bytes) in other._freed)
+        foreach ((nint block, long bytes) in other._freed)
         {
             _freed.Enqueue((block, bytes));
         }
@@ -43,11 +42,11 @@ internal sealed unsafe class BlockGuard
         other._freed.Clear();
     }
 
-    public void End(nint address, int bytes)
+    public void End(nint address, long bytes)
     {
         Check(address);
         nint block = address - HeaderBytes;
-        uint length = *(uint*)(block + 8);
+        long length = *(long*)(block + 8);
         Invariant.Check(length == bytes, $"a block of {length} bytes is freed as one of {bytes}");
         Invariant.Check(ReadTail(address, bytes) == Live, $"something was written behind a block of {bytes} bytes");
         *(ulong*)block = Freed;
@@ -57,7 +56,7 @@ internal sealed unsafe class BlockGuard
     }
 
     /// <summary>The next block that may be handed out again, with its whole length.</summary>
-    public bool TryDequeue(out nint block, out int bytes)
+    public bool TryDequeue(out nint block, out long bytes)
     {
         if (_freed.Count <= KeptBack)
         {
@@ -66,9 +65,13 @@ internal sealed unsafe class BlockGuard
             return false;
         }
 
-        (block, int length) = _freed.Dequeue();
-        var address = new ReadOnlySpan<byte>((void*)(block + HeaderBytes), length);
-        Invariant.Check(address.IndexOfAnyExcept(Poison) < 0, $"a block of {length} bytes was written to after it had been freed");
+        (block, long length) = _freed.Dequeue();
+        for (long at = 0; at < length; at += int.MaxValue)
+        {
+            var part = new ReadOnlySpan<byte>((byte*)block + HeaderBytes + at, (int)Math.Min(length - at, int.MaxValue));
+            Invariant.Check(part.IndexOfAnyExcept(Poison) < 0, $"a block of {length} bytes was written to after it had been freed");
+        }
+
         bytes = length + Overhead;
         return true;
     }
@@ -81,20 +84,20 @@ internal sealed unsafe class BlockGuard
         Invariant.Check(mark == Live, mark == Freed ? "native memory is used after it was freed" : "an address that is no block's is used");
     }
 
-    private static void WriteTail(nint address, int bytes, ulong mark)
+    private static void WriteTail(nint address, long bytes, ulong mark)
     {
         for (int i = 0; i < sizeof(ulong); i++)
         {
-            *(byte*)(address + bytes + i) = (byte)(mark >> (8 * i));
+            *((byte*)address + bytes + i) = (byte)(mark >> (8 * i));
         }
     }
 
-    private static ulong ReadTail(nint address, int bytes)
+    private static ulong ReadTail(nint address, long bytes)
     {
         ulong mark = 0;
         for (int i = 0; i < sizeof(ulong); i++)
         {
-            mark |= (ulong)*(byte*)(address + bytes + i) << (8 * i);
+            mark |= (ulong)*((byte*)address + bytes + i) << (8 * i);
         }
 
         return mark;

@@ -24,7 +24,6 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
     private const int EndsOffset = 32;
     private const int Bytes = EndsOffset + (Revisions * sizeof(int));
     private const int FirstRoom = Revisions;
-    private const int EventBytes = 16;
 
     public nint Address { get; } = address;
 
@@ -53,7 +52,7 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
         nint address = memory.Allocate(Bytes);
         new Span<byte>((void*)address, Bytes).Clear();
         *(long*)address = first;
-        *(nint*)(address + 8) = memory.Allocate(FirstRoom * EventBytes);
+        *(nint*)(address + 8) = memory.Allocate(BytesOf(FirstRoom));
         *(int*)(address + 20) = FirstRoom;
         *(int*)(address + 24) = -1;
         return new EventSegment(address);
@@ -93,13 +92,13 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
         int end = Ends[position];
         int start = position == 0 ? 0 : Ends[position - 1];
         SchedulePoint.Hit();
-        return end <= start ? default : new ReadOnlySpan<LoggedEvent>((void*)(Volatile.Read(ref *(nint*)(At + 8)) + (start * EventBytes)), end - start);
+        return end <= start ? default : new ReadOnlySpan<LoggedEvent>((void*)(Volatile.Read(ref *(nint*)(At + 8)) + (nint)BytesOf(start)), end - start);
     }
 
     /// <summary>The segment and its list of events; not what they point to.</summary>
     public void Retire(StoreMemory memory)
     {
-        memory.Retire(*(nint*)(At + 8), *(int*)(At + 20) * EventBytes);
+        memory.Retire(*(nint*)(At + 8), BytesOf(*(int*)(At + 20)));
         memory.Retire(Address, Bytes);
     }
 
@@ -109,16 +108,19 @@ internal readonly unsafe struct EventSegment(nint address) : IEquatable<EventSeg
 
     public override int GetHashCode() => Address.GetHashCode();
 
+    /// <summary>One revision may remove more keys than an int counts the bytes of.</summary>
+    private static long BytesOf(int events) => events * (long)sizeof(LoggedEvent);
+
     /// <summary>A new list: whoever reads the old one finds in it what was published.</summary>
     private void Grow(StoreMemory memory, int count)
     {
         nint at = At;
         nint old = *(nint*)(at + 8);
-        nint larger = memory.Allocate(2 * count * EventBytes);
-        new ReadOnlySpan<byte>((void*)old, count * EventBytes).CopyTo(new Span<byte>((void*)larger, count * EventBytes));
+        nint larger = memory.Allocate(BytesOf(2 * count));
+        new ReadOnlySpan<LoggedEvent>((void*)old, count).CopyTo(new Span<LoggedEvent>((void*)larger, count));
         SchedulePoint.Hit();
         Volatile.Write(ref *(nint*)(at + 8), larger);
         *(int*)(at + 20) = 2 * count;
-        memory.Retire(old, count * EventBytes);
+        memory.Retire(old, BytesOf(count));
     }
 }

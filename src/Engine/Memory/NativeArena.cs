@@ -31,7 +31,7 @@ internal sealed class NativeArena : IDisposable
     public long ReservedBytes { get; private set; }
 
     /// <summary>A block of at least so many bytes (at least one). What is in it is anybody's guess.</summary>
-    public nint Allocate(int bytes)
+    public nint Allocate(long bytes)
     {
         Invariant.Check(bytes > 0 && !_disposed, $"{bytes} bytes are asked of an arena");
         LiveBytes += bytes;
@@ -40,7 +40,7 @@ internal sealed class NativeArena : IDisposable
     }
 
     /// <summary>Gives back a block that <see cref="Allocate"/> returned for so many bytes.</summary>
-    public void Free(nint address, int bytes)
+    public void Free(nint address, long bytes)
     {
         LiveBytes -= bytes;
         LiveBlocks--;
@@ -51,7 +51,7 @@ internal sealed class NativeArena : IDisposable
         }
 
         _guard.End(address, bytes);
-        while (_guard.TryDequeue(out nint block, out int blockBytes))
+        while (_guard.TryDequeue(out nint block, out long blockBytes))
         {
             GiveBack(block, blockBytes);
         }
@@ -113,7 +113,7 @@ internal sealed class NativeArena : IDisposable
         }
     }
 
-    private nint Take(int bytes)
+    private nint Take(long bytes)
     {
         if (bytes > SizeClasses.LargestBytes)
         {
@@ -122,7 +122,7 @@ internal sealed class NativeArena : IDisposable
             return large.Address;
         }
 
-        int sizeClass = SizeClasses.Of(bytes);
+        int sizeClass = SizeClasses.Of((int)bytes);
         ArenaPage page = _open[sizeClass];
         if (page.IsNull)
         {
@@ -140,7 +140,7 @@ internal sealed class NativeArena : IDisposable
         return block;
     }
 
-    private void GiveBack(nint block, int bytes)
+    private void GiveBack(nint block, long bytes)
     {
         if (bytes > SizeClasses.LargestBytes)
         {
@@ -152,7 +152,7 @@ internal sealed class NativeArena : IDisposable
         }
 
         var page = ArenaPage.Of(block);
-        Invariant.Check(page.SizeClass == SizeClasses.Of(bytes), $"a block of {bytes} bytes is given back to a page of others");
+        Invariant.Check(page.SizeClass == SizeClasses.Of((int)bytes), $"a block of {bytes} bytes is given back to a page of others");
         bool wasFull = page.IsFull;
         page.GiveBack(block);
         if (wasFull)
@@ -226,7 +226,7 @@ internal sealed class NativeArena : IDisposable
             NativeBlock slab = Reserve(_slabBytes);
             _slabs.Add(slab);
             _next = slab.Address;
-            _end = _next + slab.Bytes;
+            _end = _next + (nint)slab.Bytes;
             _slabBytes = Math.Min(_slabBytes * 2, LargestSlabBytes);
         }
 
@@ -235,7 +235,7 @@ internal sealed class NativeArena : IDisposable
         return fresh;
     }
 
-    private NativeBlock Reserve(int bytes)
+    private NativeBlock Reserve(long bytes)
     {
         ReservedBytes += bytes;
         return new NativeBlock(bytes);

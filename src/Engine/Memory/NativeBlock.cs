@@ -15,7 +15,7 @@ internal sealed unsafe partial class NativeBlock : SafeHandleZeroOrMinusOneIsInv
     private const int AdviseHugePage = 14;
     private const int AdvisePopulateWrite = 23;
 
-    public NativeBlock(int bytes)
+    public NativeBlock(long bytes)
         : base(ownsHandle: true)
     {
         Bytes = bytes;
@@ -31,7 +31,7 @@ internal sealed unsafe partial class NativeBlock : SafeHandleZeroOrMinusOneIsInv
         GC.AddMemoryPressure(bytes);
     }
 
-    public int Bytes { get; }
+    public long Bytes { get; }
 
     public nint Address => handle;
 

@@ -9,8 +9,8 @@ internal sealed class StoreMemory : IDisposable
 
     private readonly NativeArena _arena = new();
     private readonly EpochDomain _epochs = new();
-    private readonly Queue<(long Epoch, nint Address, int Bytes)> _retired = new();
-    private readonly List<(nint Address, int Bytes)> _unreachableSoon = [];
+    private readonly Queue<(long Epoch, nint Address, long Bytes)> _retired = new();
+    private readonly List<(nint Address, long Bytes)> _unreachableSoon = [];
 
     /// <summary>Bytes in use, those included that wait for their last reader.</summary>
     public long LiveBytes => _arena.LiveBytes;
@@ -27,13 +27,13 @@ internal sealed class StoreMemory : IDisposable
     /// <summary>Begins a reader's stay. What it finds stays what it is until it is disposed. Any thread.</summary>
     public ReadSection Enter() => new(this, _epochs.Enter());
 
-    public nint Allocate(int bytes) => _arena.Allocate(bytes);
+    public nint Allocate(long bytes) => _arena.Allocate(bytes);
 
     /// <summary>A block that nobody but the writer has ever seen.</summary>
-    public void Free(nint address, int bytes) => _arena.Free(address, bytes);
+    public void Free(nint address, long bytes) => _arena.Free(address, bytes);
 
     /// <summary>A block that nobody will find any more who looks at the next published view.</summary>
-    public void Retire(nint address, int bytes) => _unreachableSoon.Add((address, bytes));
+    public void Retire(nint address, long bytes) => _unreachableSoon.Add((address, bytes));
 
     /// <summary>
     /// The view that leads to none of the retired blocks is published: frees those that no reader can hold. Twice as many as were retired since the last time, and some more: what a
@@ -45,7 +45,7 @@ internal sealed class StoreMemory : IDisposable
         if (_unreachableSoon.Count > 0)
         {
             long epoch = _epochs.Advance();
-            foreach ((nint address, int bytes) in _unreachableSoon)
+            foreach ((nint address, long bytes) in _unreachableSoon)
             {
                 _retired.Enqueue((epoch, address, bytes));
             }
@@ -82,7 +82,7 @@ internal sealed class StoreMemory : IDisposable
 
         long safe = _epochs.SafeThrough();
         int left = most;
-        while (left > 0 && _retired.TryPeek(out (long Epoch, nint Address, int Bytes) oldest) && oldest.Epoch <= safe)
+        while (left > 0 && _retired.TryPeek(out (long Epoch, nint Address, long Bytes) oldest) && oldest.Epoch <= safe)
         {
             _retired.Dequeue();
             _arena.Free(oldest.Address, oldest.Bytes);

@@ -1,4 +1,5 @@
 using MetaStore.Engine.Memory;
+using MetaStore.Engine.Transactions;
 
 namespace MetaStore.Engine.Mvcc;
 
@@ -165,6 +166,7 @@ internal sealed class EventLog(StoreMemory memory)
 /// How much history whoever reads the log of events still needs, whatever is compacted: written by the watch loop, heeded by the apply loop before it
 /// forgets anything. The writer sets it, and then looks at the published compact revision; the apply loop publishes a compact revision, and then looks
 /// here. Each has a full fence in between, so one of the two sees the other: either the hold is heeded, or its holder knows that it came too late.
+/// A snapshot's store takes it over before it takes the place of the one before, so the writer looks as well whether that has happened: it is by the new one's revision then that it may have come too late.
 /// </summary>
 internal sealed class HistoryHold
 {
@@ -186,6 +188,19 @@ internal sealed class HistoryHold
             Volatile.Write(ref _revision, value);
             Interlocked.MemoryBarrier();
         }
+    }
+
+    /// <summary>Holds back everything behind <paramref name="revision"/>; false: it came too late, some of that is compacted, or <paramref name="store"/> is not the current one any more, and nothing is held.</summary>
+    public bool TryHoldBehind(long revision, MvccStore store, StoreHolder stores)
+    {
+        Revision = revision;
+        if (stores.Current == store && store.View.CompactRevision <= revision + 1)
+        {
+            return true;
+        }
+
+        Revision = long.MaxValue;
+        return false;
     }
 }
 

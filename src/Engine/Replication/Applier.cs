@@ -103,7 +103,7 @@ internal sealed class Applier : ILoop
     /// <param name="applied">Something was applied.</param>
     /// <param name="snapshotDue">A snapshot is due.</param>
     /// <param name="stateReached">Told of this node's state, each Nth index.</param>
-    /// <param name="leaseChanged">Told of what became of leases.</param>
+    /// <param name="leaseChanged">Told of what becomes of leases, before it is published.</param>
     /// <param name="logEndedAt">Where the log ended when the node started.</param>
     public void Connect(
         Action published, Action applied, Action<MvccStore> snapshotDue, Action<StateCheck> stateReached, Action<LeaseNews> leaseChanged, ulong logEndedAt)
@@ -301,9 +301,9 @@ internal sealed class Applier : ILoop
         }
 
         MvccStore store = _stores.Current;
+        store.Leases.TakeNews(_leaseChanged!); // Before the publishing: see LeaseNewsQueue.
         store.Publish(last.Index.Value, last.Term.Value);
         _published!(); // Watchers first, then waiters; both after the data.
-        store.Leases.TakeNews(_leaseChanged!); // Behind the publishing: who hears of a change finds it in the view.
         foreach ((PendingOperation waiter, ApplyResult result) in _answers)
         {
             if (result.IsFailed)

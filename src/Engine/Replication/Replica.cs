@@ -31,7 +31,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ConcurrentQueue<NodeId> _unreachable = new();
     private readonly ConcurrentQueue<PendingOperation> _clusterRequests = new();
     private readonly ConcurrentQueue<PendingOperation> _leaseQuestions = new();
-    private readonly ConcurrentQueue<LeaseNews> _leaseNews = new();
+    private readonly LeaseNewsQueue _leaseNews = new();
     private readonly ConcurrentQueue<StateCheck> _statesReached = new();
     private readonly StateTally _tally;
     private StateCheck? _checkDue;
@@ -42,6 +42,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private readonly ReadBarrier _barrier;
     private readonly MembershipDesk _desk;
     private readonly LeaseDesk _leases;
+    private readonly Action<LeaseNews> _hearLeaseNews;
     private readonly AutoCompactor _compactor;
     private readonly RemovalWatch _removal;
     private readonly ReplicaStatus _status = new();
@@ -74,6 +75,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
             parts.ReadRetryTicks,
             SendPayload,
             (question, facts) => _parts.LeaseAnswer(question, facts));
+        _hearLeaseNews = news => _leases.Hear(news);
         _compactor = new AutoCompactor(parts.AutoCompaction, parts.Time);
         _tally = new StateTally(parts.StateAskTicks);
         _removal = new RemovalWatch(raft.Id, parts.ReadRetryTicks, parts.Failure);
@@ -183,8 +185,8 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         _parts.Signal.SetOrRun();
     }
 
-    /// <summary>A lease has changed, in what was published last. Told with the next turn: it is in no hurry, unless <see cref="Applied"/> follows.</summary>
-    public void Report(LeaseNews news) => _leaseNews.Enqueue(news);
+    /// <summary>A lease changes, in what is published next. Told with the turn after that: it is in no hurry, unless <see cref="Applied"/> follows.</summary>
+    public void Report(LeaseNews news) => _leaseNews.Add(news);
 
     public void ReportRefused(NodeId peer, MemberRefusal refusal, string reason)
     {
@@ -494,16 +496,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     }
 
     /// <summary>Before the proposer's batches: what ends leases stands behind no load.</summary>
-    private bool RunLeases()
-    {
-        while (_leaseNews.TryDequeue(out LeaseNews news))
-        {
-            _leases.Hear(news);
-        }
-
-        // Taken after the news, all of which it holds.
-        return _leases.Run(_raft, _parts.Stores.Current.View);
-    }
+    private bool RunLeases() => _leases.Run(_raft, _leaseNews.Take(_parts.Stores, _hearLeaseNews));
 
     private bool Gather()
     {

@@ -75,8 +75,8 @@ internal sealed class WatchHub : ILoop
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>
-    /// What one that catches up is given in any case, where it waits: its share of what all may have, 4 KiB at least, and what is left of the revision with which it ends. So all together have at most twice
-    /// what they may have, as long as that is 4 KiB for each.
+    /// What one that catches up is given in any case, where it waits: its share of what all may have, 4 KiB at least, and the event with which it comes to that. So all together have at most twice
+    /// what they may have, as long as that is 4 KiB for each. One that takes no parts (<see cref="WatchRequest.Fragment"/>) is given all of the revision with which it comes to that, however long it is.
     /// </summary>
     public long ShareBytes => Math.Clamp(_parts.Options.TotalBytesMax / Math.Max(1, Count), ShareBytesMin, CatchUpBytes);
 
@@ -402,7 +402,7 @@ internal sealed class WatchHub : ILoop
 
     private void FallBehind(Watcher watcher)
     {
-        watcher.Next = watcher.PendingFirst;
+        (watcher.Next, watcher.NextWithin) = (watcher.PendingFirst, 0);
         watcher.IsSynced = false;
         _index.Remove(watcher);
     }
@@ -455,42 +455,67 @@ internal sealed class WatchHub : ILoop
         List<WatchEvent> events = [];
         long bytes = 0;
         int looked = 0;
+        int within = watcher.NextWithin;
+        bool isPart = false;
         long revision = watcher.Next;
-        for (; revision <= _matched && looked < SliceEvents && bytes < bytesMax; revision++)
+        while (revision <= _matched && looked < SliceEvents && bytes < bytesMax)
         {
-            foreach (ref readonly LoggedEvent logged in Read(revision))
+            ReadOnlySpan<LoggedEvent> changes = Read(revision);
+            looked += changes.Length - within;
+            within = ReadOn(watcher, changes, within, bytesMax, events, ref bytes);
+            isPart = within < changes.Length;
+            if (isPart)
             {
-                looked++;
-                var shared = new SharedEvent(logged);
-                if (watcher.Filter.Range.Contains(logged.Record.Key) && shared.Passes(watcher.Filter))
-                {
-                    WatchEvent e = shared.For(watcher.Filter);
-                    events.Add(e);
-                    bytes += Watcher.BytesOf(e);
-                }
+                break;
             }
+
+            within = 0;
+            revision++;
         }
 
-        Told told = events.Count == 0 ? Told.All : Tell(watcher, events, bytes, revision - 1, isLeast);
-        watcher.Next = told == Told.All ? revision : watcher.Next;
+        Told told = events.Count == 0 ? Told.All : Tell(watcher, events, bytes, isPart ? revision : revision - 1, isLeast, isPart);
+        if (told == Told.All)
+        {
+            (watcher.Next, watcher.NextWithin) = (revision, within);
+        }
+
         return told;
+    }
+
+    /// <summary>Reads what a revision changed, from <paramref name="within"/> on. Returns where it has come to: before the end only with something that it is to be told of, and that is too much for now.</summary>
+    private static int ReadOn(Watcher watcher, ReadOnlySpan<LoggedEvent> changes, int within, long bytesMax, List<WatchEvent> events, ref long bytes)
+    {
+        Invariant.Check(within <= changes.Length, $"a watch was told of {within} changes of a revision that has {changes.Length}");
+        for (; within < changes.Length; within++)
+        {
+            var shared = new SharedEvent(changes[within]);
+            if (!watcher.Filter.Range.Contains(changes[within].Record.Key) || !shared.Passes(watcher.Filter))
+            {
+                continue;
+            }
+
+            if (bytes >= bytesMax && watcher.Request.Fragment)
+            {
+                break;
+            }
+
+            WatchEvent e = shared.For(watcher.Filter);
+            events.Add(e);
+            bytes += Watcher.BytesOf(e);
+        }
+
+        return within;
     }
 
     /// <summary>It is up to date: from here on the index knows it.</summary>
     private void Sync(Watcher watcher)
     {
-        if (_index.Count == 0)
+        // Nothing was held back while nobody was in the index: what came and was compacted since then may be gone.
+        if (_index.Count == 0 && !_store.Hold.TryHoldBehind(_matched, _store, _parts.Stores))
         {
-            // Nothing was held back while nobody was in the index: what came and was compacted since then may be gone.
-            _store.Hold.Revision = _matched;
-            StoreView view = _store.View;
-            if (view.CompactRevision > _matched + 1)
-            {
-                _store.Hold.Revision = long.MaxValue;
-                _matched = view.Revision;
-                _behind.Enqueue(watcher);
-                return;
-            }
+            _matched = _store.View.Revision;
+            _behind.Enqueue(watcher);
+            return;
         }
 
         watcher.IsSynced = true;
@@ -500,7 +525,13 @@ internal sealed class WatchHub : ILoop
 
     private long HoldOfIndex() => _index.Count == 0 ? long.MaxValue : _matched;
 
-    private Told Tell(Watcher watcher, List<WatchEvent> events, long bytes, long upTo, bool isLeast)
+    /// <param name="watcher">Who is told.</param>
+    /// <param name="events">What happened.</param>
+    /// <param name="bytes">What that takes.</param>
+    /// <param name="upTo">The last revision of it, or a later one that brought it nothing.</param>
+    /// <param name="isLeast">There is no less to be told.</param>
+    /// <param name="isPart">There is more of the last revision, which comes with the next.</param>
+    private Told Tell(Watcher watcher, List<WatchEvent> events, long bytes, long upTo, bool isLeast, bool isPart = false)
     {
         _responses.Clear();
         ResponseHeader header = Header(upTo);
@@ -521,10 +552,10 @@ internal sealed class WatchHub : ILoop
             }
         }
 
-        _responses.Add((new WatchResponse { Header = header, Events = first == 0 ? events : events[first..] }, Watcher.BytesOf(bytes)));
+        _responses.Add((new WatchResponse { Header = header, Fragment = isPart, Events = first == 0 ? events : events[first..] }, Watcher.BytesOf(bytes)));
         watcher.WasTold = true;
         Told told = watcher.Tell(CollectionsMarshal.AsSpan(_responses), isLeast);
-        watcher.ToldUpTo = told == Told.All ? events[^1].KeyValue.ModRevision.Value : watcher.ToldUpTo;
+        watcher.ToldUpTo = told == Told.All && !isPart ? events[^1].KeyValue.ModRevision.Value : watcher.ToldUpTo; // Who puts parts together knows nothing before the last.
         return told;
     }
 

@@ -60,6 +60,9 @@ internal sealed class Watcher : IAsyncEnumerator<WatchResponse>, IValueTaskSourc
     /// <summary>The first revision it has not been told of; of one that is up to date, the first it wants to be told of at all.</summary>
     public long Next { get; set; }
 
+    /// <summary>The first change of that revision that it has not been told of, counted from 0: one that takes parts may have been told of some.</summary>
+    public int NextWithin { get; set; }
+
     /// <summary>It is in the index, and is told of each revision as it comes.</summary>
     public bool IsSynced { get; set; }
 
