@@ -1,5 +1,6 @@
 using System.Text;
 using MetaStore.Engine.Hosting;
+using MetaStore.Engine.Leases;
 using MetaStore.Engine.Memory;
 using MetaStore.Engine.Mvcc;
 using MetaStore.Engine.Replication;
@@ -86,6 +87,16 @@ public sealed class BatchApplyTests
         Assert.Equal(["2: k=1 v1 c2", "3: k=2 v2 c2", "4: k=3 v3 c2"], store.Events());
     }
 
+    /// <summary>The node loop takes news up to the view that it answers by: what is not there yet when that is published it would not know, and deny.</summary>
+    [Fact]
+    public void News_of_leases_are_on_their_way_before_the_view_that_has_them_is_published()
+    {
+        var store = new Applying();
+        store.Apply([new LeaseGrantRequest(100, 7), Put("k", "1") with { LeaseId = 7 }]);
+        store.Apply([new LeaseGrantRequest(100, 8), new LeaseRevokeRequest(7)]);
+        Assert.Equal(["7 Granted by 1, published through 0", "8 Granted by 2, published through 1", "7 Ended by 2, published through 1"], store.LeaseNews);
+    }
+
     private static void AssertSame(StoreRequest[] requests)
     {
         var batched = new Applying();
@@ -132,13 +143,15 @@ public sealed class BatchApplyTests
         {
             var options = new SnapshotOptions { EntriesMin = int.MaxValue, LogBytesMin = long.MaxValue };
             _applier = new Applier(new StoreHolder(Store), new NodeFailure(), this, new SnapshotPolicy(options, 0), 1000, clusterId: 1, nodeId: 1, TimeProvider.System);
-            _applier.Connect(() => Published++, () => { }, _ => { }, _ => { }, _ => { }, logEndedAt: 0);
+            _applier.Connect(() => Published++, () => { }, _ => { }, _ => { }, Hear, logEndedAt: 0);
         }
 
         public MvccStore Store { get; } = new();
 
         /// <summary>How often something became visible.</summary>
         public int Published { get; private set; }
+
+        public List<string> LeaseNews { get; } = [];
 
         public string[] Apply(StoreRequest[] requests)
         {
@@ -176,6 +189,8 @@ public sealed class BatchApplyTests
         {
             // The test steps the loop.
         }
+
+        private void Hear(LeaseNews news) => LeaseNews.Add($"{news.Id} {news.Change} by {news.Index}, published through {Store.View.AppliedIndex}");
 
         private static string Describe(ValueTask<StoreResponse> answer)
         {
