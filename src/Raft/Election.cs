@@ -226,7 +226,7 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
         switch (state.Quorum.Count(_votes))
         {
             case VoteResult.Won when state.Role == Role.PreCandidate:
-                Stand(isTransfer: false);
+                StandIfItsVoteCanLeave();
                 break;
             case VoteResult.Won when state.Writes.DurableVote == state.Id && state.Writes.DurableTerm == state.Term:
                 roles.BecomeLeader();
@@ -241,6 +241,14 @@ internal sealed class Election(NodeState state, RoleSwitch roles)
                 break;
             default:
                 break;
+        }
+    }
+
+    private void StandIfItsVoteCanLeave()
+    {
+        if (!state.IsDiskStalled)
+        {
+            Stand(isTransfer: false);
         }
     }
 

@@ -75,8 +75,8 @@ internal sealed class NodeState
 
     public WriteLedger Writes { get; }
 
-    /// <summary>The disk has not answered for one and the same write for an election timeout: nothing that this node promises could leave.</summary>
-    public bool IsDiskStalled => Writes.TicksWaited >= Options.ElectionTicks;
+    /// <summary>The disk has not answered for one and the same write for longer than an election timeout: nothing that this node promises could leave.</summary>
+    public bool IsDiskStalled => Writes.TicksWaited > Options.ElectionTicks;
 
     public Outbox Outbox { get; } = new();
 

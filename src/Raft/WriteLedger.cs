@@ -47,7 +47,7 @@ internal sealed class WriteLedger
     /// <summary>Sealed messages that no Ready has counted yet.</summary>
     public bool HasUnassigned => _unassigned.Count > 0;
 
-    /// <summary>For how many ticks the oldest write under way has been that. 0: none is, or no tick has passed since.</summary>
+    /// <summary>How many ticks have come since the oldest write under way was found to be that. 0: none is, or no tick has come.</summary>
     public int TicksWaited { get; private set; }
 
     /// <summary>A tick has passed.</summary>
@@ -142,6 +142,7 @@ internal sealed class WriteLedger
         while (_underWay.TryPeek(out Write? write) && write.Id <= writeId)
         {
             _underWay.Dequeue();
+            TicksWaited = 0;
             DurableTerm = write.HardState.Term;
             DurableVote = write.HardState.Vote;
             if (write.Through > DurableIndex)

@@ -184,19 +184,25 @@ public sealed class WatchTests
         Assert.False(parts.Responses[^1].Fragment);
     }
 
-    /// <summary>Those who are behind are read for one by one: the whole of a revision that removed a million keys is too much to hold for each.</summary>
+    /// <summary>Those who are behind are read for one by one: the whole of a revision that removed a million keys is too much to hold for each. Whoever puts the parts together holds a revision, and no more.</summary>
     [Fact]
-    public void ALongRevisionOfOldTimes_IsNotHeldWhole_ForThoseWhoTakeParts()
+    public void LongRevisionsOfOldTimes_AreNotHeldWhole_ForThoseWhoTakeParts()
     {
+        const int Removals = 4;
         using var node = new SteppedNode(watches: new WatchOptions { QueueBytesMax = 20_000, TotalBytesMax = 40_000 });
-        for (int i = 0; i < 20; i++)
+        for (int removal = 0; removal < Removals; removal++)
         {
-            node.Run(new TxnRequest { Success = [.. Enumerable.Range(0, 100).Select(j => Put($"{(j % 2 == 0 ? 'k' : 'o')}{i:d2}{j:d2}", "v"))] });
+            for (int i = 0; i < 5; i++)
+            {
+                node.Run(Put("k", "short"));
+                node.Run(new TxnRequest { Success = [.. Enumerable.Range(0, 100).Select(j => Put($"{(j % 2 == 0 ? 'k' : 'o')}{i:d2}{j:d2}", "v"))] });
+            }
+
+            node.Run(new DeleteRangeRequest { Key = Bytes("\0"), RangeEnd = Bytes("\0") });
         }
 
-        node.Run(new DeleteRangeRequest { Key = Bytes("\0"), RangeEnd = Bytes("\0") });
         node.Run(Put("k", "last"));
-        var request = new WatchRequest { Key = Bytes("k"), RangeEnd = Bytes("l"), StartRevision = new Revision(21), Fragment = true };
+        var request = new WatchRequest { Key = Bytes("k"), RangeEnd = Bytes("l"), StartRevision = new Revision(2), Fragment = true };
         Reader[] readers = [.. Enumerable.Range(0, 4).Select(_ => new Reader(node, request))];
         var whole = new Reader(node, request with { Fragment = false });
         long most = 0;
@@ -215,13 +221,34 @@ public sealed class WatchTests
         Assert.InRange(most, 20_000, 40_000 + (4 * (8000 + 1000)));
         whole.Read();
         Assert.All(whole.Responses, response => Assert.False(response.Fragment));
-        Assert.Equal(1 + 50 + 1000 + 1, whole.Told.Count);
-        foreach (Reader reader in readers)
+        Assert.Equal(1 + (Removals * (5 + 250 + 251)) + 1, whole.Told.Count);
+        Assert.All(readers, reader => Assert.Equal(whole.Told, reader.Told));
+        Assert.All(readers, reader => Assert.InRange(reader.Responses.Count(response => response.Fragment), 2 * Removals, 40 * Removals));
+        foreach (WatchResponse[] chain in readers.SelectMany(Chains))
         {
-            Assert.Equal(whole.Told, reader.Told);
-            Assert.True(reader.Responses.Count(response => response.Fragment) >= 10);
-            Assert.False(reader.Responses[^1].Fragment);
+            Assert.Single(chain.SelectMany(part => part.Events).Select(e => e.KeyValue.ModRevision).Distinct());
         }
+    }
+
+    /// <summary>What came in parts, put together.</summary>
+    private static IEnumerable<WatchResponse[]> Chains(Reader reader)
+    {
+        var chain = new List<WatchResponse>();
+        foreach (WatchResponse response in reader.Responses)
+        {
+            chain.Add(response);
+            if (!response.Fragment)
+            {
+                if (chain.Count > 1)
+                {
+                    yield return [.. chain];
+                }
+
+                chain.Clear();
+            }
+        }
+
+        Assert.Empty(chain);
     }
 
     [Fact]

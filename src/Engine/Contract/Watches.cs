@@ -159,8 +159,8 @@ public sealed record WatchOptions
 
     /// <summary>
     /// Bytes of events that all watchers of a group together have waiting, or have taken and not asked for more yet, at most; as above. Beyond that each one that waits is still given something,
-    /// so that those who take nothing cannot starve the others: what just happened, which all who are told of it share, or, where it catches up, an equal share of this and 4 KiB at least, and what is left of the
-    /// revision it ends with. 1 or more.
+    /// so that those who take nothing cannot starve the others: what just happened, which all who are told of it share, or, where it catches up, an equal share of this and 4 KiB at least, and the event it ends
+    /// with; or the revision, where it takes no parts (<see cref="WatchRequest.Fragment"/>). 1 or more.
     /// </summary>
     public long TotalBytesMax { get; init; } = 64 << 20;
 

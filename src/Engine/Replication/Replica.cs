@@ -52,6 +52,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private ulong _writeHandedOut;
     private ulong _writeDurable;
     private ulong _writeSeen;
+    private LogIndex _appliedSeen;
     private ulong _markDurable;
     private ulong _markSeen;
     private bool _abandoned;
@@ -297,6 +298,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
         !HasRequests
         && _messages.IsEmpty
         && !_raft.HasReady
+        && _appliedSeen == _raft.CommitIndex // Leases that are granted in the rest would never end.
         && _proposer.Queued + _proposer.UnderWay + _barrier.Count + _desk.Count + _leases.Count == 0
         && _desk.IsSettled(_raft)
         && _leases.IsSettled
@@ -407,6 +409,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeApplied()
     {
         LogIndex applied = AppliedIndex();
+        _appliedSeen = applied;
         _raft.AdvanceApplied(applied);
         _raft.Trim(_parts.SnapshotPolicy.LogBytesHeld, _parts.SnapshotPolicy.CatchUpBytes);
         CompleteApplied(applied);

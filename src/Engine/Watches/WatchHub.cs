@@ -456,21 +456,30 @@ internal sealed class WatchHub : ILoop
         long bytes = 0;
         int looked = 0;
         int within = watcher.NextWithin;
+        bool isRest = within > 0; // Parts end with their revision: who puts them together holds no more than that.
         bool isPart = false;
         long revision = watcher.Next;
         while (revision <= _matched && looked < SliceEvents && bytes < bytesMax)
         {
             ReadOnlySpan<LoggedEvent> changes = Read(revision);
             looked += changes.Length - within;
-            within = ReadOn(watcher, changes, within, bytesMax, events, ref bytes);
-            isPart = within < changes.Length;
-            if (isPart)
+            (int Count, long Bytes) before = (events.Count, bytes);
+            int end = ReadOn(watcher, changes, within, bytesMax, events, ref bytes);
+            isPart = end < changes.Length;
+            if (isPart && before.Count > 0)
             {
+                // It does not fit behind others: the next slice begins with it.
+                events.RemoveRange(before.Count, events.Count - before.Count);
+                (bytes, isPart) = (before.Bytes, false);
                 break;
             }
 
-            within = 0;
-            revision++;
+            within = isPart ? end : 0;
+            revision += isPart ? 0 : 1;
+            if (isPart || isRest)
+            {
+                break;
+            }
         }
 
         Told told = events.Count == 0 ? Told.All : Tell(watcher, events, bytes, isPart ? revision : revision - 1, isLeast, isPart);

@@ -14,6 +14,9 @@ namespace MetaStore.Etcd.Services;
 /// watches that have something waiting <em>owe</em> it; those that come later, or whose next response lies beyond, are put aside until the word is out.
 /// </para>
 /// <para>
+/// The parts of one response follow each other, as in etcd: its client puts together what comes, and takes whatever else comes in between for nothing.
+/// </para>
+/// <para>
 /// Invariant: a watch whose feed may have something is queued, or in the writer's hand; the feed calls back otherwise.
 /// </para>
 /// </summary>
@@ -32,6 +35,7 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
     private readonly Channel<bool> _wake = NewSignal();
     private readonly Channel<bool> _room = NewSignal();
     private StreamWatch? _inHand;
+    private StreamWatch? _inParts;
     private long _nextId;
     private bool _isProgressAsked;
     private bool _mustAskAgain;
@@ -67,7 +71,7 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
     {
         while (true)
         {
-            if (TryTakeSaid(out Messages.WatchResponse? answer) || TryTakeReady(out answer))
+            if (TryTake(out Messages.WatchResponse? answer))
             {
                 if (answer is not null)
                 {
@@ -261,6 +265,25 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
         return isTaken;
     }
 
+    /// <summary>Takes what is to be written next; false: nothing is there yet. What there is may come to nothing.</summary>
+    private bool TryTake(out Messages.WatchResponse? answer)
+    {
+        StreamWatch? watch;
+        lock (_gate)
+        {
+            _inParts = _inParts is { IsGone: true } ? null : _inParts;
+            watch = _inParts;
+        }
+
+        if (watch is null)
+        {
+            return TryTakeSaid(out answer) || TryTakeReady(out answer);
+        }
+
+        answer = Take(watch, response: null);
+        return answer is not null || watch.IsGone;
+    }
+
     /// <summary>A turn of the watch that waits for longest; false where none does. What it came to may be nothing.</summary>
     private bool TryTakeReady(out Messages.WatchResponse? answer)
     {
@@ -285,6 +308,13 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
             watch.Held = null;
         }
 
+        answer = Take(watch, response);
+        return true;
+    }
+
+    /// <summary>Takes what the watch has next, unless it was taken before. Returns what is to be written.</summary>
+    private Messages.WatchResponse? Take(StreamWatch watch, WatchResponse? response)
+    {
         try
         {
             if (response is null)
@@ -294,12 +324,10 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
         }
         catch (CompactedException e)
         {
-            answer = EndCompacted(watch, e);
-            return true;
+            return EndCompacted(watch, e);
         }
 
-        answer = Settle(watch, response);
-        return true;
+        return Settle(watch, response);
     }
 
     /// <summary>Puts the watch, of which the response was taken, where it belongs now. Returns what is to be written.</summary>
@@ -307,7 +335,14 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
     {
         lock (_gate)
         {
+            bool isAmidParts = watch == _inParts && response is null;
+            if (isAmidParts && !watch.IsGone)
+            {
+                return null; // The rest is on its way, and the watch stays in the hand.
+            }
+
             _inHand = null;
+            _inParts = null;
             if (watch.IsGone)
             {
                 return null;
@@ -331,7 +366,14 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
                 return null;
             }
 
-            Queue(watch);
+            if (response.Fragment)
+            {
+                (_inHand, _inParts) = (watch, watch);
+            }
+            else
+            {
+                Queue(watch);
+            }
         }
 
         var answer = new Messages.WatchResponse { Header = AnswerForms.ToMessage(response.Header), WatchId = watch.Id, Fragment = response.Fragment };
@@ -350,6 +392,7 @@ internal sealed class WatchStream(MetaStoreNode node, EtcdServicesOptions option
         lock (_gate)
         {
             _inHand = null;
+            _inParts = null;
             if (!_watches.Remove(watch.Id))
             {
                 return null;

@@ -155,6 +155,78 @@ public sealed class WatchServiceTests
         Assert.Equal("0 @7 k4=v(c6 m6 v1) k5=v(c7 m7 v1)", await NextAsync(stream));
     }
 
+    /// <summary>etcd's client puts the parts together that it reads, and drops what it reads of other watches in between; a watch that begins makes it drop the parts.</summary>
+    [Fact]
+    public async Task Nothing_comes_between_the_parts_of_a_response()
+    {
+        const int Puts = 60;
+        await using var node = new EtcdNode(change: settings => settings with { Watches = settings.Watches with { FragmentBytes = 1 } });
+        for (int i = 0; i < Puts; i++)
+        {
+            await PutAsync(node, $"k{i:d2}", "v");
+        }
+
+        const int Watches = 20;
+        await using TestStream stream = node.Open(Say.Watch);
+        for (int id = 0; id < Watches; id++)
+        {
+            stream.Send(Create("a", "z", start: 2, change: create => create.Fragment = true), Progress());
+        }
+
+        int[] told = new int[Watches];
+        int parts = 0;
+        WatchResponse? before = null;
+        while (told.Sum() < Watches * Puts)
+        {
+            WatchResponse response = await stream.ReadAsync<WatchResponse>();
+            Assert.True(before is not { Fragment: true } || before.WatchId == response.WatchId, $"between the parts of {before} came {response}");
+            parts += response.Fragment ? 1 : 0;
+            if (response.WatchId >= 0)
+            {
+                told[response.WatchId] += response.Events.Count;
+            }
+
+            before = response;
+        }
+
+        Assert.Equal(Enumerable.Repeat(Puts, Watches), told);
+        Assert.Equal((Puts - 1) * Watches, parts);
+        Assert.False(before!.Fragment);
+    }
+
+    /// <summary>A revision is cut wherever it may be, and each part is read when the one before was taken.</summary>
+    [Fact]
+    public async Task Nothing_comes_between_the_parts_of_a_long_revision()
+    {
+        const int Keys = 3000;
+        await using var node = new EtcdNode();
+        string name = new('k', 1000);
+        for (int i = 0; i < Keys; i++)
+        {
+            await PutAsync(node, $"{name}{i:d4}", "");
+        }
+
+        await node.CallAsync<Messages.DeleteRangeResponse>(Say.Delete, new Messages.DeleteRangeRequest { Key = Say.Bytes("k"), RangeEnd = Say.Bytes("l") });
+        await using TestStream stream = node.Open(Say.Watch, Create("other"), Create("k", "l", start: Keys + 2, change: create => create.Fragment = true));
+        Assert.Equal(["0 @3002 created", "1 @3002 created"], [await NextAsync(stream), await NextAsync(stream)]);
+        int told = 0;
+        int parts = 0;
+        bool isLast = false;
+        while (!isLast)
+        {
+            await PutAsync(node, "other", "v"); // There is always something else to be told.
+            WatchResponse response = await stream.ReadAsync<WatchResponse>();
+            Assert.True(parts == 0 || response.WatchId == 1, $"after {parts} parts came {response}");
+            parts += response.Fragment ? 1 : 0;
+            told += response.WatchId == 1 ? response.Events.Count : 0;
+            isLast = response.WatchId == 1 && !response.Fragment;
+        }
+
+        Assert.Equal(Keys, told);
+        Assert.InRange(parts, 10, 100);
+        Assert.Equal(0, (await stream.ReadAsync<WatchResponse>()).WatchId);
+    }
+
     [Fact]
     public async Task Progress_is_told_from_time_to_time_where_nothing_else_was()
     {
