@@ -313,6 +313,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             Deletes = Apply.Counts.Deletes,
             Txns = Apply.Counts.Txns,
             DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
+            MemoryBytes = Store.Memory.LiveBytes,
+            MemoryReservedBytes = Store.Memory.ReservedBytes,
         };
     }
 

@@ -70,4 +70,10 @@ public sealed record NodeFigures
 
     /// <summary>Log and snapshots, in bytes.</summary>
     public long DiskBytes { get; init; }
+
+    /// <summary>Native memory that keys, versions, index and history are in, in bytes.</summary>
+    public long MemoryBytes { get; init; }
+
+    /// <summary>What was taken from the system for that, in bytes.</summary>
+    public long MemoryReservedBytes { get; init; }
 }

@@ -63,6 +63,8 @@ internal sealed class NodeMetrics : IDisposable
         Both(text, "etcd{0}_mvcc_txn_total", "Total number of txns seen by this member.", figures.Txns, text.Counter);
         Both(text, "etcd{0}_mvcc_db_total_size_in_bytes", "Total size of the underlying database physically allocated in bytes.", figures.DiskBytes, (name, help, value) => text.Gauge(name, help, value));
         text.Gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Total size of the underlying database logically in use in bytes.", figures.DiskBytes);
+        text.Gauge("metastore_store_memory_bytes", "Native memory that keys, versions, index and history are in, in bytes.", figures.MemoryBytes);
+        text.Gauge("metastore_store_memory_reserved_bytes", "Native memory taken from the system for the store, in bytes.", figures.MemoryReservedBytes);
         text.Gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.", figures.KeyCount);
         text.Gauge("etcd_debugging_mvcc_current_revision", "The current revision of store.", figures.Revision);
         text.Gauge("etcd_debugging_mvcc_compact_revision", "The revision of the last compaction in store.", figures.CompactRevision);

@@ -29,6 +29,7 @@ internal static class ProcessMetrics
         }
 
         text.Gauge("metastore_managed_heap_bytes", "Managed memory in use, in bytes.", GC.GetTotalMemory(forceFullCollection: false));
+        text.Gauge("metastore_managed_heap_committed_bytes", "Managed memory taken from the system, in bytes, as of the last collection.", GC.GetGCMemoryInfo().TotalCommittedBytes);
         text.Counter("metastore_gc_pause_seconds_total", "Time for which collections of garbage have stopped the process.", GC.GetTotalPauseDuration().TotalSeconds);
         text.Counter("metastore_allocated_bytes_total", "Managed memory that was allocated since the start.", GC.GetTotalAllocatedBytes());
     }
