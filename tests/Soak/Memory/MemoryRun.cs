@@ -27,7 +27,8 @@ internal sealed class MemoryRun(MemoryOptions options, TextWriter output)
         int share = options.Keys / options.Writers;
         Overwriter[] writers = [.. Enumerable.Range(0, options.Writers).Select(i => new Overwriter(
             client, i * share, i == options.Writers - 1 ? options.Keys - (i * share) : share, (options.Rate + options.Writers - 1) / options.Writers))];
-        (double settled, double last) = await WriteAsync(writers, server.Child.Id, data);
+        using var metrics = new HttpClient { BaseAddress = new Uri($"http://{server.Endpoint}") };
+        (double settled, double last) = await WriteAsync(writers, server.Child.Id, data, metrics);
         int wrong = (await Task.WhenAll(writers.Select(writer => writer.CountWrongAsync()))).Sum();
         double growth = (last / settled) - 1;
         output.WriteLine(string.Create(
@@ -36,8 +37,8 @@ internal sealed class MemoryRun(MemoryOptions options, TextWriter output)
         return wrong == 0 && growth <= GrowthMax;
     }
 
-    /// <summary>The resident memory, in KiB, on average: around the minute at which it counts as settled, and at the end.</summary>
-    private async Task<(double Settled, double Last)> WriteAsync(Overwriter[] writers, int processId, string data)
+    /// <summary>The resident memory, in KiB, on average: around the minute at which it counts as settled, and at the end. Each minute says as well what of it the store has, and the managed heap, as the server tells it.</summary>
+    private async Task<(double Settled, double Last)> WriteAsync(Overwriter[] writers, int processId, string data, HttpClient metrics)
     {
         using var stop = new CancellationTokenSource();
         using var filled = new CountdownEvent(writers.Length);
@@ -56,9 +57,10 @@ internal sealed class MemoryRun(MemoryOptions options, TextWriter output)
             }
 
             minutes.Add(samples.Average());
+            string figures = await metrics.GetStringAsync(new Uri("/metrics", UriKind.Relative));
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"minute={minutes.Count} puts={writers.Sum(writer => writer.Puts) - before} rss_kib={samples.Average():F0} rss_least_kib={samples.Min()} rss_most_kib={samples.Max()} disk_kib={DiskKib(data)}"));
+                $"minute={minutes.Count} puts={writers.Sum(writer => writer.Puts) - before} rss_kib={samples.Average():F0} rss_least_kib={samples.Min()} rss_most_kib={samples.Max()} store_kib={KibOf(figures, "metastore_store_memory_reserved_bytes")} managed_kib={KibOf(figures, "metastore_managed_heap_committed_bytes")} disk_kib={DiskKib(data)}"));
         }
 
         await stop.CancelAsync();
@@ -71,6 +73,12 @@ internal sealed class MemoryRun(MemoryOptions options, TextWriter output)
     {
         string line = File.ReadLines($"/proc/{processId}/status").First(text => text.StartsWith("VmRSS:", StringComparison.Ordinal));
         return long.Parse(line.AsSpan("VmRSS:".Length).TrimStart().ToString().Split(' ')[0], CultureInfo.InvariantCulture);
+    }
+
+    private static long KibOf(string figures, string name)
+    {
+        string line = figures.Split('\n').First(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        return (long)(double.Parse(line.AsSpan(name.Length + 1), CultureInfo.InvariantCulture) / 1024);
     }
 
     private static long DiskKib(string directory) => new DirectoryInfo(directory).EnumerateFiles("*", SearchOption.AllDirectories)
