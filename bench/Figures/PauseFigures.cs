@@ -43,6 +43,8 @@ internal sealed class PauseFigures(string directory, TimeSpan duration, int rate
         return
         [
             new Figure($"pause_longest_5m_keys{Suffix}", pauses.Longest.TotalMilliseconds, "ms", PauseMillisecondsMax),
+            new Figure($"pause_longest_stopping_5m_keys{Suffix}", pauses.LongestStopping.TotalMilliseconds, "ms", double.NaN),
+            new Figure($"pauses_above_5_ms_5m_keys{Suffix}", pauses.AboveMax, "pauses", double.NaN),
             new Figure($"pauses_5m_keys{Suffix}", pauses.Count, "pauses", double.NaN),
             new Figure($"pauses_share_5m_keys{Suffix}", 100 * pauses.Total.TotalSeconds / seconds, "%", double.NaN),
             new Figure($"operations_80_20_5m_keys{Suffix}", _operations / seconds, "op/s", double.NaN),
@@ -99,14 +101,20 @@ internal sealed class PauseFigures(string directory, TimeSpan duration, int rate
         Interlocked.Add(ref _operations, operations);
     }
 
-    /// <summary>The runtime's own events: from the wish to stop all threads until they run again.</summary>
+    /// <summary>The runtime's own events: from the wish to stop all threads, over the moment when they all stand, until they run again.</summary>
     private sealed class PauseListener : EventListener
     {
         private const EventKeywords Collector = (EventKeywords)0x1;
 
         private DateTime _begun;
+        private DateTime _stopped;
 
         public TimeSpan Longest { get; private set; }
+
+        /// <summary>The part of <see cref="Longest"/> that it took until all threads stood: waiting for the processors, not collecting.</summary>
+        public TimeSpan LongestStopping { get; private set; }
+
+        public int AboveMax { get; private set; }
 
         public TimeSpan Total { get; private set; }
 
@@ -127,13 +135,26 @@ internal sealed class PauseFigures(string directory, TimeSpan duration, int rate
                 case "GCSuspendEEBegin_V1":
                     _begun = eventData.TimeStamp;
                     break;
+                case "GCSuspendEEEnd_V1":
+                    _stopped = eventData.TimeStamp;
+                    break;
                 case "GCRestartEEEnd_V1" when _begun != default:
-                    TimeSpan pause = eventData.TimeStamp - _begun;
-                    Longest = pause > Longest ? pause : Longest;
-                    Total += pause;
-                    Count++;
+                    Add(eventData.TimeStamp - _begun, _stopped - _begun);
                     break;
             }
+        }
+
+        private void Add(TimeSpan pause, TimeSpan stopping)
+        {
+            if (pause > Longest)
+            {
+                Longest = pause;
+                LongestStopping = stopping;
+            }
+
+            AboveMax += pause.TotalMilliseconds > PauseMillisecondsMax ? 1 : 0;
+            Total += pause;
+            Count++;
         }
     }
 }

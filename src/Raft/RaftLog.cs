@@ -12,6 +12,7 @@ namespace MetaStore.Raft;
 internal sealed class RaftLog
 {
     private readonly EntryBuffer _entries = new();
+    private readonly EntryData _data = new();
     private readonly WriteLedger _writes;
     private LogIndex _base;
     private Term _baseTerm;
@@ -95,7 +96,7 @@ internal sealed class RaftLog
     /// <summary>Adds one entry at the end.</summary>
     public void Append(in Entry entry)
     {
-        Add(entry);
+        Add(Own(entry));
         _slice = [];
     }
 
@@ -124,7 +125,7 @@ internal sealed class RaftLog
 
         for (int i = skip; i < entries.Count; i++)
         {
-            Put(entries[i]);
+            Put(Own(entries[i]));
         }
 
         _slice = [];
@@ -293,6 +294,9 @@ internal sealed class RaftLog
             Memberships.Add(entry.Index, membership, Commit);
         }
     }
+
+    /// <summary>The entry with its data in the log's own memory. Large data stays where it is, in an array of the caller's or the message's.</summary>
+    private Entry Own(in Entry entry) => entry.Data.Length >= EntryData.LargeBytes ? entry : entry with { Data = _data.Copy(entry.Data.Span) };
 
     private void CutFrom(LogIndex index)
     {

@@ -7,6 +7,7 @@ namespace MetaStore.Wal;
 internal sealed class GroupReplay(uint groupId)
 {
     private readonly List<LogEntry> _entries = [];
+    private readonly EntryData _data = new();
 
     public GroupLog Log { get; } = new(groupId);
 
@@ -88,7 +89,7 @@ internal sealed class GroupReplay(uint groupId)
         }
 
         Log.Append(index, term);
-        _entries.Add(new LogEntry(index, term, record.Kind, record.Body[16..].ToArray()));
+        _entries.Add(new LogEntry(index, term, record.Kind, _data.Copy(record.Body[16..])));
     }
 
     private void ApplyMark(in RecordView record, string file, out ulong? dropped)
