@@ -133,9 +133,10 @@ public sealed class EtcdServer : IAsyncDisposable
         }
 
         var unfinished = new UnfinishedMessages(_options.UnfinishedBytesMax, _options.MessageTimeout, time);
+        var unread = new UnreadAnswers(_options.UnreadBytesMax);
         return new HttpFront(
-            new GrpcFront(desk, messageBytesMax, unfinished, time, _stopping.Token, _logger),
-            new GatewayFront(desk, messageBytesMax, unfinished, time, _stopping.Token, _logger),
+            new GrpcFront(desk, messageBytesMax, unfinished, unread, time, _stopping.Token, _logger),
+            new GatewayFront(desk, messageBytesMax, unfinished, unread, time, _stopping.Token, _logger),
             health,
             new MetricsPage(figures),
             versions);

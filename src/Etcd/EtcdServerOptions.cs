@@ -14,6 +14,10 @@ public sealed record EtcdServerOptions
     /// <summary>How long the rest of a message may take once a part of it has come. More than 0.</summary>
     public TimeSpan MessageTimeout { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>Bytes held of answers whose callers do not read them, all calls together; beyond, the call ends whose caller has taken nothing for longest. 1 MiB or more.</summary>
+    /// <remarks>Answers up to 64 KiB, and watches, whose events all share, are not among them.</remarks>
+    public long UnreadBytesMax { get; init; } = 256 << 20;
+
     /// <summary>Connections at a time; those beyond are closed at once. 1 or more. Whoever sets it leaves open files for the store itself, which must not run out of them.</summary>
     public int ConnectionsMax { get; init; } = 100_000;
 
@@ -51,6 +55,7 @@ public sealed record EtcdServerOptions
         Require(MessageOverheadBytes is >= 0 and <= 16 << 20, nameof(MessageOverheadBytes), MessageOverheadBytes, "0 to 16 MiB");
         Require(UnfinishedBytesMax >= 1 << 20, nameof(UnfinishedBytesMax), UnfinishedBytesMax, "1 MiB or more");
         Require(MessageTimeout > TimeSpan.Zero, nameof(MessageTimeout), MessageTimeout, "more than 0");
+        Require(UnreadBytesMax >= 1 << 20, nameof(UnreadBytesMax), UnreadBytesMax, "1 MiB or more");
         Require(ConnectionsMax >= 1, nameof(ConnectionsMax), ConnectionsMax, "1 or more");
         Require(StreamsPerConnectionMax >= 1, nameof(StreamsPerConnectionMax), StreamsPerConnectionMax, "1 or more");
         Require(FirstBytesTimeout > TimeSpan.Zero, nameof(FirstBytesTimeout), FirstBytesTimeout, "more than 0");

@@ -1,8 +1,8 @@
 namespace MetaStore;
 
 /// <summary>
-/// Where the data of a log's entries lies: one behind the other in arrays that the garbage collector does not move, because they are large. An entry stays in the log for minutes; in an array of its own it would be moved
-/// twice before it is left in peace, and those moves were most of the collector's pauses under load.
+/// Where the data of a log's entries lies: one behind the other in arrays that they share. An entry stays in the log for minutes; with an array for each, thousands were still alive at every collection, and looking at each of
+/// them and moving it, twice, was most of the collector's pauses under load.
 /// <para>
 /// Nothing is ever written over: who still holds the data of a forgotten entry, as a message under way does, keeps its array alive. So an array goes when the last of its entries is forgotten, and a log that forgets its
 /// entries in order holds no more than one array beyond them. Not safe for several threads.
@@ -14,7 +14,7 @@ internal sealed class EntryData
     public const int LargeBytes = ArrayBytesMax / 4;
 
     private const int ArrayBytesMin = 4 << 10; // Of the many groups on a host most are small.
-    private const int ArrayBytesMax = 256 << 10;
+    private const int ArrayBytesMax = 64 << 10; // Below what the runtime takes for large: it looks for dead large objects so seldom that they took 70 MiB more.
 
     private byte[] _array = [];
     private int _used;

@@ -19,8 +19,9 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
     private readonly IHttpResponseBodyFeature _body;
     private readonly IHttpRequestLifetimeFeature _lifetime;
     private readonly ServedMethod _served;
+    private readonly UnreadAnswers _unread;
 
-    public GatewayCall(IFeatureCollection features, IHttpRequestFeature request, ServedMethod served, CancellationToken stopping)
+    public GatewayCall(IFeatureCollection features, IHttpRequestFeature request, ServedMethod served, UnreadAnswers unread, CancellationToken stopping)
         : base(features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted, stopping)
     {
         _request = request;
@@ -28,6 +29,7 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
         _body = features.GetRequiredFeature<IHttpResponseBodyFeature>();
         _lifetime = features.GetRequiredFeature<IHttpRequestLifetimeFeature>();
         _served = served;
+        _unread = unread;
     }
 
     /// <inheritdoc/>
@@ -46,7 +48,8 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
 
         _response.Headers.ContentType = ContentType;
         await _body.StartAsync(CancellationToken.None).ConfigureAwait(false);
-        await JsonAnswers.WriteAsync(_body.Writer, answer, Ended).ConfigureAwait(false);
+        using UnreadAnswers.Answer unread = _unread.Of(Ended);
+        await JsonAnswers.WriteAsync(_body.Writer, answer, unread).ConfigureAwait(false);
         _served.Counters.CountSent(answer.Length);
     }
 
@@ -59,6 +62,8 @@ internal sealed class GatewayCall : FrontCall, IRpcWriter<IMessage>
         {
             await _body.StartAsync(CancellationToken.None).ConfigureAwait(false);
             JsonAnswers.WriteMessage(_body.Writer, message);
+            using UnreadAnswers.Answer unread = _unread.Of(Ended);
+            await unread.FlushAsync(_body.Writer, JsonAnswers.HeldBytes(length)).ConfigureAwait(false);
             return;
         }
 

@@ -13,7 +13,7 @@ using Microsoft.Extensions.Primitives;
 namespace MetaStore.Etcd.Gateway;
 
 /// <summary>Calls in JSON over HTTP, as etcd's gateway has them: for those who have no gRPC at hand.</summary>
-internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, UnfinishedMessages unfinished, TimeProvider time, CancellationToken stopping, ILogger logger)
+internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, UnfinishedMessages unfinished, UnreadAnswers unread, TimeProvider time, CancellationToken stopping, ILogger logger)
 {
     private readonly FrozenDictionary<string, Route> _routes = MakeRoutes(desk);
 
@@ -36,7 +36,7 @@ internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, Unfinished
             return;
         }
 
-        using var call = new GatewayCall(features, request, route.Served, stopping);
+        using var call = new GatewayCall(features, request, route.Served, unread, stopping);
         long started = route.Served.Counters.CountStarted();
         (StatusCode code, string? message) = await RunAsync(call, route, features, request).ConfigureAwait(false);
         route.Served.Counters.CountHandled(code, started);

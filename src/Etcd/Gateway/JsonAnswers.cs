@@ -17,6 +17,9 @@ internal static class JsonAnswers
 {
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
+    /// <summary>What a message of so many bytes takes in memory, with its JSON: bytes in base 64 are longer by a third.</summary>
+    public static long HeldBytes(int length) => length + (4L * length / 3);
+
     /// <summary>An answer.</summary>
     public static void WriteMessage(IBufferWriter<byte> output, IMessage message)
     {
@@ -25,7 +28,7 @@ internal static class JsonAnswers
     }
 
     /// <summary>An answer in parts: what the first has, and the list that goes on through all of them. Waits for a caller that does not read.</summary>
-    public static async ValueTask WriteAsync(PipeWriter output, RpcAnswer answer, CancellationToken cancellationToken)
+    public static async ValueTask WriteAsync(PipeWriter output, RpcAnswer answer, UnreadAnswers.Answer unread)
     {
         using var json = new Utf8JsonWriter(output, s_options);
         FieldDescriptor list = answer.First.Descriptor.Fields.InDeclarationOrder().Last(field => field.IsRepeated);
@@ -53,8 +56,7 @@ internal static class JsonAnswers
             }
 
             json.Flush();
-            await output.FlushAsync(cancellationToken).ConfigureAwait(false);
-            cancellationToken.ThrowIfCancellationRequested();
+            await unread.FlushAsync(output, HeldBytes(part.CalculateSize())).ConfigureAwait(false);
         }
     }
 

@@ -16,21 +16,23 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
 {
     private const string ContentType = "application/grpc";
 
-    // A watch's response beyond that is not encoded as a whole, and of its pieces no more than that waits for the caller. HTTP/2's own buffer has the same bound.
+    // A message beyond that goes out in pieces, of which no more than that waits for the caller. HTTP/2's own buffer has the same bound.
     private const int PieceBytesMax = 64 * 1024;
 
     private readonly IFeatureCollection _features;
     private readonly IHttpRequestFeature _request;
     private readonly IHttpResponseFeature _response;
     private readonly IHttpResponseBodyFeature _body;
+    private readonly UnreadAnswers _unread;
     private RpcCounters? _counters;
     private PipeWriter? _output;
 
-    public GrpcCall(IFeatureCollection features, IHttpRequestFeature request, CancellationToken stopping)
+    public GrpcCall(IFeatureCollection features, IHttpRequestFeature request, UnreadAnswers unread, CancellationToken stopping)
         : base(features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted, stopping)
     {
         _features = features;
         _request = request;
+        _unread = unread;
         _response = features.GetRequiredFeature<IHttpResponseFeature>();
         _body = features.GetRequiredFeature<IHttpResponseBodyFeature>();
     }
@@ -51,24 +53,33 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         return new MessageReader(body, parser, bytesMax, counters);
     }
 
-    /// <summary>Says the only answer. It leaves with the status, but for one in parts, which go out as they are made.</summary>
+    /// <summary>Says the only answer. It leaves with the status, but for what is large or in parts, which goes out as the caller reads it.</summary>
     public async ValueTask AnswerAsync(RpcAnswer answer)
     {
         await StartAsync().ConfigureAwait(false);
+        int first = answer.First.CalculateSize();
         if (answer.Rest is null)
         {
-            Put(answer.First);
+            if (first <= PieceBytesMax)
+            {
+                Put(answer.First);
+                return;
+            }
+
+            await PutInPiecesAsync(answer.First, first, Ended).ConfigureAwait(false);
             return;
         }
 
-        long left = MessageFrame.WritePrefix(_output!, answer.Length) - answer.First.CalculateSize();
+        using UnreadAnswers.Answer unread = _unread.Of(Ended);
+        long left = MessageFrame.WritePrefix(_output!, answer.Length) - first;
         answer.First.WriteTo(_output!);
-        await FlushAsync(Ended).ConfigureAwait(false);
+        await unread.FlushAsync(_output!, 2 * first).ConfigureAwait(false);
         await foreach (IMessage part in answer.Rest.ConfigureAwait(false))
         {
-            left -= part.CalculateSize();
+            int length = part.CalculateSize();
+            left -= length;
             part.WriteTo(_output!);
-            await FlushAsync(Ended).ConfigureAwait(false);
+            await unread.FlushAsync(_output!, first + (2 * length)).ConfigureAwait(false);
         }
 
         Invariant.Check(left == 0, $"The parts of an answer were to take {answer.Length} bytes, and have taken {answer.Length - left}.");
@@ -83,16 +94,20 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
             await StartAsync().ConfigureAwait(false);
         }
 
-        if (message is Messages.WatchResponse response && response.CalculateSize() is var length and > PieceBytesMax)
+        int length = message.CalculateSize();
+        if (length <= PieceBytesMax)
         {
-            await PutInPiecesAsync(length, WatchPieces.Of(response), cancellationToken).ConfigureAwait(false);
+            Put(message);
+            await FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+        else if (message is Messages.WatchResponse response)
+        {
+            await PutInPiecesAsync(length, WatchPieces.Of(response), () => FlushAsync(cancellationToken)).ConfigureAwait(false);
         }
         else
         {
-            Put(message);
+            await PutInPiecesAsync(message, length, cancellationToken).ConfigureAwait(false);
         }
-
-        await FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Ends the call with a status. Where nothing was said before, the headers say it all.</summary>
@@ -136,7 +151,22 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         Ended.ThrowIfCancellationRequested();
     }
 
-    private async ValueTask PutInPiecesAsync(int length, IEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellationToken)
+    private async ValueTask PutInPiecesAsync(IMessage message, int length, CancellationToken cancellationToken)
+    {
+        byte[] whole = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            message.WriteTo(whole.AsSpan(0, length));
+            using UnreadAnswers.Answer unread = _unread.Of(cancellationToken);
+            await PutInPiecesAsync(length, [whole.AsMemory(0, length)], () => unread.FlushAsync(_output!, 2L * length)).ConfigureAwait(false); // the message and its encoding
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(whole);
+        }
+    }
+
+    private async ValueTask PutInPiecesAsync(int length, IEnumerable<ReadOnlyMemory<byte>> pieces, Func<ValueTask> flush)
     {
         long left = MessageFrame.WritePrefix(_output!, length);
         int unflushed = 0;
@@ -151,13 +181,14 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
                 left -= count;
                 if (unflushed == PieceBytesMax)
                 {
-                    await FlushAsync(cancellationToken).ConfigureAwait(false);
+                    await flush().ConfigureAwait(false);
                     unflushed = 0;
                 }
             }
         }
 
-        Invariant.Check(left == 0, $"The pieces of a response were to take {length} bytes, and have taken {length - left}.");
+        await flush().ConfigureAwait(false);
+        Invariant.Check(left == 0, $"The pieces of a message were to take {length} bytes, and have taken {length - left}.");
         _counters!.CountSent(MessageFrame.PrefixBytes + length);
     }
 

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace MetaStore.Etcd.Grpc;
 
 /// <summary>Calls over HTTP/2, as gRPC frames them: finds the method, runs it, ends the call with its status.</summary>
-internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, UnfinishedMessages unfinished, TimeProvider time, CancellationToken stopping, ILogger logger)
+internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, UnfinishedMessages unfinished, UnreadAnswers unread, TimeProvider time, CancellationToken stopping, ILogger logger)
 {
     private const string ContentType = "application/grpc";
     private const string Identity = "identity";
@@ -22,7 +22,7 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, UnfinishedMes
     /// <summary>Serves a call to its end. Lets no exception out.</summary>
     public async Task ServeAsync(IFeatureCollection features, IHttpRequestFeature request)
     {
-        using var call = new GrpcCall(features, request, stopping);
+        using var call = new GrpcCall(features, request, unread, stopping);
         if (Check(call, request) is not { } served)
         {
             return;

@@ -13,6 +13,8 @@ public sealed class FloodTests
     private const string Watch = "/etcdserverpb.Watch/Watch";
     private const int EnhanceYourCalm = 11;
 
+    private static readonly ByteString s_large = ByteString.CopyFromUtf8("large");
+
     [Theory]
     [InlineData(Range)]
     [InlineData(Watch)]
@@ -203,6 +205,47 @@ public sealed class FloodTests
     {
         await using OnePort port = await OnePort.StartAsync();
         await Task.WhenAll(Enumerable.Range(0, 16).Select(client => AskAgainAndAgainAsync(port, new Random(client), requests: 300)));
+    }
+
+    [Fact]
+    public async Task AnswersThatNobodyReads_TakeSoMuchMemory_AndWhoReadsIsServed()
+    {
+        const int streams = 20;
+        await using OnePort port = await OnePort.StartAsync(new EtcdServerOptions { UnreadBytesMax = 8 << 20 });
+        ulong term = port.Term;
+        byte[] ask = await PutLargeAsync(port, valueBytes: 1 << 20);
+        await using RawHttp2 flood = await RawHttp2.OpenAsync(await port.ConnectAsync());
+        byte[] call = RawHttp2.Call(Range);
+        for (int i = 0; i < streams; i++)
+        {
+            int stream = (2 * i) + 1;
+            Assert.True(await flood.SayAsync(
+                [.. RawHttp2.Frame(Http2Frame.Headers, Http2Frame.EndHeaders, stream, call), .. RawHttp2.Frame(Http2Frame.Data, Http2Frame.EndStream, stream, ask)]));
+        }
+
+        // Each holds its answer and the encoding, 2 MiB and some bytes: of three there is room, and all others have to end.
+        HashSet<int> reset = [];
+        while (reset.Count < streams - 3)
+        {
+            Http2Frame frame = await flood.HearAsync() ?? throw new InvalidOperationException($"the connection ended after {reset.Count} streams");
+            if (frame.Type == Http2Frame.ResetStream)
+            {
+                Assert.True(reset.Add(frame.Stream));
+            }
+        }
+
+        await AssertServedAsync(port, term);
+        using var reader = new GrpcClient(port.EndPoint);
+        Assert.Equal("0", (await reader.CallAsync(Range, new RangeRequest { Key = s_large })).Status);
+    }
+
+    /// <summary>The bytes of a call that asks for a large value.</summary>
+    private static async Task<byte[]> PutLargeAsync(OnePort port, int valueBytes)
+    {
+        using var client = new GrpcClient(port.EndPoint);
+        Assert.Equal("0", (await client.CallAsync("/etcdserverpb.KV/Put", new PutRequest { Key = s_large, Value = ByteString.CopyFrom(new byte[valueBytes]) })).Status);
+        byte[] message = new RangeRequest { Key = s_large }.ToByteArray();
+        return [0, 0, 0, 0, (byte)message.Length, .. message];
     }
 
     /// <summary>One connection, many requests, each in pieces that come as they come.</summary>

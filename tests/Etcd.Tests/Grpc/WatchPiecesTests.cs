@@ -45,7 +45,7 @@ public class WatchPiecesTests
         const int PieceBytes = 64 << 10;
         WatchResponse response = Responses().Last();
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: PieceBytes, resumeWriterThreshold: PieceBytes, useSynchronizationContext: false));
-        var call = new GrpcCall(Features(pipe.Writer), new HttpRequestFeature(), CancellationToken.None);
+        var call = new GrpcCall(Features(pipe.Writer), new HttpRequestFeature(), new UnreadAnswers(1 << 20), CancellationToken.None);
         call.Read(new Pipe().Reader, WatchRequest.Parser, 1 << 20, new RpcCounters());
         Task writing = ((IRpcWriter<IMessage>)call).WriteAsync(response, CancellationToken.None).AsTask();
         var received = new ArrayBufferWriter<byte>();
