@@ -21,7 +21,7 @@ internal sealed class GatewayCallTarget : FuzzTarget
 
     public GatewayCallTarget()
     {
-        _front = new GatewayFront(new RpcDesk(EchoMethods.Table), MessageBytesMax, new UnfinishedMessages(long.MaxValue, TimeSpan.FromDays(1), TimeProvider.System), TimeProvider.System, CancellationToken.None, _logger);
+        _front = new GatewayFront(new RpcDesk(EchoMethods.Table), MessageBytesMax, new UnfinishedMessages(long.MaxValue, TimeSpan.FromDays(1), TimeProvider.System), new UnreadAnswers(long.MaxValue), TimeProvider.System, CancellationToken.None, _logger);
     }
 
     public override string Name => "json-calls";

@@ -25,7 +25,7 @@ internal sealed class GrpcCallTarget : FuzzTarget
 
     public GrpcCallTarget()
     {
-        _front = new GrpcFront(new RpcDesk(EchoMethods.Table), MessageBytesMax, new UnfinishedMessages(long.MaxValue, TimeSpan.FromDays(1), TimeProvider.System), TimeProvider.System, CancellationToken.None, _logger);
+        _front = new GrpcFront(new RpcDesk(EchoMethods.Table), MessageBytesMax, new UnfinishedMessages(long.MaxValue, TimeSpan.FromDays(1), TimeProvider.System), new UnreadAnswers(long.MaxValue), TimeProvider.System, CancellationToken.None, _logger);
     }
 
     public override string Name => "grpc-calls";

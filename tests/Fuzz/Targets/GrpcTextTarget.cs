@@ -80,7 +80,7 @@ internal sealed class GrpcTextTarget : FuzzTarget
     {
         var exchange = new Exchange();
         exchange.Request.Headers["x"] = Encoding.Latin1.GetString(value);
-        using var call = new GrpcCall(exchange.Features, exchange.Request, CancellationToken.None);
+        using var call = new GrpcCall(exchange.Features, exchange.Request, new UnreadAnswers(long.MaxValue), CancellationToken.None);
         string read = call.Metadata("x")!;
         bool isUtf8 = System.Text.Unicode.Utf8.IsValid(value);
         FuzzFailure.Unless(isUtf8 || read.Contains('\uFFFD', StringComparison.Ordinal), "a value that is no UTF-8 is not marked");
