@@ -92,6 +92,8 @@ internal sealed class Samples(int seed)
             CompactRevision = Rev(),
             KeyCount = Number(),
             DiskBytes = Number(),
+            StoreBytes = Number(),
+            StoreBytesInUse = Number(),
             IsLearner = _random.Next(2) == 0,
             IsWitness = _random.Next(2) == 0,
             Members = Many(Member),

@@ -13,16 +13,18 @@ public sealed class EtcdArgumentsTests
     [InlineData("--name n1 --data-dir /d", "serve --name n1 --data-dir /d")]
     [InlineData("-name n1 -data-dir=/d", "serve --name n1 --data-dir /d")]
     [InlineData("serve --name=n1 --seed 4", "serve --name n1 --seed 4")]
-    [InlineData("--initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state=new", "serve --initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state new")]
-    [InlineData("--max-txn-ops 10000", "serve --max-txn-ops 10000")]
-    [InlineData("--experimental-watch-progress-notify-interval=5s --max-learners 2 --metrics extensive", "serve --watch-progress-notify-interval 5s --max-learners 2 --metrics extensive")]
-    [InlineData("--max-request-bytes=1 --max-concurrent-streams 2 --grpc-keepalive-interval 1h --grpc-keepalive-timeout 0s", "serve --max-request-bytes 1 --max-concurrent-streams 2 --grpc-keepalive-interval 1h --grpc-keepalive-timeout 0s")]
+    [InlineData("--initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state=new", "serve --initial-cluster a=http://h:1,b=http://h:2 --initial-cluster-state new --data-dir default.etcd")]
+    [InlineData("--max-txn-ops 10000", "serve --max-txn-ops 10000 --data-dir default.etcd")]
+    [InlineData("--experimental-watch-progress-notify-interval=5s --max-learners 2 --metrics extensive", "serve --watch-progress-notify-interval 5s --max-learners 2 --metrics extensive --data-dir default.etcd")]
+    [InlineData("--max-request-bytes=1 --max-concurrent-streams 2 --grpc-keepalive-interval 1h --grpc-keepalive-timeout 0s", "serve --max-request-bytes 1 --max-concurrent-streams 2 --grpc-keepalive-interval 1h --grpc-keepalive-timeout 0s --data-dir default.etcd")]
     [InlineData("serve", "serve")]
     [InlineData("put a b", "put a b")]
     [InlineData("get --prefix -- --name", "get --prefix -- --name")]
     [InlineData("--help", "--help")]
     [InlineData("--version", "--version")]
-    [InlineData("", "")]
+    [InlineData("", "serve --data-dir default.etcd")]
+    [InlineData("serve --name n1", "serve --name n1")]
+    [InlineData("--initial-cluster-state new --name n1", "serve --initial-cluster-state new --name n1 --data-dir n1.etcd")]
     public void The_command_line(string given, string expected)
     {
         EtcdArguments read = EtcdArguments.Read(Words(given), Io(s_none));
@@ -53,7 +55,7 @@ public sealed class EtcdArgumentsTests
     {
         EtcdArguments read = EtcdArguments.Read(Words("--enable-v2 --max-wals=5 --quota-backend-bytes 8589934592 --name n1"), Io(new() { ["ETCD_LOGGER"] = "zap" }));
 
-        Assert.Equal("serve --name n1", string.Join(' ', read.Arguments));
+        Assert.Equal("serve --name n1 --data-dir n1.etcd", string.Join(' ', read.Arguments));
         Assert.Equal(["--enable-v2", "--max-wals", "--quota-backend-bytes", "ETCD_LOGGER"], read.Notes.Select(note => note.Split(' ')[0]));
         Assert.All(read.Notes, note => Assert.Contains(" is accepted and has no effect: ", note, StringComparison.Ordinal));
     }
@@ -73,7 +75,7 @@ public sealed class EtcdArgumentsTests
 
     [Fact]
     public void What_is_switched_off_may_be_said() =>
-        Assert.Equal("serve", string.Join(' ', EtcdArguments.Read(Words("--auto-tls=false --proxy off --client-cert-auth=false"), Io(s_none)).Arguments));
+        Assert.Equal("serve --data-dir default.etcd", string.Join(' ', EtcdArguments.Read(Words("--auto-tls=false --proxy off --client-cert-auth=false"), Io(s_none)).Arguments));
 
     [Fact]
     public void A_variable_that_is_none_names_the_nearest()
@@ -97,9 +99,9 @@ public sealed class EtcdArgumentsTests
     {
         EtcdArguments read = EtcdArguments.Read(["--name", "n1"], Io(new() { [variable] = "tcp://10.0.0.1:2379" }));
 
-        Assert.Equal("serve --name n1", string.Join(' ', read.Arguments));
+        Assert.Equal("serve --name n1 --data-dir n1.etcd", string.Join(' ', read.Arguments));
         Assert.Equal("get a", string.Join(' ', EtcdArguments.Read(["get", "a"], Io(new() { [variable] = "x" })).Arguments));
-        Assert.Empty(EtcdArguments.Read([], Io(new() { [variable] = "x" })).Arguments);
+        Assert.Equal(["serve", "--data-dir", "default.etcd"], EtcdArguments.Read([], Io(new() { [variable] = "x" })).Arguments);
     }
 
     [Fact]
@@ -204,17 +206,17 @@ public sealed class EtcdArgumentsTests
         Assert.Equal(
             "serve --name default --snapshot-count 10000 --heartbeat-interval 100 --election-timeout 1000 --listen-peer-urls http://localhost:2380 --listen-client-urls http://localhost:2379 "
                 + "--initial-advertise-peer-urls http://localhost:2380 --advertise-client-urls http://localhost:2379 --initial-cluster-token etcd-cluster --initial-cluster-state new "
-                + "--log-level debug --auto-compaction-mode periodic --auto-compaction-retention 1",
+                + "--log-level debug --auto-compaction-mode periodic --auto-compaction-retention 1 --data-dir default.etcd",
             string.Join(' ', read.Arguments));
         Assert.All(read.Notes, note => Assert.Contains(" is accepted and has no effect: ", note, StringComparison.Ordinal));
     }
 
     /// <summary>Go's times are nanoseconds there.</summary>
     [Theory]
-    [InlineData("grpc-keepalive-interval: 7200000000000", "serve --grpc-keepalive-interval 7200000000000ns")]
-    [InlineData("grpc-keepalive-timeout: 20000000000", "serve --grpc-keepalive-timeout 20000000000ns")]
-    [InlineData("experimental-watch-progress-notify-interval: 5000000000", "serve --watch-progress-notify-interval 5000000000ns")]
-    [InlineData("heartbeat-interval: 100", "serve --heartbeat-interval 100")]
+    [InlineData("grpc-keepalive-interval: 7200000000000", "serve --grpc-keepalive-interval 7200000000000ns --data-dir default.etcd")]
+    [InlineData("grpc-keepalive-timeout: 20000000000", "serve --grpc-keepalive-timeout 20000000000ns --data-dir default.etcd")]
+    [InlineData("experimental-watch-progress-notify-interval: 5000000000", "serve --watch-progress-notify-interval 5000000000ns --data-dir default.etcd")]
+    [InlineData("heartbeat-interval: 100", "serve --heartbeat-interval 100 --data-dir default.etcd")]
     public void Times_in_a_file_are_etcds(string content, string expected)
     {
         using var directory = new TestDirectory();

@@ -238,6 +238,7 @@ public sealed class OutputTests
         CommitIndex = 8,
         KeyCount = 4,
         DiskBytes = 64 << 20,
+        StoreBytes = 64 << 20,
     };
 
     private static MembersResponse Members() => new()

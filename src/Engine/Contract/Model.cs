@@ -344,8 +344,14 @@ public sealed record StatusResponse : StoreResponse
     /// <summary>Live keys.</summary>
     public long KeyCount { get; init; }
 
-    /// <summary>Bytes of the log and snapshots on disk.</summary>
+    /// <summary>Bytes of the log and snapshots on disk, with log files that are filled ahead of time.</summary>
     public long DiskBytes { get; init; }
+
+    /// <summary>Bytes of memory that the node has taken for keys, values and history: what etcd calls the size of its database.</summary>
+    public long StoreBytes { get; init; }
+
+    /// <summary>Bytes of that which keys, values and history are in.</summary>
+    public long StoreBytesInUse { get; init; }
 
     /// <summary>The members.</summary>
     public IReadOnlyList<Member> Members { get; init; } = [];

@@ -336,6 +336,8 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             CompactRevision = new Revision(view.CompactRevision),
             KeyCount = view.Index.LiveCount,
             DiskBytes = _node.Storage.Log.DiskBytes + _snapshotPolicy.LastBytes,
+            StoreBytes = Store.Memory.ReservedBytes,
+            StoreBytesInUse = Store.Memory.LiveBytes,
             Members = [.. MemberTable.From(view.Membership).Members],
             IsLearner = IsLearner,
             IsWitness = IsWitness,

@@ -61,8 +61,9 @@ internal sealed class NodeMetrics : IDisposable
         Both(text, "etcd{0}_mvcc_put_total", "Total number of puts seen by this member.", figures.Puts, text.Counter);
         Both(text, "etcd{0}_mvcc_delete_total", "Total number of deletes seen by this member.", figures.Deletes, text.Counter);
         Both(text, "etcd{0}_mvcc_txn_total", "Total number of txns seen by this member.", figures.Txns, text.Counter);
-        Both(text, "etcd{0}_mvcc_db_total_size_in_bytes", "Total size of the underlying database physically allocated in bytes.", figures.DiskBytes, (name, help, value) => text.Gauge(name, help, value));
-        text.Gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Total size of the underlying database logically in use in bytes.", figures.DiskBytes);
+        Both(text, "etcd{0}_mvcc_db_total_size_in_bytes", "Total size of the underlying database physically allocated in bytes.", figures.MemoryReservedBytes, (name, help, value) => text.Gauge(name, help, value));
+        text.Gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Total size of the underlying database logically in use in bytes.", figures.MemoryBytes);
+        text.Gauge("metastore_disk_bytes", "The log, with files that are filled ahead of time, and the newest snapshot, in bytes.", figures.DiskBytes);
         text.Gauge("metastore_store_memory_bytes", "Native memory that keys, versions, index and history are in, in bytes.", figures.MemoryBytes);
         text.Gauge("metastore_store_memory_reserved_bytes", "Native memory taken from the system for the store, in bytes.", figures.MemoryReservedBytes);
         text.Gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.", figures.KeyCount);

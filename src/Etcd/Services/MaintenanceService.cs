@@ -39,8 +39,8 @@ internal sealed class MaintenanceService(MetaStoreNode node, EtcdServicesOptions
         {
             Header = AnswerForms.ToMessage(status.Header),
             Version = options.ServerVersion,
-            DbSize = status.DiskBytes,
-            DbSizeInUse = status.DiskBytes,
+            DbSize = status.StoreBytes,
+            DbSizeInUse = status.StoreBytesInUse,
             Leader = status.LeaderId,
             RaftIndex = status.CommitIndex,
             RaftTerm = status.Header.Term,

@@ -16,7 +16,8 @@ namespace MetaStore.Net.Wire;
 ///    an answer        | kind u8 (PutAnswer .. TxnAnswer) | its fields, with the short header
 ///  CompactAnswer      | header
 ///  StatusAnswer       | header | version text | name text | leader u64 | last u64 | commit u64 | applied u64 | snapshot u64 |
-///                       compact revision i64 | keys i64 | disk bytes i64 | flags u8 (1 learner, 2 witness) | members (see ClusterCodec)
+///                       compact revision i64 | keys i64 | disk bytes i64 | store bytes i64 | of them in use i64 |
+///                       flags u8 (1 learner, 2 witness) | members (see ClusterCodec)
 ///  HashAnswer         | header | hash u32 | hash revision i64 | compact revision i64
 ///  MembersAnswer      | header | member u64 | members (see ClusterCodec)
 ///  SessionAnswer      | header | flags u8 (1 repeated) | kind u8 (PutAnswer .. CompactAnswer, GrantLeaseAnswer, RevokeLeaseAnswer) | its fields, with the header in full
@@ -140,7 +141,7 @@ internal static class ResponseCodec
 
     private static long GetLength(StatusResponse status)
     {
-        long fixedFields = (8 * sizeof(ulong)) + 1;
+        long fixedFields = (10 * sizeof(ulong)) + 1;
         return fixedFields + WireWriter.GetLength(status.Version) + WireWriter.GetLength(status.Name) + ClusterCodec.GetLength(status.Members);
     }
 
@@ -269,6 +270,8 @@ internal static class ResponseCodec
         writer.WriteInt64(status.CompactRevision.Value);
         writer.WriteInt64(status.KeyCount);
         writer.WriteInt64(status.DiskBytes);
+        writer.WriteInt64(status.StoreBytes);
+        writer.WriteInt64(status.StoreBytesInUse);
         writer.WriteByte((byte)((status.IsLearner ? Flag : 0) | (status.IsWitness ? WitnessFlag : 0)));
         ClusterCodec.WriteMembers(ref writer, status.Members);
     }
@@ -434,6 +437,8 @@ internal static class ResponseCodec
             CompactRevision = new Revision(reader.ReadInt64("status.compact revision")),
             KeyCount = reader.ReadInt64("status.keys"),
             DiskBytes = reader.ReadInt64("status.disk bytes"),
+            StoreBytes = reader.ReadInt64("status.store bytes"),
+            StoreBytesInUse = reader.ReadInt64("status.store bytes in use"),
         };
         byte flags = reader.ReadFlags(Flag | WitnessFlag, "status.flags");
         return status with

@@ -13,6 +13,8 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
 {
     private const string Serve = "serve";
     private const string ConfigFileFlag = "config-file";
+    private const string DataDirectoryFlag = "data-dir";
+    private const string NameFlag = "name";
     private const string Prefix = "ETCD_";
 
     /// <summary>Variables of etcd that are no flags.</summary>
@@ -37,14 +39,15 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
                 .Order(StringComparer.Ordinal),
         ];
         string? fileOfVariable = io.Environment(Prefix + "CONFIG_FILE");
-        bool isServe = arguments.Count == 0 ? variables.Length > 0 || fileOfVariable is not null : arguments[0] == Serve || IsServerFlag(arguments[0]);
+        bool isServe = arguments.Count == 0 || arguments[0] == Serve || IsServerFlag(arguments[0]);
         if (!isServe)
         {
             return new EtcdArguments(arguments, []);
         }
 
+        bool isOwnWord = arguments.Count > 0 && arguments[0] == Serve;
         var settings = new Settings();
-        settings.AddCommandLine(arguments.Count > 0 && arguments[0] == Serve ? arguments.Skip(1) : arguments);
+        settings.AddCommandLine(isOwnWord ? arguments.Skip(1) : arguments);
         string? file = settings.ConfigFile ?? fileOfVariable;
         if (!string.IsNullOrEmpty(file))
         {
@@ -52,7 +55,7 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
             var ofFile = new Settings();
             ofFile.AddFile(file);
             ofFile.AddBeside(settings, file, variables);
-            return ofFile.Result();
+            return ofFile.Result(isOwnWord);
         }
 
         foreach (string variable in variables)
@@ -60,7 +63,7 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
             settings.AddVariable(variable, FlagOf(variable), io.Environment(variable) ?? string.Empty);
         }
 
-        return settings.Result();
+        return settings.Result(isOwnWord);
     }
 
     private static string FlagOf(string variable) => variable[Prefix.Length..].ToLowerInvariant().Replace('_', '-');
@@ -78,10 +81,20 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
         private readonly List<string> _own = [];
         private readonly HashSet<string> _given = new(StringComparer.Ordinal);
         private readonly List<string> _notes = [];
+        private string _name = "default";
 
         public string? ConfigFile { get; private set; }
 
-        public EtcdArguments Result() => new(_arguments, _notes);
+        /// <summary>Whoever starts the program as etcd is started has a volume where etcd keeps its data, if it is told of no directory.</summary>
+        public EtcdArguments Result(bool isOwnWord)
+        {
+            if (!isOwnWord && !_given.Contains(DataDirectoryFlag))
+            {
+                _arguments.AddRange([$"--{DataDirectoryFlag}", $"{_name}.etcd"]);
+            }
+
+            return new EtcdArguments(_arguments, _notes);
+        }
 
         public void AddCommandLine(IEnumerable<string> words)
         {
@@ -154,6 +167,7 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
             EtcdFlag flag = EtcdFlag.All[name];
             bool isOff = value is "" or "false" or "off" or "0";
             _given.Add(name);
+            _name = name == NameFlag && value.Length > 0 ? value : _name;
             switch (flag.Use)
             {
                 case EtcdFlagUse.Taken:

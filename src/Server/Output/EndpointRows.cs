@@ -32,7 +32,7 @@ internal static class EndpointRows
             status.Endpoint,
             answer.Header.NodeId.ToString("x", CultureInfo.InvariantCulture),
             answer.Version,
-            NodeRows.Size(answer.DiskBytes),
+            NodeRows.Size(answer.StoreBytes),
             Word(answer.LeaderId != 0 && answer.LeaderId == answer.Header.NodeId),
             Word(answer.IsLearner),
             answer.Header.Term.ToString(CultureInfo.InvariantCulture),

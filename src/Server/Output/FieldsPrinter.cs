@@ -102,7 +102,7 @@ internal sealed class FieldsPrinter : IAnswerPrinter
         {
             Header(status.Header);
             Text("Version", status.Version);
-            Field("DBSize", status.DiskBytes);
+            Field("DBSize", status.StoreBytes);
             Field("Leader", status.LeaderId);
             Field("IsLearner", EndpointRows.Word(status.IsLearner));
             Field("RaftIndex", status.LastIndex);

@@ -240,7 +240,9 @@ internal sealed class JsonPrinter : IAnswerPrinter
         WriteHeader(json, answer.Header);
         json.WriteString("version", answer.Version);
         json.WriteString("name", answer.Name);
-        Number(json, "dbSize", answer.DiskBytes);
+        Number(json, "dbSize", answer.StoreBytes);
+        Number(json, "dbSizeInUse", answer.StoreBytesInUse);
+        Number(json, "diskBytes", answer.DiskBytes);
         Unsigned(json, "leader", answer.LeaderId);
         Unsigned(json, "raftIndex", answer.LastIndex);
         Unsigned(json, "raftTerm", answer.Header.Term);

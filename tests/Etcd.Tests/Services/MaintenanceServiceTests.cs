@@ -30,6 +30,20 @@ public sealed class MaintenanceServiceTests
     }
 
     [Fact]
+    public async Task The_size_of_the_database_is_that_of_what_is_kept()
+    {
+        await using var node = new EtcdNode();
+        StatusResponse empty = await node.CallAsync<StatusResponse>(Maintenance + "Status", new StatusRequest());
+        await node.CallAsync<PutResponse>(Say.Put, new PutRequest { Key = ByteString.CopyFromUtf8("a"), Value = ByteString.CopyFrom(new byte[1 << 20]) });
+        StatusResponse full = await node.CallAsync<StatusResponse>(Maintenance + "Status", new StatusRequest());
+
+        Assert.InRange(empty.DbSizeInUse, 1, 100_000);
+        Assert.InRange(empty.DbSize, empty.DbSizeInUse, 4 << 20);
+        Assert.InRange(full.DbSizeInUse - empty.DbSizeInUse, 1 << 20, 3 << 19);
+        Assert.InRange(full.DbSize, full.DbSizeInUse, 8 << 20);
+    }
+
+    [Fact]
     public async Task Hashes_are_those_of_a_revision()
     {
         await using var node = new EtcdNode();

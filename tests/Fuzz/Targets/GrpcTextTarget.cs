@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using MetaStore.Etcd.Grpc;
+using MetaStore.Etcd.Rpc;
 using MetaStore.Fuzz.Running;
 
 namespace MetaStore.Fuzz.Targets;
