@@ -37,7 +37,7 @@ public sealed class MaintenanceServiceTests
         await node.CallAsync<PutResponse>(Say.Put, new PutRequest { Key = ByteString.CopyFromUtf8("a"), Value = ByteString.CopyFrom(new byte[1 << 20]) });
         StatusResponse full = await node.CallAsync<StatusResponse>(Maintenance + "Status", new StatusRequest());
 
-        Assert.InRange(empty.DbSizeInUse, 1, 100_000);
+        Assert.InRange(empty.DbSizeInUse, 0, 100_000);
         Assert.InRange(empty.DbSize, empty.DbSizeInUse, 4 << 20);
         Assert.InRange(full.DbSizeInUse - empty.DbSizeInUse, 1 << 20, 3 << 19);
         Assert.InRange(full.DbSize, full.DbSizeInUse, 8 << 20);
