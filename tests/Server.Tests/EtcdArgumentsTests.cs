@@ -42,6 +42,7 @@ public sealed class EtcdArgumentsTests
             ["ETCD_DATA_DIR"] = "/var/lib/etcd",
             ["ETCD_LISTEN_CLIENT_URLS"] = "",
             ["ETCD_UNSUPPORTED_ARCH"] = "arm64",
+            ["ETCD_VERSION"] = "v3.6.14",
             ["ETCDCTL_API"] = "3",
         };
 
@@ -60,7 +61,77 @@ public sealed class EtcdArgumentsTests
         Assert.All(read.Notes, note => Assert.Contains(" is accepted and has no effect: ", note, StringComparison.Ordinal));
     }
 
+    /// <summary>etcd takes any size of a request, with a warning above 10 MiB.</summary>
+    [Fact]
+    public void More_than_can_be_had_is_taken_as_the_most()
+    {
+        using var directory = new TestDirectory();
+        string file = directory.Of("etcd.yml");
+        File.WriteAllText(file, "max-request-bytes: 33554432");
+        const string Most = "serve --max-request-bytes 10485760";
+
+        AssertTaken("--max-request-bytes", EtcdArguments.Read(Words("--max-request-bytes 33554432"), Io(s_none)));
+        AssertTaken("--max-request-bytes", EtcdArguments.Read(Words("serve --max-request-bytes=33554432"), Io(s_none)));
+        AssertTaken("ETCD_MAX_REQUEST_BYTES", EtcdArguments.Read([], Io(new() { ["ETCD_MAX_REQUEST_BYTES"] = "33554432" })));
+        AssertTaken($"{file}: max-request-bytes", EtcdArguments.Read(["--config-file", file], Io(s_none)));
+        Assert.Equal("serve --max-request-bytes 18446744073709551616", string.Join(' ', EtcdArguments.Read(Words("--max-request-bytes 18446744073709551616"), Io(s_none)).Arguments));
+
+        EtcdArguments exactly = EtcdArguments.Read(Words("--max-request-bytes 10485760"), Io(s_none));
+        Assert.Equal(Most, string.Join(' ', exactly.Arguments));
+        Assert.Empty(exactly.Notes);
+
+        static void AssertTaken(string source, EtcdArguments read)
+        {
+            Assert.Equal(Most, string.Join(' ', read.Arguments));
+            Assert.Equal([$"{source} is 33554432 and is taken as 10485760: there cannot be more here"], read.Notes);
+        }
+    }
+
     [Theory]
+    [InlineData("--set-member-localaddr", true)]
+    [InlineData("--set-member-localaddr=true", true)]
+    [InlineData("--experimental-set-member-localaddr", true)]
+    [InlineData("--set-member-localaddr=false", false)]
+    [InlineData("--experimental-set-member-localaddr=false", false)]
+    public void What_is_off_as_it_is_here_needs_no_word(string given, bool isTold)
+    {
+        EtcdArguments read = EtcdArguments.Read([given], Io(s_none));
+
+        Assert.Equal("serve", string.Join(' ', read.Arguments));
+        Assert.Equal(isTold ? [$"{given.Split('=')[0]} is accepted and has no effect: the operating system chooses the address that other members see"] : [], read.Notes);
+    }
+
+    /// <summary>All flags of etcd 3.4 to 3.6 are known, so that none is "no flag".</summary>
+    [Theory]
+    [InlineData(
+        "auth-token auth-token-ttl auto-compaction-mode auto-compaction-retention auto-tls backend-batch-interval backend-batch-limit bcrypt-cost cert-file cipher-suites client-cert-allowed-hostname "
+        + "client-cert-auth client-crl-file cors data-dir debug discovery discovery-fallback discovery-proxy discovery-srv discovery-srv-name election-timeout enable-grpc-gateway enable-pprof enable-v2 "
+        + "experimental-backend-bbolt-freelist-type experimental-compaction-batch-limit experimental-corrupt-check-time experimental-enable-lease-checkpoint experimental-enable-lease-checkpoint-persist "
+        + "experimental-enable-v2v3 experimental-initial-corrupt-check experimental-peer-skip-client-san-verification experimental-warning-apply-duration experimental-watch-progress-notify-interval "
+        + "force-new-cluster grpc-keepalive-interval grpc-keepalive-min-time grpc-keepalive-timeout heartbeat-interval host-whitelist initial-advertise-peer-urls initial-cluster initial-cluster-state "
+        + "initial-cluster-token initial-election-tick-advance key-file listen-client-urls listen-metrics-urls listen-peer-urls log-level log-output log-outputs log-package-levels logger "
+        + "max-concurrent-streams max-request-bytes max-snapshots max-txn-ops max-wals metrics name peer-auto-tls peer-cert-allowed-cn peer-cert-allowed-hostname peer-cert-file peer-client-cert-auth "
+        + "peer-crl-file peer-key-file peer-trusted-ca-file pre-vote proxy proxy-dial-timeout proxy-failure-wait proxy-read-timeout proxy-refresh-interval proxy-write-timeout quota-backend-bytes "
+        + "snapshot-count strict-reconfig-check trusted-ca-file unsafe-no-fsync wal-dir advertise-client-urls "
+        + "cluster-active-size cluster-remove-delay cluster-sync-interval config force max-result-buffer max-retry-attempts peer-heartbeat-interval peer-election-timeout retry-interval snapshot")]
+    [InlineData(
+        "client-cert-file client-key-file enable-log-rotation experimental-bootstrap-defrag-threshold-megabytes experimental-compact-hash-check-enabled experimental-compact-hash-check-time "
+        + "experimental-compaction-sleep-interval experimental-distributed-tracing-address experimental-distributed-tracing-instance-id experimental-distributed-tracing-sampling-rate "
+        + "experimental-distributed-tracing-service-name experimental-downgrade-check-time experimental-enable-distributed-tracing experimental-max-learners experimental-memory-mlock "
+        + "experimental-set-member-localaddr experimental-stop-grpc-service-on-defrag experimental-txn-mode-write-with-shared-buffer experimental-wait-cluster-ready-timeout "
+        + "experimental-warning-unary-request-duration listen-client-http-urls log-format log-rotation-config-json peer-client-cert-file peer-client-key-file raft-read-timeout raft-write-timeout "
+        + "self-signed-cert-validity socket-reuse-address socket-reuse-port tls-max-version tls-min-version v2-deprecation")]
+    [InlineData(
+        "backend-bbolt-freelist-type bootstrap-defrag-threshold-megabytes compact-hash-check-time compaction-batch-limit compaction-sleep-interval corrupt-check-time discovery-cacert discovery-cert "
+        + "discovery-dial-timeout discovery-endpoints discovery-insecure-skip-tls-verify discovery-insecure-transport discovery-keepalive-time discovery-keepalive-timeout discovery-key "
+        + "discovery-password discovery-request-timeout discovery-token discovery-user distributed-tracing-address distributed-tracing-instance-id distributed-tracing-sampling-rate "
+        + "distributed-tracing-service-name downgrade-check-time enable-distributed-tracing experimental-snapshot-catchup-entries feature-gates max-learners memory-mlock "
+        + "peer-skip-client-san-verification set-member-localaddr snapshot-catchup-entries warning-apply-duration warning-unary-request-duration watch-progress-notify-interval")]
+    public void Every_flag_of_etcd_is_known(string names) => Assert.Equal([], names.Split(' ').Where(name => !EtcdFlag.All.ContainsKey(name)));
+
+    [Theory]
+    [InlineData("--discovery-token t", "--discovery-token cannot be had: this version has no discovery; list the members in --initial-cluster")]
+    [InlineData("--discovery-endpoints http://h:1", "--discovery-endpoints cannot be had: this version has no discovery")]
     [InlineData("--cert-file /c.pem", "--cert-file cannot be had: this version has no TLS")]
     [InlineData("--auto-tls", "--auto-tls cannot be had: this version has no TLS")]
     [InlineData("--wal-dir /w", "--wal-dir cannot be had: the log lies in --data-dir")]
@@ -245,9 +316,15 @@ public sealed class EtcdArgumentsTests
     [Theory]
     [InlineData("data-dri: /d", "\"data-dri\" is no setting of a server. Did you mean data-dir?")]
     [InlineData("peer-transport-security:\n  cert-file: /c.pem", "peer-cert-file cannot be had: this version has no TLS.")]
+    [InlineData("peer-transport-security:\n  allowed-cn: a", "peer-cert-allowed-cn cannot be had: this version has no TLS.")]
+    [InlineData("peer-transport-security:\n  allowed-hostname: [a, b]", "peer-cert-allowed-hostname cannot be had: this version has no TLS.")]
+    [InlineData("client-transport-security:\n  allowed-cn: [a]", "client-cert-allowed-cn cannot be had: this version has no TLS.")]
+    [InlineData("client-transport-security:\n  allowed-hostname: a", "client-cert-allowed-hostname cannot be had: this version has no TLS.")]
+    [InlineData("allowed-cn: a", "\"allowed-cn\" is no setting of a server.")]
+    [InlineData("discovery-config:\n  endpoints: [http://h:1]\n  secure:\n    insecure-transport: true", "discovery-config cannot be had: this version has no discovery")]
     [InlineData("- name", "line 1: there must be settings")]
     [InlineData("name: [", "line")]
-    [InlineData("other:\n  name: n", "line 2: \"other\" is no group of settings; there are client-transport-security, peer-transport-security.")]
+    [InlineData("other:\n  name: n", "line 2: \"other\" is no group of settings; there are client-transport-security, peer-transport-security, socket-options.")]
     public void What_is_wrong_with_a_file_is_said_with_its_name(string content, string expected)
     {
         using var directory = new TestDirectory();
@@ -258,6 +335,30 @@ public sealed class EtcdArgumentsTests
 
         Assert.StartsWith(file, refused.Message, StringComparison.Ordinal);
         Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Groups_of_a_file_are_flags()
+    {
+        using var directory = new TestDirectory();
+        string file = directory.Of("etcd.yml");
+        File.WriteAllText(file, """
+            name: n4
+            peer-transport-security:
+              allowed-cn: []
+              skip-client-san-verification: true
+            client-transport-security:
+              skip-client-san-verification: true
+            socket-options:
+              reuse-port: true
+            """);
+
+        EtcdArguments read = EtcdArguments.Read([$"--config-file={file}"], Io(s_none));
+
+        Assert.Equal("serve --name n4", string.Join(' ', read.Arguments));
+        Assert.Equal(
+            [$"{file}: peer-skip-client-san-verification is", $"{file}: skip-client-san-verification is", $"{file}: socket-reuse-port is"],
+            read.Notes.Select(note => note[..(note.IndexOf(" is ", StringComparison.Ordinal) + 3)]));
     }
 
     [Fact]

@@ -9,6 +9,9 @@ namespace MetaStore.Server.CommandLine;
 /// <summary>"metastore serve": the flags, under etcd's names, and the run.</summary>
 internal sealed class ServeCommand
 {
+    /// <summary>The most of --max-request-bytes. Beyond it etcd itself warns.</summary>
+    public const int RequestBytesMost = 10 << 20;
+
     private const string PingRight = "0s, or a number with s, m or h behind it, from 1s to 240h, such as 2h";
 
     private static readonly TimeSpan s_pingMost = TimeSpan.FromHours(240);
@@ -34,7 +37,7 @@ internal sealed class ServeCommand
     private readonly Option<long> _snapshotRate = Flags.Number(
         "--snapshot-bytes-per-second", "bytes of snapshots sent to members that are far behind, in a second, to all of them together; 0: no limit", 64 << 20, 0, long.MaxValue);
     private readonly Option<long> _txnOperations = Flags.Number("--max-txn-ops", "operations in one transaction, counted through nesting", 128, 1, int.MaxValue);
-    private readonly Option<long> _requestBytes = Flags.Number("--max-request-bytes", "bytes of one request, keys and values together; the same on each member", 3 << 19, 1 << 10, 10 << 20);
+    private readonly Option<long> _requestBytes = Flags.Number("--max-request-bytes", "bytes of one request, keys and values together; the same on each member", 3 << 19, 1 << 10, RequestBytesMost);
     private readonly Option<long> _streams = Flags.Number("--max-concurrent-streams", "calls under way on one connection of gRPC, watches too", 1 << 13, 1, int.MaxValue);
     private readonly DefaultedOption<TimeSpan> _pingInterval = Flags.Time(
         "--grpc-keepalive-interval", "a connection of gRPC that was silent for so long is asked whether it is there; 0s: never", TimeSpan.FromHours(2), TimeSpan.Zero, s_pingMost, PingRight);
@@ -77,6 +80,7 @@ internal sealed class ServeCommand
         ("debug", LogLevel.Debug),
         ("warn", LogLevel.Warning),
         ("error", LogLevel.Error),
+        ("dpanic", LogLevel.Critical),
         ("panic", LogLevel.Critical),
         ("fatal", LogLevel.None));
 

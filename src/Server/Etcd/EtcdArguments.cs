@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using MetaStore.Server.CommandLine;
 
@@ -17,8 +18,8 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
     private const string NameFlag = "name";
     private const string Prefix = "ETCD_";
 
-    /// <summary>Variables of etcd that are no flags.</summary>
-    private static readonly string[] s_otherVariables = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY", "ETCD_CONFIG_FILE"];
+    /// <summary>Variables of etcd that are no flags, and one that images carry and etcd passes over.</summary>
+    private static readonly string[] s_otherVariables = ["ETCD_UNSUPPORTED_ARCH", "ETCD_VERIFY", "ETCD_CONFIG_FILE", "ETCD_VERSION"];
 
     /// <summary>
     /// What Kubernetes (and linked containers) put into the environment of every container beside a service whose name begins with "etcd": where it is to be found. Nobody has set them.
@@ -174,11 +175,13 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
                     _arguments.Add($"--{flag.TakenAs}");
                     if (hasValue)
                     {
-                        _arguments.Add(value);
+                        _arguments.Add(Bounded(flag, source, value));
                     }
 
                     break;
-                case EtcdFlagUse.Ignored:
+                case EtcdFlagUse.IgnoredWhereOn when hasValue && isOff:
+                    break;
+                case EtcdFlagUse.Ignored or EtcdFlagUse.IgnoredWhereOn:
                     _notes.Add($"{source} is accepted and has no effect: {flag.Why}");
                     break;
                 case EtcdFlagUse.Refused when !(hasValue && isOff):
@@ -186,6 +189,18 @@ internal sealed record EtcdArguments(IReadOnlyList<string> Arguments, IReadOnlyL
                 default:
                     break; // It is switched off, as it is anyway.
             }
+        }
+
+        /// <summary>What is no number is the parser's to judge.</summary>
+        private string Bounded(EtcdFlag flag, string source, string value)
+        {
+            if (flag.Most is not { } most || !ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) || number <= most)
+            {
+                return value;
+            }
+
+            _notes.Add(string.Create(CultureInfo.InvariantCulture, $"{source} is {number} and is taken as {most}: there cannot be more here"));
+            return most.ToString(CultureInfo.InvariantCulture);
         }
     }
 }

@@ -12,11 +12,24 @@ internal static class EtcdConfigurationFile
     /// <summary>Stream, document, settings, a group, a list in it; and some room for what is refused by its own name.</summary>
     private const int DepthMax = 10;
 
-    /// <summary>What a setting of a group is called as a flag.</summary>
+    /// <summary>A group that would ask for what is not there: it is one setting, whatever it has.</summary>
+    private const string Discovery = "discovery-config";
+
+    /// <summary>What stands before a setting of a group to make it a flag.</summary>
     private static readonly Dictionary<string, string> s_groups = new(StringComparer.Ordinal)
     {
         ["client-transport-security"] = string.Empty,
         ["peer-transport-security"] = "peer-",
+        ["socket-options"] = "socket-",
+    };
+
+    /// <summary>Settings of a group that are called otherwise as flags; the first has no flag in etcd, and gets the name that goes with the others.</summary>
+    private static readonly Dictionary<(string Group, string Name), string> s_renamed = new()
+    {
+        [("client-transport-security", "allowed-cn")] = "client-cert-allowed-cn",
+        [("client-transport-security", "allowed-hostname")] = "client-cert-allowed-hostname",
+        [("peer-transport-security", "allowed-cn")] = "peer-cert-allowed-cn",
+        [("peer-transport-security", "allowed-hostname")] = "peer-cert-allowed-hostname",
     };
 
     /// <summary>The settings that are there, in order.</summary>
@@ -44,7 +57,7 @@ internal static class EtcdConfigurationFile
             CheckDepth(path, text);
             var yaml = new YamlStream();
             yaml.Load(new StringReader(text));
-            return yaml.Documents.Count == 0 ? [] : [.. Settings(path, yaml.Documents[0].RootNode, string.Empty)];
+            return yaml.Documents.Count == 0 ? [] : [.. Settings(path, yaml.Documents[0].RootNode, group: null)];
         }
         catch (YamlException e)
         {
@@ -71,7 +84,7 @@ internal static class EtcdConfigurationFile
         }
     }
 
-    private static IEnumerable<(string Name, string Value)> Settings(string path, YamlNode root, string prefix)
+    private static IEnumerable<(string Name, string Value)> Settings(string path, YamlNode root, string? group)
     {
         if (root is not YamlMappingNode mapping)
         {
@@ -86,15 +99,18 @@ internal static class EtcdConfigurationFile
                 case YamlScalarNode scalar:
                     if (!string.IsNullOrEmpty(scalar.Value) && scalar.Value != "null")
                     {
-                        yield return (prefix + name, scalar.Value);
+                        yield return (FlagOf(group, name), scalar.Value);
                     }
 
                     break;
                 case YamlSequenceNode list:
-                    yield return (prefix + name, string.Join(',', list.Children.OfType<YamlScalarNode>().Select(item => item.Value)));
+                    yield return (FlagOf(group, name), string.Join(',', list.Children.OfType<YamlScalarNode>().Select(item => item.Value)));
                     break;
-                case YamlMappingNode group when s_groups.TryGetValue(name, out string? flags):
-                    foreach ((string Name, string Value) setting in Settings(path, group, flags))
+                case YamlMappingNode when group is null && name == Discovery:
+                    yield return (name, "a group");
+                    break;
+                case YamlMappingNode settings when group is null && s_groups.ContainsKey(name):
+                    foreach ((string Name, string Value) setting in Settings(path, settings, name))
                     {
                         yield return setting;
                     }
@@ -105,4 +121,7 @@ internal static class EtcdConfigurationFile
             }
         }
     }
+
+    private static string FlagOf(string? group, string name) =>
+        group is null ? name : s_renamed.TryGetValue((group, name), out string? renamed) ? renamed : s_groups[group] + name;
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using MetaStore.Server.CommandLine;
 
 namespace MetaStore.Server.Etcd;
 
@@ -10,6 +11,9 @@ internal enum EtcdFlagUse
 
     /// <summary>It may be given, and changes nothing; the start says so.</summary>
     Ignored,
+
+    /// <summary>The same, but switched off it is as here: that is not worth a word.</summary>
+    IgnoredWhereOn,
 
     /// <summary>Without it the server would not be what was asked for: it is refused.</summary>
     Refused,
@@ -38,6 +42,9 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
     /// <summary>etcd's configuration file has this time as a whole number of nanoseconds.</summary>
     public bool IsNanosecondsInFile => TakenAs is "grpc-keepalive-interval" or "grpc-keepalive-timeout" or "watch-progress-notify-interval";
 
+    /// <summary>The most that can be had here where etcd takes any number; null where there is no such bound.</summary>
+    public ulong? Most => Name == "max-request-bytes" ? ServeCommand.RequestBytesMost : null;
+
     /// <summary>All of them, by name.</summary>
     public static FrozenDictionary<string, EtcdFlag> All { get; } = Make().ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
 
@@ -64,9 +71,14 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
         .. Of(EtcdFlagUse.Ignored, "this version has no users", "auth-token bcrypt-cost auth-token-ttl"),
         .. Of(EtcdFlagUse.Ignored, "profiles come from the runtime's own tools", "enable-pprof"),
         .. Of(EtcdFlagUse.Ignored, "these are fixed in this version", "experimental-warning-apply-duration warning-apply-duration "
-            + "experimental-warning-unary-request-duration warning-unary-request-duration experimental-peer-skip-client-san-verification peer-skip-client-san-verification "
+            + "experimental-warning-unary-request-duration warning-unary-request-duration experimental-peer-skip-client-san-verification peer-skip-client-san-verification skip-client-san-verification "
             + "experimental-downgrade-check-time downgrade-check-time experimental-wait-cluster-ready-timeout raft-read-timeout raft-write-timeout"),
         .. Of(EtcdFlagUse.Ignored, "every write is synced here", "unsafe-no-fsync"),
+        .. Of(EtcdFlagUse.IgnoredWhereOn, "the operating system chooses the address that other members see", "set-member-localaddr experimental-set-member-localaddr"),
+        .. Of(
+            EtcdFlagUse.Ignored,
+            "etcd passes over it, too",
+            "cluster-active-size cluster-remove-delay cluster-sync-interval config force max-result-buffer max-retry-attempts peer-heartbeat-interval peer-election-timeout retry-interval snapshot"),
         .. Of(EtcdFlagUse.Ignored, "a port is one process's alone here", "socket-reuse-port socket-reuse-address"),
         .. Of(EtcdFlagUse.Ignored, "there are no such features to be switched here", "feature-gates"),
         .. Of(
@@ -78,11 +90,15 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
         .. Of(EtcdFlagUse.Refused, "the log lies in --data-dir", "wal-dir"),
         .. Of(EtcdFlagUse.Refused, "HTTP is served on the client port", "listen-client-http-urls"),
         .. Of(EtcdFlagUse.Refused, "members are added and removed by \"metastore member\", and a damaged one is repaired by \"metastore repair\"", "force-new-cluster"),
-        .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-srv"),
+        .. Of(
+            EtcdFlagUse.Refused,
+            NoDiscovery,
+            "discovery discovery-srv discovery-config discovery-token discovery-endpoints discovery-dial-timeout discovery-request-timeout discovery-keepalive-time discovery-keepalive-timeout "
+            + "discovery-insecure-transport discovery-insecure-skip-tls-verify discovery-cert discovery-key discovery-cacert discovery-user discovery-password"),
         .. Of(
             EtcdFlagUse.Refused,
             NoTls,
-            "cert-file key-file client-cert-auth client-crl-file client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-auth peer-trusted-ca-file "
+            "cert-file key-file client-cert-auth client-crl-file client-cert-allowed-cn client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-auth peer-trusted-ca-file "
             + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file client-cert-file client-key-file peer-client-cert-file peer-client-key-file"),
         .. Of(EtcdFlagUse.Ignored, NoTls, "cipher-suites self-signed-cert-validity tls-min-version tls-max-version"),
         .. Of(EtcdFlagUse.Ignored, NoDiscovery, "discovery-fallback discovery-proxy discovery-srv-name"),
