@@ -9,12 +9,14 @@ namespace MetaStore.Etcd.Gateway;
 
 /// <summary>
 /// The messages of a request body of JSON: one, or any number behind each other. Names are taken as in the .proto file or in camel case, unknown ones are
-/// passed over, as etcd does.
+/// passed over, as etcd does. A null is an empty message.
 /// </summary>
 internal sealed class JsonRequests(PipeReader body, ServedMethod served, MessageDescriptor descriptor, int messageBytesMax) : IRpcReader<IMessage>
 {
     /// <summary>What JSON may take for a byte of a message: bytes take four thirds of themselves, text up to six times.</summary>
     private const int JsonBytesPerByte = 2;
+
+    private const string Blanks = " \t\r\n";
 
     private static readonly JsonParser s_parser = new(JsonParser.Settings.Default.WithIgnoreUnknownFields(true));
 
@@ -36,6 +38,7 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
                 CheckLength(buffer.Length);
                 if (result.IsCompleted)
                 {
+                    _boundary.Measure(buffer); // where it ends is the parser's to say: nothing may be behind it
                     return buffer.IsEmpty ? served.Method.Parser.ParseFrom(buffer) : Parse(buffer);
                 }
             }
@@ -94,7 +97,8 @@ internal sealed class JsonRequests(PipeReader body, ServedMethod served, Message
         IMessage message;
         try
         {
-            message = s_parser.Parse(JsonNumbers.QuoteLong(s_strict.GetString(json)), descriptor);
+            string text = s_strict.GetString(json);
+            message = text.AsSpan().Trim(Blanks) is "null" ? served.Method.Parser.ParseFrom(ReadOnlySequence<byte>.Empty) : s_parser.Parse(JsonNumbers.QuoteLong(text), descriptor);
         }
         catch (DecoderFallbackException)
         {

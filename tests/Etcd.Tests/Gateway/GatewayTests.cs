@@ -154,6 +154,24 @@ public class GatewayTests
     }
 
     [Fact]
+    public async Task ABodyThatIsTooDeep_IsABadRequest()
+    {
+        await using ServedMethods served = await ServedMethods.StartAsync(
+            Range(_ => new RangeResponse()),
+            RpcMethod.Duplex(
+                Say.KeepAlive,
+                LeaseKeepAliveRequest.Parser,
+                async (IRpcReader<LeaseKeepAliveRequest> requests, IRpcWriter<LeaseKeepAliveResponse> _, RpcContext context) => await requests.ReadAsync(context.Ended)));
+        string body = $"{{\"nobody\":{new string('[', 10_000)}{new string(']', 10_000)}}}";
+        const string Words = "invalid character '[' exceeded max depth";
+
+        Assert.Equal((HttpStatusCode.BadRequest, $$"""{"error":"{{Words}}","message":"{{Words}}","code":3}"""), await PostAsync(served, "/v3/kv/range", body));
+        Assert.Equal(
+            (HttpStatusCode.BadRequest, $$$"""{"error":{"grpc_code":3,"http_code":400,"message":"{{{Words}}}","http_status":"Bad Request","code":3}}""" + "\n"),
+            await PostAsync(served, "/v3/lease/keepalive", body));
+    }
+
+    [Fact]
     public async Task AnswersOfAStream_AreSentAsTheyCome_AndACallerThatLeavesEndsIt()
     {
         var ended = new TaskCompletionSource();

@@ -82,6 +82,8 @@ public class JsonPartsTests
     [InlineData("")]
     [InlineData("{}")]
     [InlineData("""{"nobody":{"knows":[1,2]}}""")]
+    [InlineData("null")]
+    [InlineData(" null\r\n\t")]
     public async Task AnEmptyBody_IsAnEmptyMessage(string body) => Assert.Equal(new RangeRequest(), await ReadOneAsync(body));
 
     [Theory]
@@ -111,8 +113,40 @@ public class JsonPartsTests
     [InlineData("7")]
     [InlineData("{\"key\":\"\u00ff\"}")]
     [InlineData("{} {}")]
+    [InlineData("nul")]
+    [InlineData("nulL")]
+    [InlineData("null null")]
+    [InlineData("nullx")]
+    [InlineData("\"null\"")]
     public async Task WhatIsNoJson_OrNotOfThisMessage_IsRefused(string body) =>
         Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => ReadOneAsync(body))).Code);
+
+    [Theory]
+    [InlineData("[", "]")]
+    [InlineData("{\"a\":", "}")]
+    [InlineData("{\"\\\"{\":", "}")]
+    public async Task WhatIsDeeperThanEtcdTakesIt_IsRefused_InItsWords(string open, string close)
+    {
+        const int Most = 10_000;
+        string words = $"invalid character '{open[0]}' exceeded max depth";
+
+        Assert.Equal(new RangeRequest { Limit = 7 }, await ReadOneAsync(Nested(Most)));
+        Assert.Equal(new LeaseKeepAliveRequest(), await Requests(Body(Nested(Most)), LeaseKeepAliveRequest.Parser).ReadAsync(CancellationToken.None));
+        await AssertRefusedAsync(Nested(Most + 1));
+        await AssertRefusedAsync(Repeated(open, 100_000)); // that has no end, either
+
+        string Nested(int depth) => $"{{\"limit\":7,\"nobody\":{Repeated(open, depth - 1)}0{Repeated(close, depth - 1)}}}";
+
+        static string Repeated(string text, int times) => string.Concat(Enumerable.Repeat(text, times));
+
+        async Task AssertRefusedAsync(string body)
+        {
+            var unary = await Assert.ThrowsAsync<RpcException>(() => ReadOneAsync(body));
+            var stream = await Assert.ThrowsAsync<RpcException>(() => Requests(Body(body), LeaseKeepAliveRequest.Parser).ReadAsync(CancellationToken.None).AsTask());
+            Assert.Equal((StatusCode.InvalidArgument, words), (unary.Code, unary.Message));
+            Assert.Equal((StatusCode.InvalidArgument, words), (stream.Code, stream.Message));
+        }
+    }
 
     [Fact]
     public async Task ABodyThatIsTooLarge_IsRefused_BeforeItIsAllThere()
@@ -137,6 +171,7 @@ public class JsonPartsTests
     [Theory]
     [InlineData("""{"ID":1}{"ID":"2"}""")]
     [InlineData(" {\"ID\":1}\n\n{\"ID\":2}\r\n ")]
+    [InlineData("null{\"ID\":1}null null\n{\"ID\":2}null")]
     public async Task ManyMessages_MayStandBehindEachOther_HoweverTheyCome(string body)
     {
         var pipe = new Pipe();
@@ -151,7 +186,8 @@ public class JsonPartsTests
 
         await pipe.Writer.CompleteAsync();
         await reading.WaitAsync(Support.Patience);
-        Assert.Equal([1, 2], read);
+        Assert.Equal([1, 2], read.Where(id => id != 0));
+        Assert.Equal(body.Split("null").Length - 1, read.Count(id => id == 0));
 
         async Task ReadAllAsync()
         {
@@ -183,6 +219,9 @@ public class JsonPartsTests
     [InlineData("{\"ID\":1")]
     [InlineData("}")]
     [InlineData("{\"ID\"7}")]
+    [InlineData("nul")]
+    [InlineData("nulx")]
+    [InlineData("true")]
     public async Task AStreamThatBreaksOff_IsRefused(string body)
     {
         var pipe = new Pipe();
@@ -223,9 +262,10 @@ public class JsonPartsTests
 
     private static async Task<RangeRequest> ReadOneAsync(string body, int messageBytesMax = 1 << 20)
     {
-        PipeReader reader = PipeReader.Create(new ReadOnlySequence<byte>(Encoding.Latin1.GetBytes(body)));
-        return (RangeRequest)await Requests(reader, messageBytesMax).ReadOnlyOneAsync(CancellationToken.None);
+        return (RangeRequest)await Requests(Body(body), messageBytesMax).ReadOnlyOneAsync(CancellationToken.None);
     }
+
+    private static PipeReader Body(string text) => PipeReader.Create(new ReadOnlySequence<byte>(Encoding.Latin1.GetBytes(text)));
 
     private sealed class Piece : ReadOnlySequenceSegment<byte>
     {
