@@ -23,6 +23,7 @@ public sealed class ReadBarrierTests
         barrier.Add(read);
         barrier.TryAsk(raft, time.GetTimestamp());
         ReadContext lost = Asked(raft);
+        Assert.Equal(0, barrier.RoundsFailed);
         if (isTold)
         {
             barrier.Abort(lost);
@@ -38,6 +39,7 @@ public sealed class ReadBarrierTests
         ReadContext again = Asked(raft);
 
         Assert.NotEqual(lost, again);
+        Assert.Equal(1, barrier.RoundsFailed);
         barrier.Confirm(new ReadState(lost, new LogIndex(1)), new LogIndex(1));
         Assert.False(read.IsCompleted);
         barrier.Confirm(new ReadState(again, new LogIndex(2)), new LogIndex(1));
@@ -46,6 +48,7 @@ public sealed class ReadBarrierTests
         time.Advance(TimeSpan.FromSeconds(1));
         barrier.CompleteApplied(new LogIndex(2));
         Assert.True(read.IsCompleted);
+        Assert.Equal(1, barrier.RoundsFailed);
 
         // From the asking that was answered: neither the first, which was lost, nor the answer. A second, and no more than a unit, by a clock that may be a tenth slow.
         Assert.Equal(TimeSpan.FromTicks(11_111_113), freshness.Age());

@@ -4,6 +4,7 @@ namespace MetaStore.Engine.Hosting;
 public sealed class DurationHistogram
 {
     private static readonly double[] s_ofDisks = Doubling(0.001, 14);
+    private static readonly double[] s_ofHashes = Doubling(0.01, 15);
     private static readonly double[] s_ofNetworks = Doubling(0.0001, 16);
     private static readonly double[] s_ofCalls = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -19,6 +20,9 @@ public sealed class DurationHistogram
 
     /// <summary>With etcd's buckets for disks: from 1 ms, each twice the one before, to 8.192 s.</summary>
     public static DurationHistogram OfDisk() => new(s_ofDisks);
+
+    /// <summary>With etcd's buckets for hashes of the store: from 10 ms, each twice the one before, to 163.84 s.</summary>
+    public static DurationHistogram OfHashes() => new(s_ofHashes);
 
     /// <summary>With etcd's buckets for round trips between members: from 0.1 ms, each twice the one before, to 3.2768 s.</summary>
     public static DurationHistogram OfNetwork() => new(s_ofNetworks);

@@ -113,6 +113,12 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
 
     public WatchHub Watch { get; }
 
+    /// <summary>How long hashes of the newest state took.</summary>
+    public DurationHistogram Hashes { get; } = DurationHistogram.OfHashes();
+
+    /// <summary>How long hashes of a given revision took.</summary>
+    public DurationHistogram HashesOfRevisions { get; } = DurationHistogram.OfHashes();
+
     public StoreView View => Store.View;
 
     /// <summary>The store in use.</summary>
@@ -270,7 +276,10 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
         await _hashing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return _reader.Hash(request, cancellationToken);
+            long start = _node.Seams.Time.GetTimestamp();
+            HashResponse answer = _reader.Hash(request, cancellationToken);
+            (request.Revision.Value == 0 ? Hashes : HashesOfRevisions).Add(_node.Seams.Time.GetElapsedTime(start));
+            return answer;
         }
         finally
         {
@@ -298,6 +307,10 @@ internal sealed class GroupCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessi
             CommitIndex = status.CommitIndex,
             AppliedIndex = view.AppliedIndex,
             WritesFailed = Node.WritesFailed,
+            ReadRoundsFailed = Node.ReadRoundsFailed,
+            HeartbeatsLate = Node.HeartbeatsLate,
+            PromotionsMade = Node.Promotions.Succeeded,
+            PromotionsFailed = Node.Promotions.Failed,
             Pending = _node.Operations.Rented,
             WritesPending = _node.Operations.Writes,
             Revision = view.Revision,

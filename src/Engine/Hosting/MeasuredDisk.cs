@@ -2,16 +2,21 @@ using MetaStore.Wal;
 
 namespace MetaStore.Engine.Hosting;
 
-/// <summary>A disk that tells how long the syncs of its log and of its snapshots take. It hands on everything, failures too, as it comes.</summary>
+/// <summary>A disk that tells how long the syncs of its log and of its snapshots take, and how much is written to the log. It hands on everything, failures too, as it comes.</summary>
 internal sealed class MeasuredDisk(IDisk inner, TimeProvider time) : IDisk
 {
     private const string LogSuffix = ".wal";
+
+    private long _logBytesWritten;
 
     /// <summary>Syncs of the log's segments.</summary>
     public DurationHistogram LogSyncs { get; } = DurationHistogram.OfDisk();
 
     /// <summary>Syncs of all other files.</summary>
     public DurationHistogram OtherSyncs { get; } = DurationHistogram.OfDisk();
+
+    /// <summary>Bytes written to the log's segments.</summary>
+    public long LogBytesWritten => Interlocked.Read(ref _logBytesWritten);
 
     public IDiskFile Create(string path) => new MeasuredFile(inner.Create(path), this);
 
@@ -33,11 +38,22 @@ internal sealed class MeasuredDisk(IDisk inner, TimeProvider time) : IDisk
 
     public IDisposable LockDirectory(string path) => inner.LockDirectory(path);
 
+    private static bool IsLog(IDiskFile file) => file.Path.EndsWith(LogSuffix, StringComparison.Ordinal);
+
+    private void Write(IDiskFile file, ReadOnlySpan<byte> buffer, long offset)
+    {
+        file.Write(buffer, offset);
+        if (IsLog(file))
+        {
+            Interlocked.Add(ref _logBytesWritten, buffer.Length);
+        }
+    }
+
     private void Sync(IDiskFile file)
     {
         long start = time.GetTimestamp();
         file.SyncData();
-        (file.Path.EndsWith(LogSuffix, StringComparison.Ordinal) ? LogSyncs : OtherSyncs).Add(time.GetElapsedTime(start));
+        (IsLog(file) ? LogSyncs : OtherSyncs).Add(time.GetElapsedTime(start));
     }
 
     private sealed class MeasuredFile(IDiskFile inner, MeasuredDisk disk) : IDiskFile
@@ -50,7 +66,7 @@ internal sealed class MeasuredDisk(IDisk inner, TimeProvider time) : IDisk
 
         public int Read(Span<byte> buffer, long offset) => inner.Read(buffer, offset);
 
-        public void Write(ReadOnlySpan<byte> buffer, long offset) => inner.Write(buffer, offset);
+        public void Write(ReadOnlySpan<byte> buffer, long offset) => disk.Write(inner, buffer, offset);
 
         public void SetLength(long length) => inner.SetLength(length);
 

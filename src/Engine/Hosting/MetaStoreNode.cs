@@ -87,6 +87,15 @@ public sealed class MetaStoreNode : IMetaStore, IMetaStoreCluster, IMetaStoreSes
     /// <summary>How long the syncs of the log took, each of them.</summary>
     public DurationHistogram LogSyncs => _disk.LogSyncs;
 
+    /// <summary>Bytes written to the log since the start.</summary>
+    public long LogBytesWritten => _disk.LogBytesWritten;
+
+    /// <summary>How long hashes of the newest state took, each of them.</summary>
+    public DurationHistogram Hashes => _core.Hashes;
+
+    /// <summary>How long hashes of a given revision took, each of them.</summary>
+    public DurationHistogram HashesOfRevisions => _core.HashesOfRevisions;
+
     /// <summary>How long the syncs of snapshots and small files took, each of them.</summary>
     public DurationHistogram OtherSyncs => _disk.OtherSyncs;
 

@@ -112,6 +112,10 @@ internal sealed class NodeCore : IMetaStore, IMetaStoreCluster, IMetaStoreSessio
 
     public ValueTask<LeasesResponse> LeasesAsync(CancellationToken cancellationToken = default) => _group.LeasesAsync(cancellationToken);
 
+    public DurationHistogram Hashes => _group.Hashes;
+
+    public DurationHistogram HashesOfRevisions => _group.HashesOfRevisions;
+
     public NodeFigures Figures() => _group.Figures();
 
     public ValueTask<StatusResponse> StatusAsync(CancellationToken cancellationToken = default) => _group.StatusAsync(cancellationToken);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using MetaStore.Raft;
 
 namespace MetaStore.Engine.Hosting;
@@ -25,6 +26,18 @@ public sealed record NodeFigures
 
     /// <summary>Writes given up since the start: no leader took them, or nothing was heard of them, in time.</summary>
     public long WritesFailed { get; init; }
+
+    /// <summary>Rounds in which a leader was asked for its word on reads and that came to nothing, since the start; the reads go into the next.</summary>
+    public long ReadRoundsFailed { get; init; }
+
+    /// <summary>Heartbeats to the other members that came a whole interval too late, or later still, since the start, while this member led.</summary>
+    public long HeartbeatsLate { get; init; }
+
+    /// <summary>Promotions of learners that were asked for and made since the start, while this member led.</summary>
+    public long PromotionsMade { get; init; }
+
+    /// <summary>Those that were not made, by why.</summary>
+    public IReadOnlyDictionary<MetaStoreError, long> PromotionsFailed { get; init; } = ImmutableDictionary<MetaStoreError, long>.Empty;
 
     /// <summary>Writes under way: proposed, or waiting to be.</summary>
     public long WritesPending { get; init; }

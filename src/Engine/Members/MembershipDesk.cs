@@ -59,6 +59,9 @@ internal sealed class MembershipDesk
     /// <summary>Requests that have not been answered.</summary>
     public int Count => _queue.Count + _forwarded.Count + _answers.Count + (_underWay is null ? 0 : 1) + (_refused.IsEmpty ? 0 : 1);
 
+    /// <summary>What came of the promotions that somebody asked for, while this member led.</summary>
+    public PromotionCounts Promotions { get; } = new();
+
     /// <summary>Whether an answer waits for entries to be applied.</summary>
     public bool AwaitsApply => _answers.Count > 0;
 
@@ -191,7 +194,7 @@ internal sealed class MembershipDesk
     {
         if (_refused.Confirm(state.Context) is { } refused)
         {
-            End(refused.Request, new ClusterReply(0, 0, refused.Refusal));
+            EndAsLeader(refused.Request, new ClusterReply(0, 0, refused.Refusal));
         }
     }
 
@@ -396,7 +399,7 @@ internal sealed class MembershipDesk
             return false;
         }
 
-        End(job, new ClusterReply(0, 0, refusal));
+        EndAsLeader(job, new ClusterReply(0, 0, refusal));
         return true;
     }
 
@@ -554,6 +557,17 @@ internal sealed class MembershipDesk
     {
         Job job = _underWay!;
         _underWay = null;
+        EndAsLeader(job, reply);
+    }
+
+    private void EndAsLeader(Job job, ClusterReply reply)
+    {
+        bool isAskedFor = job.Local is not null || !job.Origin.IsNone;
+        if (isAskedFor && job.Request.Change is PromoteMember)
+        {
+            Promotions.Add(reply.Error?.Error);
+        }
+
         End(job, reply);
     }
 

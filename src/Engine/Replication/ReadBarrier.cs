@@ -16,6 +16,10 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks, Freshness freshn
     private ulong _sequence;
     private long _askedAt;
     private int _ticksLeft;
+    private long _roundsFailed;
+
+    /// <summary>Rounds that came to nothing: their messages were lost, or the leader that was asked leads no more. Counted by the node loop, read by any thread.</summary>
+    public long RoundsFailed => Volatile.Read(ref _roundsFailed);
 
     /// <summary>Reads that no answer has reached yet.</summary>
     public int Count => _waiting.Count + (_asked?.Count ?? 0) + _confirmed.Sum(c => c.Reads.Count);
@@ -125,6 +129,7 @@ internal sealed class ReadBarrier(ulong origin, int retryTicks, Freshness freshn
     {
         if (_asked is not null)
         {
+            Volatile.Write(ref _roundsFailed, _roundsFailed + 1);
             _asked.AddRange(_waiting);
             _waiting = _asked;
             _asked = null;

@@ -57,6 +57,7 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private ulong _markSeen;
     private bool _abandoned;
     private bool _isRecovering;
+    private long _heartbeatsLate;
     private volatile bool _readsAwaitApply;
     private volatile int _companyAwaited;
 
@@ -105,6 +106,15 @@ internal sealed class Replica : ILoop, ILogWriteObserver
 
     /// <summary>Writes that were given up: nobody took them, or nothing was heard of them, in time. Any thread.</summary>
     public long WritesFailed => _proposer.Failed;
+
+    /// <summary>Rounds of reads that came to nothing and were asked again. Any thread.</summary>
+    public long ReadRoundsFailed => _barrier.RoundsFailed;
+
+    /// <summary>Heartbeats to the other members that came a whole interval too late, or later still, while this one led. Any thread.</summary>
+    public long HeartbeatsLate => Volatile.Read(ref _heartbeatsLate);
+
+    /// <summary>What came of the promotions that somebody asked for, while this member led. Any thread.</summary>
+    public PromotionCounts Promotions => _desk.Promotions;
 
     /// <summary>Leases renewed by this member while it led. Any thread.</summary>
     public long LeasesRenewed => _leases.Renewed;
@@ -437,6 +447,11 @@ internal sealed class Replica : ILoop, ILogWriteObserver
     private bool TakeTicks()
     {
         int ticks = _slumber.TakeTicks();
+        if (ticks > 0 && _clock.WasLate && _raft.Role == Role.Leader && _raft.Membership.All.Skip(1).Any())
+        {
+            Volatile.Write(ref _heartbeatsLate, _heartbeatsLate + 1);
+        }
+
         for (int i = 0; i < ticks; i++)
         {
             _raft.Tick();

@@ -19,6 +19,9 @@ internal sealed class ReplicaClock
     /// <summary>Timestamp of the next tick.</summary>
     public long NextTick { get; private set; }
 
+    /// <summary>The tick taken last came a whole tick too late, or later still.</summary>
+    public bool WasLate { get; private set; }
+
     /// <summary>Begins anew after a time without ticks: the next one is a whole tick away.</summary>
     public void Restart() => NextTick = _time.GetTimestamp() + _tick;
 
@@ -31,6 +34,7 @@ internal sealed class ReplicaClock
             return 0;
         }
 
+        WasLate = now - NextTick >= _tick;
         bool paused = now - NextTick > 2 * _tick;
         NextTick = paused ? now + _tick : NextTick + _tick;
         return 1;

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using MetaStore.Etcd.Grpc;
 using MetaStore.Etcd.Http;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -37,6 +38,7 @@ internal sealed class GatewayFront(RpcDesk desk, int messageBytesMax, Unfinished
         }
 
         using var call = new GatewayCall(features, request, route.Served, unread, stopping);
+        desk.Clients.Count(route.Served.Method, call.Metadata(ClientRequests.Version));
         long started = route.Served.Counters.CountStarted();
         (StatusCode code, string? message) = await RunAsync(call, route, features, request).ConfigureAwait(false);
         route.Served.Counters.CountHandled(code, started);

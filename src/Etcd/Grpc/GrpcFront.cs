@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Google.Protobuf;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -28,6 +29,7 @@ internal sealed class GrpcFront(RpcDesk desk, int requestBytesMax, UnfinishedMes
             return;
         }
 
+        desk.Clients.Count(served.Method, call.Metadata(ClientRequests.Version));
         long started = served.Counters.CountStarted();
         (StatusCode code, string? message) = await RunAsync(call, served, features).ConfigureAwait(false);
         served.Counters.CountHandled(code, started);

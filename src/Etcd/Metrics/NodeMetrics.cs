@@ -2,6 +2,7 @@ using System.Globalization;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
 using MetaStore.Etcd.Rpc;
+using MetaStore.Etcd.Services;
 using MetaStore.Raft;
 
 namespace MetaStore.Etcd.Metrics;
@@ -29,8 +30,10 @@ internal sealed class NodeMetrics : IDisposable
         WriteServer(text, figures);
         WriteStore(text, figures);
         WriteLeases(text, figures);
+        WriteHashes(text);
         WritePeers(text);
         text.Histogram("etcd_disk_wal_fsync_duration_seconds", "The latency distributions of fsync called by WAL.", _node.LogSyncs);
+        text.Gauge("etcd_disk_wal_write_bytes_total", "Total number of bytes written in WAL.", _node.LogBytesWritten);
         // etcd commits to its backend; here a batch of committed operations is applied to the store in memory, and made durable by the log before.
         text.Histogram("etcd_disk_backend_commit_duration_seconds", "The latency distributions of applying a batch of committed proposals to the store.", _node.ApplyBatches);
         text.Histogram("metastore_disk_other_sync_duration_seconds", "The latency distributions of syncs of snapshots and small files.", _node.OtherSyncs);
@@ -49,11 +52,32 @@ internal sealed class NodeMetrics : IDisposable
         text.Gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", figures.WritesPending);
         text.Gauge("metastore_operations_pending", "Writes, reads, renewals and questions that are under way.", figures.Pending);
         text.Counter("etcd_server_proposals_failed_total", "The total number of failed proposals seen.", figures.WritesFailed);
+        text.Counter("etcd_server_read_indexes_failed_total", "The total number of failed read indexes seen.", figures.ReadRoundsFailed);
+        text.Counter(
+            "etcd_server_heartbeat_send_failures_total", "The total number of leader heartbeat send failures (likely overloaded from slow disk).", figures.HeartbeatsLate);
+        WritePromotions(text, figures);
         text.Gauge("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", 1, $"server_id=\"{Hex(_node.NodeId)}\"");
         text.Gauge("etcd_server_version", "Which version is running. 1 for 'server_version' label with current version.", 1, $"server_version=\"{_versions.Server}\"");
         text.Gauge(
             "etcd_cluster_version", "Which version is running. 1 for 'cluster_version' label with current cluster version", 1, $"cluster_version=\"{Minor(_versions.Cluster)}\"");
         text.Gauge("metastore_raft_term", "The term of consensus that this member is in.", figures.Term);
+    }
+
+    private static void WritePromotions(PrometheusText text, NodeFigures figures)
+    {
+        text.Counter("etcd_server_learner_promote_successes", "The total number of successful learner promotions while this member is leader.", figures.PromotionsMade);
+        const string Failures = "etcd_server_learner_promote_failures";
+        text.Begin(Failures, "counter", "The total number of failed learner promotions (likely learner not ready) while this member is leader.");
+        foreach (IGrouping<string, long> reason in figures.PromotionsFailed.GroupBy(failed => EtcdErrors.From(new MetaStoreException(failed.Key, string.Empty)).Message, failed => failed.Value))
+        {
+            text.Sample(Failures, $"Reason=\"{reason.Key}\"", reason.Sum());
+        }
+    }
+
+    private void WriteHashes(PrometheusText text)
+    {
+        text.Histogram("etcd_mvcc_hash_duration_seconds", "The latency distribution of storage hash operation.", _node.Hashes);
+        text.Histogram("etcd_mvcc_hash_rev_duration_seconds", "The latency distribution of storage hash by revision operation.", _node.HashesOfRevisions);
     }
 
     private static void WriteStore(PrometheusText text, NodeFigures figures)

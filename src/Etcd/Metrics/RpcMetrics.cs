@@ -26,6 +26,7 @@ internal sealed class RpcMetrics(RpcDesk desk)
             }
         }
 
+        desk.Clients.Write(text);
         WriteDurations(text);
         text.Counter("etcd_network_client_grpc_received_bytes_total", "The total number of bytes received from grpc clients.", _methods.Sum(method => method.Counters.BytesReceived));
         text.Counter("etcd_network_client_grpc_sent_bytes_total", "The total number of bytes sent to grpc clients.", _methods.Sum(method => method.Counters.BytesSent));

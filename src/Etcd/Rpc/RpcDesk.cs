@@ -14,6 +14,9 @@ internal sealed class RpcDesk(MethodTable table, TimeProvider? clock = null)
     private readonly FrozenDictionary<string, ServedMethod> _byPath =
         table.All.ToFrozenDictionary(method => method.Path, method => new ServedMethod(method, new RpcCounters(clock)), StringComparer.Ordinal);
 
+    /// <summary>Calls by the version that their callers name.</summary>
+    public ClientRequests Clients { get; } = new();
+
     /// <summary>All of them, in no order.</summary>
     public IEnumerable<ServedMethod> Methods => _byPath.Values;
 

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using MetaStore.Engine;
 using MetaStore.Engine.Hosting;
+using MetaStore.Etcd.Metrics;
 using MetaStore.Etcd.Rpc;
 
 namespace MetaStore.Etcd.Services;
@@ -12,7 +13,6 @@ namespace MetaStore.Etcd.Services;
 internal sealed class CallGate(MetaStoreNode node, LeaderWatch leaders)
 {
     private const string RequiresLeader = "hasleader";
-    private const string ClientApiVersion = "client-api-version";
 
     /// <summary>A method of one request and one answer. <paramref name="servedByLearner"/>: null where a member without a vote serves none of its requests.</summary>
     public RpcMethod Unary<TRequest, TResponse>(
@@ -109,7 +109,7 @@ internal sealed class CallGate(MetaStoreNode node, LeaderWatch leaders)
         }
 
         // A header that was no UTF-8 has come to stand with the replacement character.
-        if (context.Metadata(ClientApiVersion)?.Contains('\uFFFD', StringComparison.Ordinal) == true)
+        if (context.Metadata(ClientRequests.Version)?.Contains('\uFFFD', StringComparison.Ordinal) == true)
         {
             throw EtcdErrors.InvalidClientApiVersion;
         }

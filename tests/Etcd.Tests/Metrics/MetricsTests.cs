@@ -66,6 +66,61 @@ public class MetricsTests
     }
 
     [Fact]
+    public async Task Calls_AreCounted_ByTheVersionThatTheirCallersName()
+    {
+        await using ServedMethods served = await ServedMethods.StartAsync(
+            RpcMethod.Unary("/etcdserverpb.KV/Range", RangeRequest.Parser, (RangeRequest _, RpcContext _) => ValueTask.FromResult(new RangeResponse())),
+            RpcMethod.Duplex("/etcdserverpb.Watch/Watch", WatchRequest.Parser, (IRpcReader<WatchRequest> _, IRpcWriter<WatchResponse> _, RpcContext _) => Task.CompletedTask));
+        using var client = new GrpcClient(served.EndPoint);
+        using var http = new HttpClient { BaseAddress = new Uri($"http://{served.EndPoint}") };
+
+        await client.CallAsync("/etcdserverpb.KV/Range", new RangeRequest { Limit = 1 });
+        await PostAsync("/v3/kv/range", "3.6");
+        await PostAsync("/v3/kv/range", "3.6");
+        await PostAsync("/v3/watch", "3.6");
+        await PostAsync("/v3/kv/range", "a\"}b");
+        string[] lines = (await http.GetStringAsync("/metrics")).Split('\n');
+
+        Assert.Equal(
+            [
+                "etcd_server_client_requests_total{client_api_version=\"3.6\",type=\"unary\"} 2",
+                "etcd_server_client_requests_total{client_api_version=\"3.6\",type=\"stream\"} 1",
+                "etcd_server_client_requests_total{client_api_version=\"other\",type=\"unary\"} 1",
+                "etcd_server_client_requests_total{client_api_version=\"unknown\",type=\"unary\"} 1",
+            ],
+            lines.Where(line => line.StartsWith("etcd_server_client_requests_total{", StringComparison.Ordinal)));
+
+        async Task PostAsync(string path, string version)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent("{}") };
+            request.Headers.TryAddWithoutValidation("Grpc-Metadata-Client-Api-Version", version);
+            using HttpResponseMessage answer = await http.SendAsync(request);
+        }
+    }
+
+    [Fact]
+    public void VersionsThatCallersMakeUp_FillNoMemory()
+    {
+        RpcMethod range = RpcMethod.Unary("/etcdserverpb.KV/Range", RangeRequest.Parser, (RangeRequest _, RpcContext _) => ValueTask.FromResult(new RangeResponse()));
+        var requests = new ClientRequests();
+        for (int i = 0; i < 1000; i++)
+        {
+            requests.Count(range, $"3.{i}");
+        }
+
+        requests.Count(range, "3.0");
+        requests.Count(range, new string('3', 33));
+        requests.Count(range, string.Empty);
+        var text = new PrometheusText();
+        requests.Write(text);
+
+        string[] lines = [.. Encoding.UTF8.GetString(text.ToBytes()).Split('\n').Where(line => line.Contains('{', StringComparison.Ordinal))];
+        Assert.Equal(ClientRequests.VersionsMax + 1, lines.Length);
+        Assert.Contains("etcd_server_client_requests_total{client_api_version=\"3.0\",type=\"unary\"} 2", lines);
+        Assert.Contains($"etcd_server_client_requests_total{{client_api_version=\"other\",type=\"unary\"}} {1000 - ClientRequests.VersionsMax + 2}", lines);
+    }
+
+    [Fact]
     public async Task HowLongCallsTake_IsTold_WhereItIsAskedFor()
     {
         RpcMethod range = RpcMethod.Unary("/etcdserverpb.KV/Range", RangeRequest.Parser, (RangeRequest _, RpcContext _) => ValueTask.FromResult(new RangeResponse()));
@@ -141,6 +196,43 @@ public class MetricsTests
     }
 
     [Fact]
+    public async Task PromotionsThatFail_AreToldByTheirReasons()
+    {
+        string directory = Directory.CreateTempSubdirectory("metastore-metrics-").FullName;
+        try
+        {
+            var settings = new NodeSettings
+            {
+                Name = "c",
+                ClusterId = 1,
+                NodeId = new Raft.NodeId(0xc),
+                Members = [new Engine.Member(0xc, "c", [], [])],
+                DataDirectory = directory,
+                Seed = 1,
+            };
+            await using MetaStoreNode node = MetaStoreNode.Open(settings, new OnePeer(new Engine.PeerFigures { Peer = new Raft.NodeId(1), RoundTrips = DurationHistogram.OfNetwork() }));
+            using var metrics = new NodeMetrics(node, new EtcdVersions("3.6.14", "3.6.0"));
+            await Assert.ThrowsAsync<Engine.MetaStoreException>(() => node.ChangeMembersAsync(new Engine.PromoteMember(5)).AsTask());
+            await Assert.ThrowsAsync<Engine.MetaStoreException>(() => node.ChangeMembersAsync(new Engine.PromoteMember(0xc)).AsTask());
+            await Assert.ThrowsAsync<Engine.MetaStoreException>(() => node.ChangeMembersAsync(new Engine.RemoveMember(5)).AsTask());
+            var text = new PrometheusText();
+            metrics.Write(text);
+
+            string[] lines = Encoding.UTF8.GetString(text.ToBytes()).Split('\n');
+            Assert.Equal(
+                [
+                    "etcd_server_learner_promote_failures{Reason=\"etcdserver: can only promote a learner member\"} 1",
+                    "etcd_server_learner_promote_failures{Reason=\"etcdserver: member not found\"} 1",
+                ],
+                lines.Where(line => line.StartsWith("etcd_server_learner_promote_failures{", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task ANode_TellsWhatItDoes()
     {
         string directory = Directory.CreateTempSubdirectory("metastore-metrics-").FullName;
@@ -149,6 +241,8 @@ public class MetricsTests
             await using MetaStoreNode node = MetaStoreNode.OpenSingle(directory);
             using var metrics = new NodeMetrics(node, new EtcdVersions("3.6.14", "3.6.0"));
             await node.PutAsync(new Engine.PutRequest { Key = "a"u8.ToArray() });
+            await node.HashAsync(new Engine.HashRequest(default));
+            await node.HashAsync(new Engine.HashRequest(new Engine.Revision(2)));
             await node.TxnAsync(new Engine.TxnRequest { Success = [new Engine.PutRequest { Key = "b"u8.ToArray() }, new Engine.DeleteRangeRequest { Key = "a"u8.ToArray() }] });
             await node.GrantLeaseAsync(new Engine.LeaseGrantRequest(Ttl: 100, Id: 7));
             await node.GrantLeaseAsync(new Engine.LeaseGrantRequest(Ttl: 100, Id: 8));
@@ -172,6 +266,16 @@ public class MetricsTests
             Assert.Contains("etcd_debugging_lease_revoked_total 1", lines);
             Assert.Contains("etcd_server_lease_expired_total 0", lines);
             Assert.Contains("etcd_server_proposals_failed_total 0", lines);
+            Assert.Contains("etcd_server_read_indexes_failed_total 0", lines);
+            Assert.Contains("etcd_server_heartbeat_send_failures_total 0", lines);
+            Assert.Contains("etcd_server_learner_promote_successes 0", lines);
+            Assert.Contains("etcd_mvcc_hash_duration_seconds_count 1", lines);
+            Assert.Contains("etcd_mvcc_hash_rev_duration_seconds_count 1", lines);
+            Assert.Contains("etcd_mvcc_hash_rev_duration_seconds_bucket{le=\"163.84\"} 1", lines);
+            long logged = node.LogBytesWritten;
+            Assert.Contains($"etcd_disk_wal_write_bytes_total {logged}", lines);
+            await node.PutAsync(new Engine.PutRequest { Key = "a"u8.ToArray(), Value = new byte[100_000] });
+            Assert.InRange(node.LogBytesWritten - logged, 100_000, 200_000);
             Assert.Matches("^etcd_disk_backend_commit_duration_seconds_count [1-9]", Assert.Single(lines, line => line.StartsWith("etcd_disk_backend_commit_duration_seconds_count", StringComparison.Ordinal)));
             Assert.Contains("etcd_cluster_version{cluster_version=\"3.6\"} 1", lines);
             Assert.Matches("^etcd_disk_wal_fsync_duration_seconds_count [1-9]", Assert.Single(lines, line => line.StartsWith("etcd_disk_wal_fsync_duration_seconds_count", StringComparison.Ordinal)));
