@@ -54,10 +54,10 @@ public sealed class EtcdArgumentsTests
     [Fact]
     public void What_has_no_effect_is_told()
     {
-        EtcdArguments read = EtcdArguments.Read(Words("--enable-v2 --max-wals=5 --quota-backend-bytes 8589934592 --name n1"), Io(new() { ["ETCD_LOGGER"] = "zap" }));
+        EtcdArguments read = EtcdArguments.Read(Words("--enable-v2 --max-wals=5 --quota-backend-bytes 8589934592 --discovery-dial-timeout 2s --name n1"), Io(new() { ["ETCD_LOGGER"] = "zap" }));
 
         Assert.Equal("serve --name n1 --data-dir n1.etcd", string.Join(' ', read.Arguments));
-        Assert.Equal(["--enable-v2", "--max-wals", "--quota-backend-bytes", "ETCD_LOGGER"], read.Notes.Select(note => note.Split(' ')[0]));
+        Assert.Equal(["--enable-v2", "--max-wals", "--quota-backend-bytes", "--discovery-dial-timeout", "ETCD_LOGGER"], read.Notes.Select(note => note.Split(' ')[0]));
         Assert.All(read.Notes, note => Assert.Contains(" is accepted and has no effect: ", note, StringComparison.Ordinal));
     }
 

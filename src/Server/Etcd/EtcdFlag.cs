@@ -90,18 +90,18 @@ internal sealed record EtcdFlag(string Name, EtcdFlagUse Use, string Why = "")
         .. Of(EtcdFlagUse.Refused, "the log lies in --data-dir", "wal-dir"),
         .. Of(EtcdFlagUse.Refused, "HTTP is served on the client port", "listen-client-http-urls"),
         .. Of(EtcdFlagUse.Refused, "members are added and removed by \"metastore member\", and a damaged one is repaired by \"metastore repair\"", "force-new-cluster"),
-        .. Of(
-            EtcdFlagUse.Refused,
-            NoDiscovery,
-            "discovery discovery-srv discovery-config discovery-token discovery-endpoints discovery-dial-timeout discovery-request-timeout discovery-keepalive-time discovery-keepalive-timeout "
-            + "discovery-insecure-transport discovery-insecure-skip-tls-verify discovery-cert discovery-key discovery-cacert discovery-user discovery-password"),
+        .. Of(EtcdFlagUse.Refused, NoDiscovery, "discovery discovery-srv discovery-config discovery-token discovery-endpoints"),
         .. Of(
             EtcdFlagUse.Refused,
             NoTls,
             "cert-file key-file client-cert-auth client-crl-file client-cert-allowed-cn client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-auth peer-trusted-ca-file "
             + "peer-cert-allowed-cn peer-cert-allowed-hostname peer-auto-tls peer-crl-file client-cert-file client-key-file peer-client-cert-file peer-client-key-file"),
         .. Of(EtcdFlagUse.Ignored, NoTls, "cipher-suites self-signed-cert-validity tls-min-version tls-max-version"),
-        .. Of(EtcdFlagUse.Ignored, NoDiscovery, "discovery-fallback discovery-proxy discovery-srv-name"),
+        .. Of( // They only say how it is done: a file may spell out their defaults.
+            EtcdFlagUse.Ignored,
+            NoDiscovery,
+            "discovery-fallback discovery-proxy discovery-srv-name discovery-dial-timeout discovery-request-timeout discovery-keepalive-time discovery-keepalive-timeout "
+            + "discovery-insecure-transport discovery-insecure-skip-tls-verify discovery-cert discovery-key discovery-cacert discovery-user discovery-password"),
         .. Of(EtcdFlagUse.Refused, "this version is no proxy", "proxy"),
         .. Of(EtcdFlagUse.Ignored, "this version is no proxy", "proxy-failure-wait proxy-refresh-interval proxy-dial-timeout proxy-write-timeout proxy-read-timeout"),
     ];
