@@ -62,7 +62,7 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         {
             if (first <= PieceBytesMax)
             {
-                Put(answer.First);
+                Put(answer.First, first);
                 return;
             }
 
@@ -97,7 +97,7 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         int length = message.CalculateSize();
         if (length <= PieceBytesMax)
         {
-            Put(message);
+            Put(message, length);
             await FlushAsync(cancellationToken).ConfigureAwait(false);
         }
         else if (message is Messages.WatchResponse response)
@@ -192,5 +192,5 @@ internal sealed class GrpcCall : FrontCall, IRpcWriter<IMessage>
         _counters!.CountSent(MessageFrame.PrefixBytes + length);
     }
 
-    private void Put(IMessage message) => _counters!.CountSent(MessageFrame.Write(_output!, message));
+    private void Put(IMessage message, int length) => _counters!.CountSent(MessageFrame.Write(_output!, message, length));
 }

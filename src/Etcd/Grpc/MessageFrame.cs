@@ -20,10 +20,9 @@ internal static class MessageFrame
     /// <summary>Bytes before the message.</summary>
     public const int PrefixBytes = 5;
 
-    /// <summary>Puts a message with its prefix behind what was written, in place. The number of bytes it took.</summary>
-    public static int Write(IBufferWriter<byte> output, IMessage message)
+    /// <summary>Puts a message, which is so long, with its prefix behind what was written, in place. The number of bytes it took.</summary>
+    public static int Write(IBufferWriter<byte> output, IMessage message, int length)
     {
-        int length = message.CalculateSize();
         WritePrefix(output, length);
         message.WriteTo(output);
         return PrefixBytes + length;

@@ -122,7 +122,7 @@ public class GrpcPartsTests
     private static byte[] Frame(IMessage message)
     {
         var output = new ArrayBufferWriter<byte>();
-        MessageFrame.Write(output, message);
+        MessageFrame.Write(output, message, message.CalculateSize());
         return output.WrittenSpan.ToArray();
     }
 }

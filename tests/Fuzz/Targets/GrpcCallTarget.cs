@@ -118,7 +118,7 @@ internal sealed class GrpcCallTarget : FuzzTarget
         var body = new ArrayBufferWriter<byte>();
         foreach (IMessage message in messages)
         {
-            MessageFrame.Write(body, message);
+            MessageFrame.Write(body, message, message.CalculateSize());
         }
 
         return new InputWriter().Byte(0).Byte(7 | (path << 3)).Sized([]).Sized([]).Sized([]).Sized([]).Sized([]).Bytes(body.WrittenSpan).ToArray();

@@ -53,7 +53,7 @@ internal sealed class GrpcFrameTarget : FuzzTarget
         var output = new ArrayBufferWriter<byte>();
         foreach (IMessage message in messages)
         {
-            MessageFrame.Write(output, message);
+            MessageFrame.Write(output, message, message.CalculateSize());
         }
 
         return output.WrittenSpan.ToArray();
